@@ -1,0 +1,441 @@
+"""Documents as folds: statuses, answers, dates and quantities that can be worked out by hand."""
+
+from __future__ import annotations
+
+import copy
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tower.documents import HEADER_OF, Owners, Record, fold, merge, project
+from tower.network import Company, Network, Partner, System, Warehouse
+from tower.registers import instant, microseconds, short
+from tower.touches import touches
+from tower.vocabulary import make_event
+
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+NET = Network(
+    company=Company(name="Northgate"),
+    systems={
+        name: System(name=name, kind=kind)  # type: ignore[arg-type]  # words of the model
+        for name, kind in {"erp": "erp", "edi": "edi", "portal": "portal", "wms": "wms"}.items()
+    },
+    sources={},
+    partners={"ACME": Partner(name="Acme", expects_fa=True)},
+    warehouses={"east": Warehouse(name="East", zone="America/New_York")},
+)
+OWNERS = Owners.of(NET)
+PO = {"po": "1", "erp": "main", "supplier": "ACME"}
+Row = dict[str, Any]
+
+
+def told(
+    type_: str, data: dict[str, Any], hours: float, system: str = "erp", n: int = 0
+) -> list[tuple[str, Record]]:
+    """What one event says, by kind of family."""
+    event = make_event(
+        type_,
+        data,
+        source=system,
+        raw_key=f"{type_}@{hours}#{n}",
+        position="item:0",
+        occurred_at=START + timedelta(hours=hours),
+        system=system,
+    )
+    return [
+        (
+            HEADER_OF.get(touch.kind, touch.kind),
+            Record(
+                short(event.id),
+                touch.kind,
+                touch.line,
+                type_,
+                system,
+                microseconds(event.occurred_at),
+                touch.facts,
+            ),
+        )
+        for touch in touches(event)
+    ]
+
+
+def rows(*events: list[tuple[str, Record]], kind: str = "po") -> dict[str, Row]:
+    """Rows of the one family of this kind, by line."""
+    records = [record for event in events for family, record in event if family == kind]
+    found = project(kind, "main", "1", fold(copy.deepcopy(records)), OWNERS)
+    return {row["line"]: {k: v for k, v in row.items() if v is not None} for row in found}
+
+
+def line(name: str, qty: str | None = None, **more: Any) -> dict[str, Any]:
+    given = {"line": name, **more}
+    return given if qty is None else {**given, "qty": qty, "uom": "EA"}
+
+
+def released(*lines: dict[str, Any], hours: float = 0, system: str = "erp") -> Any:
+    given = lines or (line("10", "10", price="2.5", requested_date="2026-04-01", item="A"),)
+    return told("po.released", {**PO, "lines": list(given)}, hours, system)
+
+
+def answered(*lines: dict[str, Any], hours: float = 5, system: str = "edi", **header: Any) -> Any:
+    return told("po.acknowledged", {**PO, **header, "lines": list(lines)}, hours, system)
+
+
+def applied(*lines: dict[str, Any], hours: float = 6) -> Any:
+    return told("po.answer_applied", {**PO, "lines": list(lines)}, hours)
+
+
+def shipped(qty: str, hours: float = 40, asn: str = "S1", **more: Any) -> Any:
+    goods = {"erp": "main", "po": "1", "line": "10", "qty": qty, "uom": "EA", **more}
+    return told("asn.received", {"asn": asn, "supplier": "ACME", "lines": [goods]}, hours, "edi")
+
+
+def posted(qty: str, hours: float = 60, receipt: str = "R1", system: str = "wms") -> Any:
+    goods = {"receipt_line": "1", "erp": "main", "po": "1", "line": "10", "qty": qty, "uom": "EA"}
+    return told(
+        "receipt.posted", {"warehouse": "east", "receipt": receipt, "lines": [goods]}, hours, system
+    )
+
+
+def billed(qty: str, hours: float = 70) -> Any:
+    goods = {"invoice_line": "1", "erp": "main", "po": "1", "line": "10", "qty": qty, "price": "3"}
+    return told(
+        "invoice.received", {"invoice": "I1", "supplier": "ACME", "lines": [goods]}, hours, "edi"
+    )
+
+
+def at(row: Row, column: str) -> float:
+    return (instant(row[column]) - START) / timedelta(hours=1)
+
+
+# --- how far an order is ------------------------------------------------------------------------
+
+SENT = told("po.transmitted", PO, 1)
+VERDICT = told("fa.received", {"answered": "set", "verdict": "accepted"}, 3, "edi")
+
+
+def functional(verdict: str, hours: float = 3, set_type: str = "850") -> list[tuple[str, Record]]:
+    """A functional acknowledgement as it reaches an order by a control number."""
+    at_ = microseconds(START + timedelta(hours=hours))
+    facts = {"verdict": verdict, "set_type": set_type, "answered": "set"}
+    return [("po", Record(f"fa{hours}", "po", "", "fa.received", "edi", at_, facts))]
+
+
+def delivered(hours: float, **facts: str) -> list[tuple[str, Record]]:
+    at_ = microseconds(START + timedelta(hours=hours))
+    return [("po", Record(f"d{hours}", "po", "", "message.delivered", "edi", at_, facts))]
+
+
+@pytest.mark.parametrize(
+    ("story", "status"),
+    [
+        ([released()], "released"),
+        ([released(), SENT], "transmitted"),
+        ([released(), SENT, delivered(2, receipt="mdn")], "transport_acked"),
+        ([released(), SENT, functional("accepted")], "func_acked"),
+        ([released(), SENT, functional("rejected")], "transmitted"),
+        ([released(), answered(answer="accepted")], "acknowledged"),
+        ([released(), answered(answer="accepted"), applied(line("10", "10"))], "applied"),
+        ([released(), shipped("4")], "part_shipped"),
+        ([released(), shipped("10")], "shipped"),
+        ([released(), shipped("10"), posted("4")], "part_received"),
+        ([released(), shipped("10"), posted("10")], "received"),
+        ([released(), posted("10"), billed("10")], "invoiced"),
+        ([released(), told("po.closed", PO, 9)], "closed"),
+        ([released(), told("po.cancelled", PO, 9)], "cancelled"),
+        ([released(), posted("3"), told("po.cancelled", PO, 90)], "closed"),
+        ([released(), SENT, told("po.revised", {**PO, "lines": [line("10", "8")]}, 4)],
+         "change_pending"),
+        ([released(), SENT, told("po.revised", {**PO, "lines": [line("10", "8")]}, 4),
+          answered(answer="accepted")], "acknowledged"),
+        ([released(), told("po.change_proposed", {**PO, "lines": [line("10", "8")]}, 4, "edi")],
+         "change_pending"),
+    ],
+)  # fmt: skip
+def test_an_order_is_as_far_as_its_milestones(story: list[Any], status: str) -> None:
+    assert rows(*story)[""]["status"] == status
+
+
+def test_an_order_is_as_far_as_its_least_advanced_open_line() -> None:
+    two = released(line("10", "10"), line("20", "5"))
+    assert rows(two, posted("10"))[""]["status"] == "part_received"
+    gone = told("po.cancelled", {**PO, "lines": [line("20")]}, 9)
+    found = rows(two, posted("10"), gone)
+    assert (found["20"]["status"], found[""]["status"]) == ("cancelled", "received")
+    refused = answered(line("20", answer="rejected"), answer="accepted")
+    assert rows(two, posted("10"), refused)[""]["status"] == "received"
+
+
+@pytest.mark.parametrize(
+    ("story", "status"),
+    [
+        ([released()], "open"),
+        ([released(), answered(line("10", answer="backordered"))], "backordered"),
+        ([released(), answered(line("10", answer="on_hold"))], "on_hold"),
+        ([released(), answered(line("10", "10", date="2026-04-01"))], "accepted"),
+        ([released(), answered(line("10", "9"))], "accepted_with_changes"),
+        ([released(), posted("11")], "over_received"),
+        ([released(), told("po.cancelled", {**PO, "lines": [line("10")]}, 9)], "cancelled"),
+    ],
+)
+def test_a_line_is_what_came_in_before_what_was_said(story: list[Any], status: str) -> None:
+    assert rows(*story)["10"]["status"] == status
+
+
+def test_a_line_deleted_and_added_again_is_open() -> None:
+    gone = told("po.revised", {**PO, "lines": [line("10", action="delete")]}, 2)
+    back = told("po.revised", {**PO, "lines": [line("10", "3", action="add")]}, 3)
+    assert rows(released(), gone)["10"]["status"] == "cancelled"
+    found = rows(released(), gone, back)["10"]
+    assert (found["status"], found["ordered_qty"]) == ("open", "3")
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("accepted", "accepted"), "accepted"),
+        (("rejected", "rejected"), "rejected"),
+        (("accepted", "rejected"), "part_accepted"),
+        (("accepted", "accepted_with_changes"), "accepted_with_changes"),
+        (("accepted", "substituted"), "accepted_with_changes"),
+    ],
+)
+def test_lines_outrank_the_header(words: tuple[str, str], answer: str) -> None:
+    lines = [line(str(n), answer=word) for n, word in enumerate(words)]
+    found = rows(released(line("0", "1"), line("1", "1")), answered(*lines, answer="accepted"))
+    assert found[""]["answer"] == answer
+
+
+def test_a_word_for_the_whole_order_speaks_for_lines_it_does_not_name() -> None:
+    order = released(line("10", "10", requested_date="2026-04-01"), line("20", "5"))
+    found = rows(order, answered(line("20", "4"), answer="accepted"))
+    assert (found["10"]["answer"], found["10"]["confirmed_qty"]) == ("accepted", "10")
+    assert found["10"]["last_confirmed_date"] == "2026-04-01"
+    assert found["20"]["answer"] == "accepted_with_changes"
+    refused = rows(order, told("po.rejected", {**PO, "reason": "no stock"}, 5, "edi"))
+    assert {refused[name]["answer"] for name in ("", "10", "20")} == {"rejected"}
+    assert refused[""]["n_rejected"] == 2
+    assert at(refused[""], "acknowledged_at") == 5, "a refusal is an answer"
+
+
+def test_what_was_accepted_is_what_was_ordered_then() -> None:
+    later = told("po.revised", {**PO, "lines": [line("10", "99")]}, 9)
+    found = rows(released(), answered(answer="accepted"), later)["10"]
+    assert (found["confirmed_qty"], found["ordered_qty"]) == ("10", "99")
+
+
+def test_a_shipping_date_is_no_delivery_date() -> None:
+    found = rows(
+        released(), answered(line("10", "10", date="2026-03-28", date_kind="ship"))
+    )["10"]
+    assert "last_confirmed_date" not in found
+    assert found["confirmed_date_kind"] == "ship"
+    assert found["reports"]["edi"]["ship_date"][0] == "2026-03-28"
+
+
+def test_the_first_confirmed_date_is_reset_only_by_an_accepted_change_of_the_order() -> None:
+    first = answered(line("10", "10", date="2026-04-05"), hours=5)
+    moved = answered(line("10", "10", date="2026-04-09"), hours=7)
+    found = rows(released(), first, moved)["10"]
+    assert found["first_confirmed_date"] == "2026-04-05"
+    assert found["last_confirmed_date"] == "2026-04-09"
+    change = told("po.revised", {**PO, "lines": [line("10", requested_date="2026-05-01")]}, 8)
+    refused = answered(line("10", answer="rejected"), hours=9)
+    assert rows(released(), first, change, refused)["10"]["first_confirmed_date"] == "2026-04-05"
+    agreed = answered(line("10", "10", date="2026-05-01"), hours=9)
+    assert rows(released(), first, change, agreed)["10"]["first_confirmed_date"] == "2026-05-01"
+
+
+def test_three_agree_or_do_not_or_have_not_all_spoken() -> None:
+    fine = answered(line("10", "10", date="2026-04-01"))
+    assert "agrees" not in rows(released())["10"]
+    assert "agrees" not in rows(released(), fine)["10"]
+    same = applied(line("10", "10", date="2026-04-01"))
+    assert rows(released(), fine, same)["10"]["agrees"] is True
+    assert rows(released(), fine, applied(line("10", "9")))["10"]["agrees"] is False
+    early = answered(line("10", "10", date="2026-03-30"))
+    assert rows(released(), early, applied(line("10", "10")))["10"]["agrees"] is True
+    late = answered(line("10", "10", date="2026-04-09"))
+    assert rows(released(), late)["10"]["agrees"] is False
+
+
+def test_the_erp_retelling_an_answer_does_not_overwrite_the_suppliers_own() -> None:
+    own = answered(line("10", "8"), hours=5)
+    retold = answered(line("10", "10"), hours=6, system="erp")
+    found = rows(released(), own, retold)["10"]
+    assert found["confirmed_qty"] == "8"
+    assert found["reports"]["erp"]["confirmed_qty"][0] == "10"
+
+
+def test_the_erp_owns_what_is_ordered() -> None:
+    copy_ = released(line("10", "7", price="9"), hours=1, system="edi")
+    found = rows(released(), copy_)["10"]
+    assert (found["ordered_qty"], found["price"]) == ("10", "2.5")
+    assert found["reports"]["edi"]["ordered_qty"][0] == "7"
+
+
+# --- milestones ---------------------------------------------------------------------------------
+
+
+def test_a_delivery_without_receipt_counts_only_before_the_answer() -> None:
+    before = rows(released(), SENT, delivered(2), answered(answer="accepted"))[""]
+    assert at(before, "transport_acked_at") == 2
+    after = rows(released(), SENT, delivered(7), answered(answer="accepted"))[""]
+    assert "transport_acked_at" not in after
+
+
+def test_a_functional_verdict_on_something_else_is_not_the_orders() -> None:
+    found = rows(released(), SENT, functional("rejected", set_type="820"))[""]
+    assert found["fa_status"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("story", "status"),
+    [
+        ([released()], "none"),
+        ([released(), SENT], "waiting"),
+        ([released(), SENT, answered(answer="accepted")], "none"),
+        ([released(), SENT, functional("rejected"), functional("accepted", 4)], "accepted"),
+        ([released(), SENT, functional("accepted_with_errors")], "accepted_with_errors"),
+    ],
+)
+def test_the_latest_functional_verdict_stands(story: list[Any], status: str) -> None:
+    assert rows(*story)[""]["fa_status"] == status
+
+
+def test_money_follows_what_is_still_to_come() -> None:
+    found = rows(released(), posted("4"))
+    assert (found["10"]["value"], found["10"]["open_value"]) == ("25", "15")
+    assert found[""]["open_value"] == "15"
+    assert rows(released(), posted("10"))["10"]["open_value"] == "0"
+
+
+def test_the_day_the_ordered_quantity_was_there_is_in_the_zone_of_the_warehouse() -> None:
+    # 60 hours after 08:00 UTC is 20:00 UTC, 15:00 in New York; 66.5 hours is the next day in UTC.
+    found = rows(released(), posted("4", 60), posted("6", 66.5, "R2"), posted("1", 99, "R3"))["10"]
+    assert found["actual_receipt_date"] == "2026-03-04"
+    assert at(found, "goods_received_at") == 60
+
+
+def test_another_unit_is_not_added_up() -> None:
+    found = rows(released(), shipped("2", uom="PAL"))["10"]
+    assert "shipped_qty" not in found
+    assert at(found, "shipped_at") == 40
+
+
+def test_goods_without_a_line_number_go_to_the_one_line_with_that_item() -> None:
+    order = released(line("10", "10", item="A"), line("20", "5", item="B"))
+    goods = {"erp": "main", "po": "1", "item": "B", "qty": "5", "uom": "EA"}
+    asn = told("asn.received", {"asn": "S", "supplier": "ACME", "lines": [goods]}, 40, "edi")
+    got = told(
+        "receipt.posted",
+        {"warehouse": "east", "receipt": "R", "lines": [{"receipt_line": "1", **goods}]},
+        60,
+        "wms",
+    )
+    found = rows(order, asn, got)
+    assert (found["20"]["shipped_qty"], found["20"]["received_qty"]) == ("5", "5")
+    assert "shipped_qty" not in found["10"]
+
+
+def test_a_credit_takes_from_what_was_invoiced() -> None:
+    goods = {"invoice_line": "1", "erp": "main", "po": "1", "line": "10", "qty": "4"}
+    note = {"invoice": "C", "supplier": "ACME", "lines": [goods]}
+    credit = told("credit.received", note, 80, "edi")
+    assert rows(released(), billed("10"), credit)["10"]["invoiced_qty"] == "6"
+
+
+# --- other documents ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("story", "status"),
+    [
+        ([shipped("10")], "announced"),
+        ([shipped("10"), told("asn.accepted", {"asn": "S1", "supplier": "ACME"}, 41)], "valid"),
+        ([shipped("10"), told("asn.rejected", {"asn": "S1", "supplier": "ACME"}, 41)], "invalid"),
+        ([shipped("10"), told("asn.cancelled", {"asn": "S1", "supplier": "ACME"}, 41)],
+         "cancelled"),
+        ([shipped("10"), told("shipment.status", {"asn": "S1", "supplier": "ACME", "code": "AF"},
+                              42)], "in_transit"),
+    ],
+)  # fmt: skip
+def test_a_shipment_is_what_was_last_said_of_it(story: list[Any], status: str) -> None:
+    assert rows(*story, kind="asn")[""]["status"] == status
+
+
+def test_a_shipment_counts_its_receipts() -> None:
+    goods = {"receipt_line": "1", "qty": "4", "uom": "EA"}
+    got = {"warehouse": "east", "receipt": "R", "supplier": "ACME", "asn": "S1", "lines": [goods]}
+    found = rows(shipped("10"), told("receipt.posted", got, 60, "wms"), kind="asn")[""]
+    assert (found["status"], found["received_qty"]) == ("part_received", "4")
+
+
+def test_an_invoice_is_blocked_until_it_matches() -> None:
+    named = {"invoice": "I1", "supplier": "ACME"}
+    blocked = told("invoice.blocked", {**named, "check": "price"}, 71)
+    assert rows(billed("10"), blocked, kind="invoice")[""]["status"] == "mismatched"
+    matched = told("invoice.matched", named, 72)
+    assert rows(billed("10"), blocked, matched, kind="invoice")[""]["status"] == "matched"
+
+
+def test_a_customer_order_goes_from_placed_to_delivered() -> None:
+    order = {"order": "1", "erp": "main"}
+    placed = told(
+        "order.placed", {**order, "customer": "C", "lines": [line("1", "5", price="20")]}, 0
+    )
+    promise = {**order, "lines": [{"line": "1", "promise_date": "2026-04-20"}]}
+    promised = told("order.promised", promise, 1)
+    later = {**order, "lines": [{"line": "1", "promise_date": "2026-04-25"}]}
+    repromised = told("order.promised", later, 2)
+    sent = told("order.shipped", {**order, "shipment": "X", "lines": [line("1", "2")]}, 3)
+    rest = told("order.shipped", {**order, "shipment": "Y", "lines": [line("1", "3")]}, 4)
+    got = told("order.delivered", {**order, "shipment": "Y", "lines": [line("1", "5")]}, 5)
+    story = [placed, promised, repromised, sent, rest, got]
+    statuses = [rows(*story[: n + 1], kind="order")[""]["status"] for n in range(len(story))]
+    assert statuses == ["placed", "promised", "promised", "part_shipped", "shipped", "delivered"]
+    found = rows(placed, promised, repromised, sent, kind="order")["1"]
+    assert (found["first_promised_date"], found["promised_date"]) == ("2026-04-20", "2026-04-25")
+    assert (found["value"], found["open_value"]) == ("100", "60")
+
+
+# --- the fold -----------------------------------------------------------------------------------
+
+_STORY = [
+    released(),
+    released(line("10", "7"), hours=1, system="edi"),
+    SENT,
+    functional("accepted"),
+    delivered(2, receipt="mdn"),
+    answered(line("10", "9", date="2026-04-03"), answer="accepted"),
+    answered(line("10", "8"), hours=5, system="portal"),
+    applied(line("10", "9")),
+    told("po.revised", {**PO, "lines": [line("10", "12")]}, 8),
+    shipped("4"),
+    shipped("6", asn="S2"),
+    posted("4"),
+    posted("5", 61),
+    billed("4"),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(mix=st.integers(0, 1_000_000), repeats=st.floats(0, 1))
+def test_records_in_any_order_and_number_give_one_state(mix: int, repeats: float) -> None:
+    records = [record for event in _STORY for family, record in event if family == "po"]
+    chance = random.Random(mix)
+    mixed = records + [record for record in records if chance.random() < repeats]
+    chance.shuffle(mixed)
+    state: dict[str, Any] = {}
+    for record in copy.deepcopy(mixed):
+        state = merge(state, record)
+    assert state == fold(copy.deepcopy(records))
+    assert project("po", "main", "1", state, OWNERS) == project(
+        "po", "main", "1", fold(copy.deepcopy(records)), OWNERS
+    )

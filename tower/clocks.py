@@ -1,0 +1,525 @@
+"""The clock: a pure fold from signs, spells of silence and an instant to the facts that stand.
+
+``fold`` sorts the signs of one subject, builds the cycles of one rule, judges each as of ``now``.
+What stands depends only on the set of signs and spells, never on the order they came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+from tower.calendars import BeyondHorizon, Calendar
+from tower.cycles import Cycle, Fact, Folded, Verdict, text_of
+from tower.due import Plan, Statement, after, plan
+from tower.rulebook import DeadlineRule, EventRule, SourceRule
+from tower.signs import Evidence, RuleInForce, Setting, SettingAt, Sign, Spell
+
+
+def fold(
+    rule: RuleInForce,
+    signs: Iterable[Sign],
+    spells: Sequence[Spell],
+    setting_at: SettingAt,
+    now: datetime,
+) -> Folded:
+    """The cycles of ``rule`` on the subject of these signs, judged as of ``now``.
+
+    ``spells`` may hold any source and any time; those not known at ``now`` only tell when to look
+    again. For a rule of kind source the spells are those of the source itself.
+    """
+    if isinstance(rule.rule, SourceRule):
+        return _source(rule.rule, spells, setting_at, now)
+    runs = _runs(rule, signs, setting_at)
+    return Folded(tuple(_judged(run, spells, now) for run in runs))
+
+
+def facts(
+    rule: RuleInForce,
+    signs: Iterable[Sign],
+    spells: Sequence[Spell],
+    calendar: Calendar,
+    profile: Mapping[str, Any],
+    now: datetime,
+    evidence: tuple[Evidence, ...] = (),
+) -> Folded:
+    """``fold`` for a subject whose calendar, profile and evidence never changed."""
+    setting = Setting(rule, calendar, profile, evidence)
+    return fold(rule, signs, spells, lambda _number, _start: setting, now)
+
+
+# --- building cycles ----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Run:
+    """A cycle under construction: what happened, not yet what it means."""
+
+    number: int
+    start: datetime
+    sign: Sign
+    setting: Setting
+    attributes: dict[str, Any]
+    exempt: str = ""
+    statements: list[Statement] = field(default_factory=list)
+    pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    end: datetime | None = None
+    end_how: str = ""  # stop, cancelled, superseded
+    end_sign: Sign | None = None
+
+
+def _by_occurrence(sign: Sign) -> tuple[datetime, bytes]:
+    return sign.occurred_at, sign.event_id.bytes
+
+
+def _by_arrival(sign: Sign) -> tuple[datetime, bytes]:
+    return sign.arrived_at, sign.event_id.bytes
+
+
+def _runs(rule: RuleInForce, signs: Iterable[Sign], setting_at: SettingAt) -> list[_Run]:
+    listens = rule.listens
+    heard = {sign.event_id: sign for sign in signs if listens(sign)}
+    builder = _Builder(rule, setting_at)
+    if rule.by_arrival:
+        for sign in sorted(heard.values(), key=_by_arrival):
+            builder.take(sign, sign.arrived_at)
+    else:
+        for sign in sorted(heard.values(), key=_by_occurrence):
+            builder.take(sign, sign.occurred_at)
+    return builder.runs
+
+
+class _Builder:
+    """Walks the signs of a subject in order and opens, moves and ends cycles."""
+
+    def __init__(self, rule: RuleInForce, setting_at: SettingAt) -> None:
+        self.runs: list[_Run] = []
+        self._rule = rule
+        self._setting_at = setting_at
+        self._open: _Run | None = None
+        self._known: dict[str, Any] = {}
+        self._held_since: datetime | None = None
+        # Done or cancelled before it began: clocks of partners are not ours. Deadlines only; what
+        # was cleared before it went wrong says nothing about the wrong that follows.
+        self._early: tuple[str, Sign] | None = None
+        self._keeps_early = not isinstance(rule.rule, EventRule)
+
+    def take(self, sign: Sign, at: datetime) -> None:
+        rule, kind = self._rule, sign.type
+        stated = self._learn(sign)
+        if kind in rule.pause:
+            self._pause(at)
+        elif kind in rule.resume:
+            self._resume(at)
+        run = self._open
+        if run is None:
+            if kind in rule.start or (stated and not rule.start and not self.runs):
+                self._begin(sign, at)
+            elif self._keeps_early and not self.runs and self._early is None:
+                if kind in rule.stop:
+                    self._early = ("stop", sign)
+                elif kind in rule.cancel:
+                    self._early = ("cancelled", sign)
+            return
+        if stated:
+            self._state(run, at)
+        if kind in rule.stop:
+            self._end("stop", sign, at)
+        elif kind in rule.cancel or self._needless(run):
+            self._end("cancelled", sign, at)
+        elif kind in rule.restart:
+            self._end("superseded", sign, at)
+            self._begin(sign, at)
+
+    def _needless(self, run: _Run) -> bool:
+        rule = run.setting.rule.rule
+        when = rule.clock.cancel_when if isinstance(rule, DeadlineRule) else None
+        return when is not None and when.holds({**run.attributes, **self._known})
+
+    def _learn(self, sign: Sign) -> bool:
+        """Take what the sign says about the subject; True if a date that moves due was said."""
+        stated = False
+        for attribute, statement in self._rule.overlay:
+            if sign.type not in statement.types:
+                continue
+            if statement.first_stays and attribute in self._known:
+                continue
+            for fact in statement.facts:
+                value = sign.facts.get(fact)
+                if value is not None:
+                    self._known[attribute] = value
+                    stated = stated or attribute in self._rule.dates
+                    break
+        return stated
+
+    def _begin(self, sign: Sign, at: datetime) -> None:
+        number = len(self.runs) + 1
+        setting = self._setting_at(number, at)
+        attributes = {**setting.attributes, **self._known}
+        applies = setting.rule.rule.applies_when
+        if applies is not None and not applies.holds(attributes):
+            return
+        run = _Run(number, at, sign, setting, attributes)
+        for exemption in setting.rule.exemptions:
+            if exemption.when.holds(attributes):
+                run.exempt = exemption.because or exemption.when.sentence()
+                break
+        if self._held_since is not None:
+            run.pauses.append((at, None))
+        self.runs.append(run)
+        self._open = run
+        self._state(run, at)
+        if self._early is not None and number == 1:
+            how, early = self._early
+            self._end(how, early, at)
+        elif self._needless(run):
+            self._end("cancelled", sign, at)
+
+    def _state(self, run: _Run, at: datetime) -> None:
+        for attribute in run.setting.rule.dates:
+            value = self._known.get(attribute, run.setting.attributes.get(attribute))
+            if value is not None:
+                last = run.statements[-1] if run.statements else None
+                if last is None or (last.attribute, last.value) != (attribute, value):
+                    run.statements.append(Statement(at, attribute, value))
+                return
+
+    def _pause(self, at: datetime) -> None:
+        if self._held_since is None:
+            self._held_since = at
+            if self._open is not None:
+                self._open.pauses.append((at, None))
+
+    def _resume(self, at: datetime) -> None:
+        if self._held_since is not None:
+            self._held_since = None
+            if self._open is not None and self._open.pauses:
+                begin, _ = self._open.pauses[-1]
+                self._open.pauses[-1] = (begin, at)
+
+    def _end(self, how: str, sign: Sign, at: datetime) -> None:
+        if self._open is not None:
+            self._open.end, self._open.end_how, self._open.end_sign = at, how, sign
+            self._open = None
+
+
+# --- judging ------------------------------------------------------------------------------------
+
+
+def _judged(run: _Run, spells: Sequence[Spell], now: datetime) -> Cycle:
+    rule = run.setting.rule.rule
+    if run.exempt:
+        return _excluded(run, run.exempt, {})
+    if isinstance(rule, EventRule):
+        return _judged_event(run, rule, spells, now)
+    if isinstance(rule, SourceRule):
+        raise TypeError("a source rule has no signs")
+    planned = plan(
+        rule, run.start, run.setting.calendar, run.attributes, run.statements, run.pauses
+    )
+    if planned.exempt:
+        return _excluded(run, planned.exempt, planned.receipt)
+    return _judged_deadline(run, planned, spells, now)
+
+
+def _judged_deadline(run: _Run, planned: Plan, spells: Sequence[Spell], now: datetime) -> Cycle:
+    due, end = planned.due, run.end
+    paused = end is None and bool(run.pauses) and run.pauses[-1][1] is None
+    judge = _Judge(run, spells, now)
+    standing = [Fact("started", run.start, {"event": run.sign.type})]
+    if paused:
+        standing.append(Fact("paused", run.pauses[-1][0]))
+    early = {name: at for name, at in planned.levels.items() if at is not None and _before(at, due)}
+    later = {
+        name: at for name, at in planned.levels.items() if at is not None and name not in early
+    }
+    warned = [Fact(n, at) for n, at in _in_order(early) if judge.passed(at)]
+    standing.extend(warned)
+    breached = due is not None and judge.proven(due)
+    if due is not None and breached:
+        standing.append(Fact("breach", due))
+        standing.extend(Fact(n, at) for n, at in _in_order(later) if judge.proven(at))
+    elif judge.held_by is not None and due is not None:
+        standing.append(Fact("held", due, {"by": judge.held_by}))
+    verdict = Verdict.AT_RISK if warned else Verdict.PENDING
+    if breached:
+        verdict = Verdict.BREACHED
+    elif judge.held_by is not None:
+        verdict = Verdict.UNKNOWN
+    if end is not None:
+        verdict = _ended(run, standing, breached)
+    return _cycle(run, verdict, standing, judge, planned, paused)
+
+
+def _judged_event(run: _Run, rule: EventRule, spells: Sequence[Spell], now: datetime) -> Cycle:
+    judge = _Judge(run, spells, now)
+    standing = [Fact("started", run.start, {"event": run.sign.type})]
+    reached = False
+    for name, level in rule.levels.items():
+        try:
+            at = after(run.start, level.at, run.setting.calendar)
+        except BeyondHorizon as error:
+            return _excluded(run, str(error), {})
+        stands = judge.proven(at) if at > run.start else judge.settled(at)
+        if stands:
+            standing.append(Fact(name, at))
+            reached = True
+    verdict = Verdict.BREACHED if reached else Verdict.PENDING
+    if run.end is not None:
+        verdict = _ended(run, standing, reached)
+    return _cycle(run, verdict, standing, judge, Plan(), paused=False)
+
+
+def _ended(run: _Run, standing: list[Fact], missed: bool) -> Verdict:
+    """Add the end of a closed cycle to its facts and tell its verdict."""
+    if run.end is None or run.end_sign is None:
+        raise ValueError("the cycle is open")
+    why: dict[str, Any] = {"by": run.end_sign.type, "event": str(run.end_sign.event_id)}
+    occurred = run.end_sign.occurred_at
+    if occurred < run.start:
+        why["before_start"] = occurred.isoformat()
+    if run.end_how == "stop":
+        how, verdict = ("late", Verdict.MET_LATE) if missed else ("met", Verdict.MET)
+    else:
+        # Cancelling does not wash a breach.
+        how, verdict = run.end_how, Verdict.BREACHED if missed else Verdict.NOT_MEASURED
+    standing.append(Fact(f"end:{how}", run.end, why))
+    return verdict
+
+
+def _cycle(
+    run: _Run,
+    verdict: Verdict,
+    standing: list[Fact],
+    judge: _Judge,
+    planned: Plan,
+    paused: bool,
+) -> Cycle:
+    is_open = run.end is None
+    reason = ""
+    if verdict is Verdict.NOT_MEASURED:
+        reason = f"{run.end_how} before it was due"
+    return Cycle(
+        number=run.number,
+        verdict=verdict,
+        open=is_open,
+        paused=paused,
+        started=run.start,
+        due=planned.due,
+        facts=tuple(standing),
+        next=judge.next if is_open else None,
+        held_by=judge.held_by if verdict is Verdict.UNKNOWN else None,
+        ended=run.end,
+        reason=reason,
+        receipt=_receipt(run, planned.receipt),
+        **_versions(run.setting),
+    )
+
+
+def _excluded(run: _Run, reason: str, receipt: Mapping[str, Any]) -> Cycle:
+    return Cycle(
+        number=run.number,
+        verdict=Verdict.NOT_MEASURED,
+        open=False,
+        paused=False,
+        started=run.start,
+        due=None,
+        facts=(Fact("excluded", run.start, {"reason": reason}),),
+        next=None,
+        ended=run.end,
+        reason=reason,
+        receipt=_receipt(run, receipt),
+        **_versions(run.setting),
+    )
+
+
+def _versions(setting: Setting) -> dict[str, Any]:
+    return {
+        "rule_version": setting.rule.version,
+        "calendar_version": setting.calendar.version,
+        "profile_version": setting.profile_version,
+    }
+
+
+def _receipt(run: _Run, arithmetic: Mapping[str, Any]) -> dict[str, Any]:
+    receipt: dict[str, Any] = {
+        "rule": run.setting.rule.id,
+        "rule_version": run.setting.rule.version,
+        "start": run.start.isoformat(),
+        "started_by": run.sign.type,
+        "calendar": run.setting.calendar.name,
+        "calendar_version": run.setting.calendar.version,
+        "zone": run.setting.calendar.spec.zone,
+        **arithmetic,
+    }
+    if run.pauses:
+        receipt["pauses"] = [[begin.isoformat(), text_of(end)] for begin, end in run.pauses]
+    return receipt
+
+
+class _Judge:
+    """Decides which levels of one cycle stand at an instant and when to look again.
+
+    ``next`` is collected on the way: the earliest instant after ``now`` at which an answer given
+    here may change. Looking too often changes nothing; looking too late would.
+    """
+
+    def __init__(self, run: _Run, spells: Sequence[Spell], now: datetime) -> None:
+        self.next: datetime | None = None
+        self.held_by: str | None = None
+        self._now = now
+        self._end = run.end
+        setting = run.setting
+        self._settle = setting.rule.rule.settle.length
+        pull = [e.tolerance for e in setting.evidence if e.pull]
+        self._wait = max([self._settle, *pull])
+        sources = {e.source for e in setting.evidence}
+        self._spells = [s for s in spells if s.source in sources] if spells and sources else []
+
+    def passed(self, at: datetime) -> bool:
+        """A level that needs no evidence: its instant has come and the end was not before it."""
+        if self._end is not None:
+            return at < self._end
+        return self._reached(at)
+
+    def settled(self, at: datetime) -> bool:
+        """A level that only waits for stragglers."""
+        if self._end is not None:
+            return at < self._end
+        return self._reached(at + self._settle)
+
+    def proven(self, at: datetime) -> bool:
+        """A level that speaks of something missing: waited for, and every source complete past it.
+
+        With a known end nothing is missing. Otherwise a spell known at this instant that left a
+        source incomplete before the level holds the judgement until recovery has settled.
+        """
+        if self._end is not None:
+            return at < self._end
+        ready = self._reached(at + self._wait)
+        if not self._spells:
+            return ready
+        blocked = self._blocked(at)
+        if self._now >= at and blocked is not None:
+            self.held_by = self.held_by or blocked
+            return False
+        return ready
+
+    def _reached(self, at: datetime) -> bool:
+        if at <= self._now:
+            return True
+        self._look_at(at)
+        return False
+
+    def _blocked(self, at: datetime) -> str | None:
+        """The source whose known spell leaves it incomplete before ``at``."""
+        if at > self._now:
+            self._look_at(at)
+        found: list[tuple[datetime, str]] = []
+        for spell in self._spells:
+            if spell.from_at >= at:
+                continue
+            over = None if spell.to_at is None else spell.to_at + self._settle
+            if spell.known_at > self._now:
+                self._look_at(max(spell.known_at, at))
+            elif over is None or self._now < over:
+                found.append((spell.from_at, spell.source))
+            if over is not None and over > self._now:
+                self._look_at(over)
+        return min(found)[1] if found else None
+
+    def _look_at(self, at: datetime) -> None:
+        if at > self._now and (self.next is None or at < self.next):
+            self.next = at
+
+
+def _before(at: datetime, due: datetime | None) -> bool:
+    return due is None or at <= due
+
+
+def _in_order(levels: Mapping[str, datetime]) -> list[tuple[str, datetime]]:
+    return sorted(levels.items(), key=lambda item: (item[1], item[0]))
+
+
+# --- sources ------------------------------------------------------------------------------------
+
+
+def _source(
+    body: SourceRule, spells: Sequence[Spell], setting_at: SettingAt, now: datetime
+) -> Folded:
+    """Each spell that outlives the source's ``silent_after`` is a cycle, breached at that instant.
+
+    Shorter ones only make clocks wait; they are no cycle and nobody hears of them.
+    """
+    cycles: list[Cycle] = []
+    upcoming: datetime | None = None
+    for spell in sorted(set(spells), key=attrgetter("from_at", "known_at")):
+        number = len(cycles) + 1
+        setting = setting_at(number, spell.from_at)
+        if body.applies_when is not None and not body.applies_when.holds(setting.attributes):
+            continue
+        breach = max(spell.known_at, spell.from_at + setting.silent_after)
+        if spell.to_at is not None and spell.to_at <= breach:
+            continue
+        if breach > now:
+            upcoming = _earlier(upcoming, breach)
+        else:
+            cycles.append(_spell_cycle(number, spell, breach, body, setting, now))
+    return Folded(tuple(cycles), upcoming)
+
+
+def _spell_cycle(
+    number: int, spell: Spell, breach: datetime, body: SourceRule, setting: Setting, now: datetime
+) -> Cycle:
+    versions = _versions(setting)
+    receipt = {
+        "rule": body.id,
+        "rule_version": setting.rule.version,
+        "start": spell.from_at.isoformat(),
+        "zone": setting.calendar.spec.zone,
+        "silent": spell.source,
+        "due": breach.isoformat(),
+    }
+    for exemption in setting.rule.exemptions:
+        if exemption.when.holds(setting.attributes):
+            reason = exemption.because or exemption.when.sentence()
+            return Cycle(
+                number, Verdict.NOT_MEASURED, False, False, spell.from_at, None,
+                (Fact("excluded", spell.from_at, {"reason": reason}),), None,
+                reason=reason, receipt=receipt, **versions,
+            )  # fmt: skip
+    over = spell.to_at if spell.to_at is not None and spell.to_at <= now else None
+    following = spell.to_at if over is None else None
+    standing = [Fact("started", spell.from_at), Fact("breach", breach)]
+    for name, level in body.levels.items():
+        if level.at is None:
+            continue
+        at = after(breach, level.at, setting.calendar)
+        if at <= now if over is None else at < over:
+            standing.append(Fact(name, at))
+        elif over is None:
+            following = _earlier(following, at)
+    if over is not None:
+        standing.append(Fact("end:late", over, {"by": "source.heartbeat"}))
+    return Cycle(
+        number=number,
+        verdict=Verdict.BREACHED if over is None else Verdict.MET_LATE,
+        open=over is None,
+        paused=False,
+        started=spell.from_at,
+        due=breach,
+        facts=tuple(standing),
+        next=following,
+        ended=over,
+        receipt=receipt,
+        **versions,
+    )
+
+
+def _earlier(first: datetime | None, second: datetime | None) -> datetime | None:
+    if first is None or second is None:
+        return first or second
+    return min(first, second)

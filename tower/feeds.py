@@ -1,0 +1,264 @@
+"""What the reader of each kind of source needs: the ``options`` of a source in network.yaml.
+
+Checked when the network is loaded, so that a misspelt option is found before a feed is missed.
+Secrets never stand here: options name the environment variable that holds them (``NAME``, or
+``NAME_FILE`` naming a file with it). Names beginning with TOWER_ are the program's own settings.
+Relative paths lie under TOWER_HOME.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from tower.strict_yaml import mistake
+
+_CLOCK_TIME = re.compile(r"(\d{1,6})(s|m|h)\Z")
+_SIZE = re.compile(r"(\d{1,6})\s?(B|kB|KB|MB|GB)\Z")
+_SIZES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class Strict(BaseModel):
+    """Frozen, and a word that is not known here is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def clock_time(value: Any) -> Any:
+    """ "90s", "15m" or "4h" as time that always runs."""
+    if isinstance(value, timedelta):
+        return value
+    match = _CLOCK_TIME.match(str(value))
+    if not match:
+        raise mistake(f'"{value}" is not a clock time', "write 90s, 15m or 4h")
+    return timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours"}[match[2]]: int(match[1])})
+
+
+def size(value: Any) -> Any:
+    """ "20MB" as bytes; a bare number counts bytes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.match(str(value))
+    if not match:
+        raise mistake(f'"{value}" is not a size', "write 500kB, 20MB or 1GB")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise mistake(
+            f'"{value}" is not a web address', "write one like https://erp.example.com/api/orders"
+        )
+    if parts.username or parts.password:
+        raise mistake(
+            "a web address must not carry a password",
+            "name the variable that holds it (auth_variable, password_variable)",
+        )
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise mistake(f'"{value}" is not a network', "write one like 10.20.0.0/16") from None
+    return value
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.match(value):
+        raise mistake(f'"{value}" is not a name of a variable', "write one like ERP_TOKEN")
+    if value.upper().startswith("TOWER_"):
+        raise mistake(
+            f"{value}: names beginning with TOWER_ are the program's own settings",
+            "choose another name, like ERP_TOKEN",
+        )
+    return value
+
+
+def _path(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise mistake("a path must not be empty", "write one like inbox/edi")
+    return value
+
+
+ClockTime = Annotated[
+    timedelta, BeforeValidator(clock_time), Field(json_schema_extra={"type": "string"})
+]
+Size = Annotated[int, BeforeValidator(size), Field(gt=0)]
+WebAddress = Annotated[str, AfterValidator(_address)]
+InnerNetwork = Annotated[str, AfterValidator(_network)]
+Variable = Annotated[str, AfterValidator(_variable)]
+PathText = Annotated[str, AfterValidator(_path)]
+
+
+class FeedOptions(Strict):
+    """What every kind may say.
+
+    type_prefix  of format cloudevents: cut off the event types ("com.acme.") on entry
+    """
+
+    type_prefix: str = ""
+
+
+class DropFolderOptions(FeedOptions):
+    """Files that somebody puts into a folder.
+
+    path           the folder; what was read moves to ``done/YYYY/MM/DD/`` inside it, what is
+                   refused (links, too large, no plain file) to ``.refused/YYYY/MM/DD/``
+    pattern        names that are taken; names that begin with a dot or end in .tmp, .part or
+                   .filepart never are
+    ready          how a finished file is told from a half-written one:
+                   stable  same size and time in two looks at least ``stable_for`` apart
+                   renamed the sender writes NAME.tmp and renames it: every other name is whole
+                   marker  the sender puts an empty file NAME + ``marker`` beside it when done
+    partner_from   folder  the subfolder is the partner key (path/ACME/file.csv)
+                   prefix  the name begins with it, up to ``separator`` (ACME_0412.csv)
+                   source  the partner of the source, if it has one
+    identity       bytes  the same bytes under another name are a repetition
+                   name_and_bytes  they count anew (a stock file that may not have changed)
+    received       now    the time of reading
+                   mtime  the file's own time, for history that is imported
+    """
+
+    path: PathText
+    pattern: list[str] = Field(default_factory=lambda: ["*"], min_length=1)
+    ready: Literal["stable", "renamed", "marker"] = "stable"
+    stable_for: ClockTime = timedelta(seconds=10)
+    marker: str = Field(default=".done", min_length=2, pattern=r"^\.[^/]+$")
+    partner_from: Literal["source", "folder", "prefix"] = "source"
+    separator: str = Field(default="_", min_length=1)
+    identity: Literal["bytes", "name_and_bytes"] = "bytes"
+    received: Literal["now", "mtime"] = "now"
+    max_bytes: Size = 20_000_000
+
+
+class LogFileOptions(FeedOptions):
+    """Files that only grow, one JSON object per line.
+
+    path      of the files, with * and ? in the last part ("logs/middleware*.jsonl"); files that are
+              renamed by rotation are followed to their end if the pattern still covers them
+    max_line_bytes   a longer line is stepped over and becomes a dead letter
+    """
+
+    path: PathText
+    max_line_bytes: Size = 1_000_000
+
+
+class RestOptions(FeedOptions):
+    """Records polled from a web service. Where the list stands in the body and which key a record
+    has, the source's mapping says (``records``, ``key``).
+
+    url            of the list; the tower calls no other scheme, host or port, follows no redirect
+    query          parameters. ``{since}``, ``{page_size}``, ``{page}``, ``{cursor}`` are filled in;
+                   a parameter whose placeholder has no value yet is left out
+    headers        fixed headers without secrets
+    auth_header    header that carries the secret; ``auth_variable`` names the environment variable
+                   with its whole value ("Bearer ...")
+    paging         none
+                   link    ``next`` is the path of the next page's address in the body; without
+                           ``next`` the Link header tells it
+                   cursor  ``next`` is the path of the cursor of the next page
+                   page    numbers from ``first_page``, until a page is shorter than ``page_size``
+    stamp          path of a record's time or number of change. The greatest one the source gave,
+                   less ``overlap`` if it is a time, becomes ``{since}`` of the next poll
+    since_initial  ``{since}`` of the first poll
+    networks       private networks the host name may lie in; an address given in numbers and
+                   localhost need no mention
+    """
+
+    url: WebAddress
+    query: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    auth_header: str = "Authorization"
+    auth_variable: Variable | None = None
+    paging: Literal["none", "link", "cursor", "page"] = "none"
+    next: str | None = None
+    first_page: int = 1
+    page_size: int = Field(default=200, ge=1, le=10_000)
+    stamp: str | None = None
+    overlap: ClockTime = timedelta(minutes=10)
+    since_initial: str | None = None
+    timeout: ClockTime = timedelta(seconds=20)
+    max_bytes: Size = 20_000_000
+    networks: list[InnerNetwork] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _fits_paging(self) -> Self:
+        if self.paging == "cursor" and not self.next:
+            raise mistake(
+                "paging by cursor needs the path of the next cursor", "write next: meta.next_cursor"
+            )
+        for placeholder in ("cursor", "page"):
+            wanted = "{" + placeholder + "}"
+            used = any(wanted in text for text in self.query.values())
+            if self.paging == placeholder and not used:
+                raise mistake(
+                    f"paging by {placeholder} needs a parameter of the query",
+                    f'write query: {{{placeholder}: "{wanted}"}}',
+                )
+        return self
+
+
+class RabbitOptions(FeedOptions):
+    """Queue statistics from the management API of RabbitMQ; messages are never touched.
+
+    url                base address of the management API ("http://broker:15672")
+    broker             its name on screens; default: the system of the source
+    user, password_variable   account with the tag "monitoring"
+    vhost              only queues of this virtual host
+    only, never        names of queues with * and ?: which are sampled, which are not
+    rates              also ask for rates, consumers and ages (a second, dearer call)
+    dead_letter_suffix names that mark a queue of dead letters of the queue without it
+                       ("orders.dlq"); exchanges and keys that the broker tells come first
+    """
+
+    url: WebAddress
+    broker: str | None = None
+    user: str | None = None
+    password_variable: Variable | None = None
+    vhost: str | None = None
+    only: list[str] = Field(default_factory=lambda: ["*"])
+    never: list[str] = Field(default_factory=lambda: ["amq.gen-*"])
+    rates: bool = True
+    dead_letter_suffix: list[str] = Field(
+        default_factory=lambda: [".dlq", ".dead", "-dlq", "_dlq"]
+    )
+    page_size: int = Field(default=500, ge=1, le=500)
+    timeout: ClockTime = timedelta(seconds=20)
+    max_bytes: Size = 50_000_000
+    networks: list[InnerNetwork] = Field(default_factory=list)
+
+
+class PushOptions(FeedOptions):
+    """Messages that others send to the API; ``max_bytes`` bounds one body."""
+
+    max_bytes: Size = 10_000_000
+
+
+OPTIONS: dict[str, type[FeedOptions]] = {
+    "drop_folder": DropFolderOptions,
+    "log_file": LogFileOptions,
+    "rest": RestOptions,
+    "rabbitmq": RabbitOptions,
+    "push": PushOptions,
+}
+"""Kind of source -> model of its options."""

@@ -1,0 +1,282 @@
+"""The network as `network.yaml` describes it: systems, sources, partners, calendars, people.
+
+Read once at the edge, then passed on as a frozen value: the same bytes with the same network give
+the same events.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from tower import network_checks, strict_yaml, zones
+from tower.calendars import CalendarSpec
+from tower.errors import ConfigError
+from tower.feeds import OPTIONS, ClockTime, FeedOptions, Strict, clock_time
+from tower.identity import partner_id
+from tower.mapping import Mapping as PartnerMapping
+from tower.strict_yaml import mistake
+from tower.zones import ZoneName
+
+__all__ = [
+    "ClockTime",
+    "Company",
+    "Network",
+    "Partner",
+    "PartnerIds",
+    "Person",
+    "Source",
+    "Strict",
+    "System",
+    "Warehouse",
+    "clock_time",
+    "load_network",
+]
+
+
+class System(Strict):
+    """A system that carries orders: what it is and how people call it."""
+
+    name: str
+    kind: Literal[
+        "erp",
+        "platform",
+        "portal",
+        "edi",
+        "middleware",
+        "wms",
+        "tms",
+        "broker",
+        "gateway",
+        "supplier",
+    ]
+
+
+class Source(Strict):
+    """One feed.
+
+    every         rhythm in which it is read (pull) or beats (push)
+    silent_after  how long without a good read or beat until SOURCE_SILENT
+    calendar      when it is expected to speak; without it always
+    options       what the reader of this kind needs; tower/feeds.py lists and checks it. Never a
+                  secret, only names of the variables that hold them
+    mapping       name in `mappings` for formats csv, json and log (tower/mapping.py)
+    partner       fixed partner, where the feed belongs to one
+    channel       how documents of this feed travelled
+    zone          zone of its times that carry none
+    """
+
+    kind: Literal["drop_folder", "log_file", "rest", "rabbitmq", "push"]
+    format: Literal["x12", "csv", "json", "log", "cloudevents", "queue"]
+    system: str
+    every: ClockTime = timedelta(minutes=1)
+    silent_after: ClockTime = timedelta(hours=4)
+    calendar: str | None = None
+    mapping: str | None = None
+    partner: str | None = None
+    channel: Literal["edi", "api", "portal", "file", "manual"] | None = None
+    zone: ZoneName = "UTC"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_pull(self) -> bool:
+        return self.kind != "push"
+
+    @property
+    def feed(self) -> FeedOptions:
+        """The options in their checked form; wrong ones raise pydantic's ValidationError."""
+        return OPTIONS[self.kind].model_validate(self.options)
+
+
+class PartnerIds(Strict):
+    """Identifiers of a partner; each belongs to one partner only.
+
+    isa         ISA05-06 or ISA07-08, qualifier and id: "01:123456789"
+    gs          GS02 or GS03, where a partner is told apart only there
+    erp_vendor  ERP name -> vendor number
+    """
+
+    isa: list[str] = Field(default_factory=list)
+    gs: list[str] = Field(default_factory=list)
+    gln: str | None = None
+    duns: str | None = None
+    erp_vendor: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("isa")
+    @classmethod
+    def _pairs(cls, values: list[str]) -> list[str]:
+        for value in values:
+            _isa_pair(value)
+        return values
+
+
+class Partner(Strict):
+    """A supplier: how it speaks, what it is asked for, whose hours count.
+
+    feeds             sources that bring its answers
+    expects_fa        functional acknowledgement (997, 999) agreed
+    usual_delay_days  what silence is taken to cost
+    mapping           its own mapping, before that of the source
+    codes             its own meaning of codes: field or X12 list -> {as sent: canonical word}
+    contacts          role -> mail address, or a name in `people`
+    """
+
+    name: str
+    template: Literal["api", "edi_x12", "edi_edifact", "file", "portal"] = "edi_x12"
+    stage: Literal["onboarding", "live", "paused", "ended"] = "live"
+    tier: str | None = None
+    group: str | None = None
+    country: str | None = None
+    zone: ZoneName = "UTC"
+    ids: PartnerIds = PartnerIds()
+    feeds: list[str] = Field(default_factory=list)
+    acknowledges: bool = True
+    expects_fa: bool = False
+    sends_asn: bool = True
+    calendar: str | None = None
+    usual_delay_days: int = Field(default=5, ge=0, le=365)
+    mapping: str | None = None
+    codes: dict[str, dict[str, str]] = Field(default_factory=dict)
+    contacts: dict[str, str] = Field(default_factory=dict)
+
+
+class Person(Strict):
+    """Somebody or a desk that can own cases; ``mail`` is the only place addresses come from."""
+
+    name: str
+    mail: str = Field(pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$", max_length=254)
+    zone: ZoneName = "UTC"
+
+
+class Company(Strict):
+    """The house itself. ``erp`` names the ERP whose numbers purchase orders carry."""
+
+    name: str
+    erp: str = "main"
+    zone: ZoneName = "UTC"
+    calendar: str = "hq"
+    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
+    isa: list[str] = Field(default_factory=list)
+
+    @field_validator("isa")
+    @classmethod
+    def _pairs(cls, values: list[str]) -> list[str]:
+        for value in values:
+            _isa_pair(value)
+        return values
+
+
+class Warehouse(Strict):
+    name: str
+    zone: ZoneName = "UTC"
+    dock_to_stock_days: int = Field(default=1, ge=0, le=60)
+
+
+class Network(Strict):
+    """Everything a reader, an interpreter or a rule must know about who is who.
+
+    owners           letter of the category table (B D S I W P C T) -> person
+    source_of_truth  field -> kind of system that owns it
+    """
+
+    version: Literal[1] = 1
+    company: Company
+    systems: dict[str, System]
+    sources: dict[str, Source]
+    partners: dict[str, Partner] = Field(default_factory=dict)
+    calendars: dict[str, CalendarSpec] = Field(default_factory=dict)
+    people: dict[str, Person] = Field(default_factory=dict)
+    owners: dict[str, str] = Field(default_factory=dict)
+    warehouses: dict[str, Warehouse] = Field(default_factory=dict)
+    mappings: dict[str, PartnerMapping] = Field(default_factory=dict)
+    source_of_truth: dict[str, str] = Field(default_factory=dict)
+
+    def zone(self, name: str) -> ZoneInfo:
+        return zones.zone(name)
+
+    def partner_by_isa(self, qualifier: str, identifier: str) -> str | None:
+        """Partner key for an ISA05/06 or ISA07/08 pair; blanks around the id do not matter."""
+        return self._by_isa.get(f"{qualifier.strip()}:{identifier.strip()}")
+
+    def partner_by_vendor(self, erp: str, number: str) -> str | None:
+        return self._by_vendor.get((erp, number))
+
+    def partner_by_any(self, identifier: str, erp: str = "") -> str | None:
+        """Partner key for whatever a sender calls a partner: its key, the vendor number in ``erp``
+        (default: the company's), an ISA id with or without qualifier, GLN or DUNS.
+        """
+        wanted = identifier.strip()
+        if wanted in self.partners:
+            return wanted
+        return self._by_vendor.get((erp or self.company.erp, wanted)) or self._by_other.get(wanted)
+
+    def is_us(self, qualifier: str, identifier: str) -> bool:
+        return f"{qualifier.strip()}:{identifier.strip()}" in self.company.isa
+
+    def mapping_for(self, source: Source, partner: str | None) -> tuple[str, PartnerMapping] | None:
+        """Name and mapping for a body of this source: the partner's own before the source's."""
+        profile = self.partners.get(partner or "")
+        for name in (profile.mapping if profile else None, source.mapping):
+            mapping = self.mappings.get(name or "")
+            if name and mapping is not None and mapping.format == source.format:
+                return name, mapping
+        return None
+
+    @cached_property
+    def _by_isa(self) -> dict[str, str]:
+        return {isa: key for key, p in self.partners.items() for isa in p.ids.isa}
+
+    @cached_property
+    def _by_vendor(self) -> dict[tuple[str, str], str]:
+        return {
+            (erp, number): key
+            for key, p in self.partners.items()
+            for erp, number in p.ids.erp_vendor.items()
+        }
+
+    @cached_property
+    def _by_other(self) -> dict[str, str]:
+        """ISA ids (with qualifier; without it where that is unambiguous), GLN, DUNS."""
+        sure: dict[str, str] = dict(self._by_isa)
+        bare: dict[str, set[str]] = {}
+        for key, p in self.partners.items():
+            for identifier in (p.ids.gln, p.ids.duns):
+                if identifier:
+                    sure[identifier] = key
+            for isa in p.ids.isa:
+                bare.setdefault(isa.partition(":")[2], set()).add(key)
+        for identifier, keys in bare.items():
+            if len(keys) == 1:
+                sure.setdefault(identifier, min(keys))
+        return sure
+
+    @cached_property
+    def partner_keys(self) -> dict[int, str]:
+        """Partner number -> key."""
+        return {partner_id(key): key for key in self.partners}
+
+
+def load_network(text: str, name: str) -> Network:
+    """The network from the text of a file called ``name``.
+
+    Raises ConfigError with every mistake and its place: first what a model refuses, then names that
+    lead nowhere and identifiers that two partners claim.
+    """
+    data, marks = strict_yaml.load(text, name)
+    network = strict_yaml.validate(data, marks, Network, name)
+    problems = network_checks.problems(network, marks, name)
+    if problems:
+        raise ConfigError(problems)
+    return network
+
+
+def _isa_pair(value: str) -> None:
+    qualifier, colon, identifier = value.partition(":")
+    if not colon or not identifier or value != f"{qualifier.strip()}:{identifier.strip()}":
+        raise mistake(
+            f'"{value}" is not an ISA identifier', 'write qualifier and id: "01:123456789"'
+        )

@@ -1,0 +1,224 @@
+"""Names in network.yaml that lead nowhere, and identifiers that two partners claim.
+
+A model sees one value; these checks see the whole file. Each mistake comes with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from tower.errors import Problem
+from tower.feeds import OPTIONS
+from tower.strict_yaml import Mark, Marks, Path, closest, problems_of
+
+if TYPE_CHECKING:
+    from tower.network import Network, Partner, Source
+
+OWNER_LETTERS = {
+    "B": "buyer",
+    "D": "supplier desk",
+    "S": "supplier",
+    "I": "integration",
+    "W": "warehouse",
+    "P": "payables",
+    "C": "customer service",
+    "T": "tower operator",
+}
+"""Letters of the category table and whom they mean."""
+
+FORMATS_OF = {
+    "drop_folder": ("x12", "csv", "json", "log", "cloudevents"),
+    "log_file": ("log", "cloudevents"),
+    "rest": ("json", "cloudevents"),
+    "rabbitmq": ("queue",),
+    "push": ("x12", "csv", "json", "log", "cloudevents"),
+}
+MAPPED = ("csv", "json", "log")
+
+Found = tuple[Path, str, str]
+
+
+def problems(network: Network, marks: Marks, name: str) -> list[Problem]:
+    """Every mistake that only the whole file shows, in the order of the file."""
+    found: list[Problem] = []
+    for key in network.sources:
+        found.extend(_option_problems(network, key, marks, name))
+    for path, message, next_step in _all(network):
+        place = marks.nearest(path) or Mark(1, 1)
+        found.append(
+            Problem(name, place.line, place.col, marks.say(path), message, next_step)
+        )
+    return sorted(found, key=lambda p: (p.line or 0, p.col or 0))
+
+
+def _all(network: Network) -> Iterator[Found]:
+    yield from _company(network)
+    for key, source in network.sources.items():
+        yield from _source(network, ("sources", key), source)
+    for key, partner in network.partners.items():
+        yield from _partner(network, ("partners", key), partner)
+    yield from _identifiers(network)
+    yield from _owners(network)
+    kinds = {system.kind for system in network.systems.values()}
+    for field, kind in network.source_of_truth.items():
+        if kind not in kinds:
+            yield (
+                ("source_of_truth", field),
+                f"no system of kind {kind} is described",
+                f"write one of: {', '.join(sorted(kinds)) or 'none is described yet'}",
+            )
+
+
+def _company(network: Network) -> Iterator[Found]:
+    yield from _name(
+        ("company", "calendar"), network.company.calendar, network.calendars, "calendars"
+    )
+
+
+def _source(network: Network, path: Path, source: Source) -> Iterator[Found]:
+    yield from _name((*path, "system"), source.system, network.systems, "systems")
+    yield from _name((*path, "calendar"), source.calendar, network.calendars, "calendars")
+    yield from _name((*path, "partner"), source.partner, network.partners, "partners")
+    yield from _mapping((*path, "mapping"), source.mapping, source.format, network)
+    if source.format not in FORMATS_OF[source.kind]:
+        yield (
+            (*path, "format"),
+            f"a {source.kind} does not bring {source.format}",
+            f"write one of: {', '.join(FORMATS_OF[source.kind])}",
+        )
+    if source.format in MAPPED and source.mapping is None and not _partners_map(network, source):
+        yield (
+            path,
+            f"format {source.format} needs a mapping",
+            "write mapping: and the name of one in mappings",
+        )
+    if source.silent_after <= source.every:
+        yield (
+            (*path, "silent_after"),
+            "is not longer than every: the source would be called silent between two reads",
+            "write several times the rhythm",
+        )
+
+
+def _partners_map(network: Network, source: Source) -> bool:
+    """Whether partners bring their own mappings to this feed."""
+    return any(
+        mapping.format == source.format
+        for partner in network.partners.values()
+        if (mapping := network.mappings.get(partner.mapping or "")) is not None
+    )
+
+
+def _partner(network: Network, path: Path, partner: Partner) -> Iterator[Found]:
+    for n, feed in enumerate(partner.feeds):
+        yield from _name((*path, "feeds", n), feed, network.sources, "sources")
+    yield from _name((*path, "calendar"), partner.calendar, network.calendars, "calendars")
+    yield from _mapping((*path, "mapping"), partner.mapping, None, network)
+    for role, who in partner.contacts.items():
+        if "@" not in who:
+            yield from _name((*path, "contacts", role), who, network.people, "people")
+
+
+def _identifiers(network: Network) -> Iterator[Found]:
+    """Each identifier leads to one partner, or to us."""
+    owner: dict[tuple[str, str], str] = {}
+    for isa in network.company.isa:
+        owner[("isa", isa)] = "company"
+    for key, partner in network.partners.items():
+        ids = partner.ids
+        base: Path = ("partners", key, "ids")
+        claimed: list[tuple[Path, str, str]] = [
+            ((*base, "isa", n), "isa", value) for n, value in enumerate(ids.isa)
+        ]
+        claimed += [((*base, "gs", n), "gs", value) for n, value in enumerate(ids.gs)]
+        claimed += [
+            ((*base, kind), kind, value)
+            for kind, value in (("gln", ids.gln), ("duns", ids.duns))
+            if value
+        ]
+        claimed += [
+            ((*base, "erp_vendor", erp), f"vendor number of {erp}", value)
+            for erp, value in ids.erp_vendor.items()
+        ]
+        for path, kind, value in claimed:
+            first = owner.setdefault((kind, value), key)
+            if first != key:
+                yield (
+                    path,
+                    f'"{value}" already belongs to {first}',
+                    "an identifier belongs to one partner: correct one of the two",
+                )
+
+
+def _owners(network: Network) -> Iterator[Found]:
+    for letter, who in network.owners.items():
+        if letter not in OWNER_LETTERS:
+            yield (
+                ("owners", letter),
+                "is not a letter of the category table",
+                "write one of: "
+                + ", ".join(f"{known} ({whom})" for known, whom in OWNER_LETTERS.items()),
+            )
+        yield from _name(("owners", letter), who, network.people, "people")
+    missing = [letter for letter in OWNER_LETTERS if letter not in network.owners]
+    if missing:
+        said = ", ".join(f"{letter} ({OWNER_LETTERS[letter]})" for letter in missing)
+        yield (
+            ("owners",),
+            f"nobody is named for {said}: their cases would reach no one",
+            "name a person for every letter; one person may have several",
+        )
+
+
+def _mapping(path: Path, name: str | None, wanted: str | None, network: Network) -> Iterator[Found]:
+    yield from _name(path, name, network.mappings, "mappings")
+    mapping = network.mappings.get(name or "")
+    if mapping is not None and wanted is not None and mapping.format != wanted:
+        yield (
+            path,
+            f"mapping {name} is for {mapping.format}, the source brings {wanted}",
+            f"name a mapping for {wanted}",
+        )
+
+
+def _name(path: Path, name: str | None, known: Iterable[str], where: str) -> Iterator[Found]:
+    names = list(known)
+    if name is None or name in names:
+        return
+    near = closest(name, names)
+    yield (
+        path,
+        f'"{name}" is not in {where}',
+        f"write {near}" if near else f"describe it in {where}, or write one that is there",
+    )
+
+
+def _option_problems(network: Network, key: str, marks: Marks, name: str) -> Iterator[Problem]:
+    """Mistakes in the options of one source, which its kind decides."""
+    source = network.sources[key]
+    base: Path = ("sources", key, "options")
+    try:
+        OPTIONS[source.kind].model_validate(source.options)
+    except ValidationError as error:
+        inside = Marks(_below(base, marks.values), _below(base, marks.keys))
+        around = marks.nearest(base) or Mark(1, 1)
+        for problem in problems_of(error, inside, name):
+            known = problem.line is not None and bool(inside.values)
+            path = ".".join(part for part in (marks.say(base), problem.path) if part)
+            yield replace(
+                problem,
+                line=problem.line if known else around.line,
+                col=problem.col if known else around.col,
+                path=path,
+            )
+
+
+def _below(base: Path, places: Mapping[Path, Mark]) -> dict[Path, Mark]:
+    """The places under ``base``, with paths counted from there."""
+    return {
+        path[len(base) :]: mark for path, mark in places.items() if path[: len(base)] == base
+    }

@@ -1,0 +1,473 @@
+"""The rule book: what `sla_rules.yaml` says is expected, as typed, frozen values.
+
+Each kind of rule is a model of its own; the word ``kind`` tells which. ``load_rulebook`` takes a
+file whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import time
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
+
+from tower import strict_yaml
+from tower.categories import CATEGORIES, OWNER_LETTERS, OWNERS, Severity
+from tower.conditions import Condition
+from tower.durations import ClockSpan, Point, RunningSpan, Span
+from tower.strict_yaml import Marks, mistake
+
+KINDS = (
+    "deadline", "event", "source", "impact", "queue", "ratio", "agreement", "volume",
+)  # fmt: skip
+"""All kinds of the language. Those without a model below are refused as unknown to this version."""
+
+DO_NOT_MEASURE = "do_not_measure"
+RESERVED_LEVELS = frozenset({"started", "excluded", "paused", "resumed", "held", "released"})
+_HOUR = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
+_ID = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+class Strict(BaseModel):
+    """Frozen; a word that is not known here is a mistake, a number in quotes too."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+def _one_or_more(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list):
+        if not value:
+            raise mistake("the list is empty", "name at least one, or leave the line out")
+        return tuple(value)
+    return value
+
+
+def _hour(value: Any) -> Any:
+    match = _HOUR.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise mistake(f'"{value}" is not a time of day', 'write "15:00"')
+    return time(int(match[1]), int(match[2]))
+
+
+def _budget(value: Any) -> Any:
+    return value if value == DO_NOT_MEASURE else Span.parse(value)
+
+
+def _owner(value: Any) -> Any:
+    letter = OWNER_LETTERS.get(value, value)
+    if letter not in OWNERS:
+        raise mistake(f'"{value}" is not an owner', f"write one of: {', '.join(OWNER_LETTERS)}")
+    return letter
+
+
+def _one_or_list(item: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [item, {"type": "array", "minItems": 1, "items": item}]}
+
+
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_more),
+    WithJsonSchema(_one_or_list({"type": "string"})),
+]
+"""One word or a list of them."""
+
+EventNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_more),
+    WithJsonSchema(_one_or_list({"type": "string", "format": "event"})),
+]
+"""One event type or a list of them; lint reports unknown ones."""
+
+
+HourOfDay = Annotated[
+    time,
+    BeforeValidator(_hour),
+    PlainSerializer(lambda t: t.strftime("%H:%M"), return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
+]
+Budget = Annotated[
+    Any,
+    BeforeValidator(_budget),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(do_not_measure|\d{1,6}(\.\d{1,2})?(s|m|h|bh|bd))$",
+            "description": "4h clock time, 4bh open hours, 1bd business days, or do_not_measure",
+        }
+    ),
+]
+"""A Span, or the word ``do_not_measure``."""
+
+OwnerLetter = Annotated[
+    str, BeforeValidator(_owner), WithJsonSchema({"enum": [*OWNER_LETTERS, *OWNERS]})
+]
+CategoryCode = Annotated[str, WithJsonSchema({"enum": list(CATEGORIES)})]
+SubjectKind = Literal[
+    "po", "po_line", "asn", "receipt", "invoice", "order", "order_line", "source", "queue"
+]
+
+
+class Level(Strict):
+    """A step of a rule: when it is reached, how bad it is, who is told."""
+
+    at: Point | None = None
+    """75% of the budget, -8bh before due, +8bh after it; the breach itself is at due."""
+    severity: Severity
+    """low, medium, high or critical."""
+    notify: str | None = None
+    """Policy that tells people; without it the step is only shown on screens."""
+    also: str | None = None
+    """A person told besides the owner: a name in network.yaml, or po.buyer."""
+    unless: Literal["taken"] | None = None
+    """taken: not once somebody has taken the case."""
+
+
+class Raise(Strict):
+    """Makes the cases of a rule worse when a condition holds."""
+
+    when: Condition
+    """The condition."""
+    by: int = Field(default=1, ge=1, le=3)
+    """So many severities."""
+
+
+class Inhibition(Strict):
+    """No mail is sent while a bigger case says it; clocks and cases go on."""
+
+    rule: str
+    """The rule whose open case silences this one."""
+    same: tuple[Literal["partner", "supplier", "subject", "source", "queue"], ...]
+    """What both cases must share."""
+
+
+class Exemption(Strict):
+    """Who is neither judged nor mailed."""
+
+    when: Condition
+    """Whoever matches is exempt; decided as it was when a cycle started."""
+    because: str = ""
+    """The reason that is shown."""
+
+
+class NotifyPolicy(Strict):
+    """How people are told."""
+
+    to: str = "case.owner"
+    """case.owner, looked up for each case, or a person in network.yaml."""
+    fallback: str
+    """Who is told if that leads nowhere."""
+    group_by: tuple[
+        Literal["recipient", "rule", "category", "partner", "supplier", "severity", "subject"], ...
+    ]
+    """What goes into one mail."""
+    wait: ClockSpan
+    """Collect so long before the first mail."""
+    every: ClockSpan
+    """Then at most one mail per so long."""
+    hours: str = "always"
+    """Calendar inside which mails go out, or always; critical ones never wait."""
+    closed: Literal["digest", "at_once"] = "digest"
+    """Whether what is settled waits for the digest or is told at once."""
+    digest: HourOfDay | None = None
+    """Time of the daily summary."""
+    max_per_day: int | None = Field(default=None, ge=1)
+    """Mails to one recipient per day; the rest waits for the digest, critical never waits."""
+
+
+class Pause(Strict):
+    """Between these events the budget does not run."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+    from_: EventNames = Field(alias="from")
+    """Events that stop the budget."""
+    to: EventNames
+    """Events that let it run again."""
+
+
+class ClockSpec(Strict):
+    """What starts, stops and stretches a deadline."""
+
+    start: EventNames = ()
+    """Event that begins a cycle."""
+    anchor: Words = ()
+    """Instead of start: dates of the subject, the first known wins; with before or after."""
+    before: RunningSpan | None = None
+    """Due so long before the anchor (a bare date ends at its midnight)."""
+    after: RunningSpan | None = None
+    """Due so long after the anchor."""
+    cut_off: HourOfDay | None = None
+    """Local time; what starts later counts from the opening of the next business day."""
+    stop: EventNames
+    """What must happen."""
+    cancel: EventNames = ()
+    """What makes it needless."""
+    cancel_when: Condition | None = None
+    """Needless as soon as this holds, whatever event says so."""
+    pause: Pause | None = None
+    """Stretches during which the budget does not run."""
+    restart: EventNames = ()
+    """What ends a running cycle and begins a new one with a full budget."""
+    time: Literal["occurred", "received"] = "occurred"
+    """Whether the source's own time counts, or when it reached us."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if bool(self.start) == bool(self.anchor):
+            raise mistake("a clock needs either start or anchor", "write start: po.released")
+        if self.anchor and (self.before is None) == (self.after is None):
+            raise mistake("an anchor needs either before or after", "write before: 24bh")
+        if self.start and (self.before is not None or self.after is not None):
+            raise mistake("before and after belong to an anchor", "write the time under due")
+        if self.anchor and (self.cut_off or self.restart or self.pause):
+            raise mistake("cut_off, restart and pause belong to a clock with start", "remove them")
+        return self
+
+
+class Target(Strict):
+    """A row of the table of budgets."""
+
+    when: Condition | None = None
+    """Whom the row is for; without it, for everybody."""
+    within: Budget
+    """The budget, or do_not_measure."""
+
+
+class Due(Strict):
+    """When it must be done. The first of these that gives an answer wins."""
+
+    from_document: str | None = None
+    """A date or instant in the document itself."""
+    targets: tuple[Target, ...] = ()
+    """Rows from the top, the first match wins."""
+    otherwise: Budget | None = None
+    """For whoever matches no row."""
+
+
+class _Rule(Strict):
+    id: str = Field(pattern=_ID)
+    """Name of the rule for good: never rename or reuse it, history hangs on it."""
+    category: CategoryCode
+    """Exception category of its cases."""
+    title: str = ""
+    """Headline of its cases; {po.number} and the like are filled in."""
+    applies_when: Condition | None = None
+    """Only subjects that match have a clock; decided as it was when a cycle started."""
+    calendar: str = "hq"
+    """Calendar of network.yaml whose hours count; supplier: the supplier's own, else hq."""
+    evidence: Words = ()
+    """Sources that could bring the missing event: a source, a system, or supplier.feeds."""
+    settle: ClockSpan = Span.parse("0m")
+    """Wait so long for stragglers before speaking."""
+    levels: dict[str, Level]
+    """Steps by name; a deadline has breach and may have warn and later ones."""
+    owner: OwnerLetter | None = None
+    """Whose its cases are, if not the category's owner."""
+    inhibited_by: tuple[Inhibition, ...] = ()
+    """Bigger cases that make its mails needless."""
+    raise_: Raise | None = Field(default=None, alias="raise")
+    """What makes its cases worse."""
+    advice: str = ""
+    """What the owner should do, told in mail and case."""
+
+    @property
+    def owner_letter(self) -> str:
+        """The rule's own owner, else the category's."""
+        return self.owner or CATEGORIES[self.category].owner
+
+    @property
+    def telling_levels(self) -> dict[str, Level]:
+        """Levels that notify somebody, in the order of the file."""
+        return {name: level for name, level in self.levels.items() if level.notify}
+
+
+class DeadlineRule(_Rule):
+    """After A, or before a date, B must happen."""
+
+    kind: Literal["deadline"]
+    """The kind of rule."""
+    about: SubjectKind
+    """What it is about: one clock per such subject."""
+    clock: ClockSpec
+    """What starts, stops and stretches it."""
+    due: Due | None = None
+    """When it must be done; a clock with an anchor has its due from there."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if "breach" not in self.levels:
+            raise mistake("levels lack breach", "write breach: {severity: medium}")
+        if self.clock.start and self.due is None:
+            raise mistake("due is missing", "write due: {otherwise: 4bh}")
+        if self.clock.anchor and self.due is not None:
+            raise mistake("an anchored clock has its due from the anchor", "remove due")
+        for name, level in self.levels.items():
+            if name == "breach" and level.at is not None:
+                raise mistake("breach is at due and takes no at", "remove at")
+            if name != "breach" and level.at is None:
+                raise mistake(f"level {name} lacks at", 'write at: "75%" or at: +8bh')
+        return self
+
+
+class EventRule(_Rule):
+    """Something bad by itself, that ages until it is cleared."""
+
+    kind: Literal["event"]
+    """The kind of rule."""
+    about: SubjectKind
+    """What it is about: one clock per such subject."""
+    trigger: EventNames
+    """The bad event; levels count from it."""
+    clears: EventNames
+    """What makes it good again."""
+    cancel: EventNames = ()
+    """What makes it needless."""
+    time: Literal["occurred", "received"] = "occurred"
+    """Whether the source's own time counts, or when it reached us."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        for name, level in self.levels.items():
+            if level.at is not None and (level.at.share is not None or level.at.sign < 0):
+                raise mistake(f"level {name} counts from the trigger", "write at: 0m, 4h or 4bh")
+        return self
+
+
+class SourceRule(_Rule):
+    """One of our own feeds is silent beyond its rhythm (``silent_after`` in network.yaml)."""
+
+    kind: Literal["source"]
+    """The kind of rule."""
+
+    @property
+    def about(self) -> Literal["source"]:
+        return "source"
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if "breach" not in self.levels:
+            raise mistake("levels lack breach", "write breach: {severity: critical}")
+        for name, level in self.levels.items():
+            if (name == "breach") != (level.at is None):
+                raise mistake(
+                    f"level {name}: breach takes no at, other levels need one", "write at: +4h"
+                )
+            if level.at is not None and (level.at.share is not None or level.at.sign < 0):
+                raise mistake(f"level {name} counts from the breach", "write at: +4h")
+        return self
+
+
+Rule = DeadlineRule | EventRule | SourceRule
+AnyRule = Annotated[Rule, Field(discriminator="kind")]
+
+
+class RuleBook(Strict):
+    """All rules in force, with the policies of telling people."""
+
+    version: Literal[1]
+    """Version of this language."""
+    not_measured: tuple[Exemption, ...] = ()
+    """Who is neither judged nor mailed, whatever the rule."""
+    open_clocks: Literal["rejudge", "keep"] = "rejudge"
+    """What a changed book does to running cycles: judge them anew, or leave them."""
+    notify: dict[str, NotifyPolicy] = Field(default_factory=dict)
+    """Policies of telling people, by name."""
+    rules: tuple[AnyRule, ...]
+    """The rules; their order means nothing."""
+
+    # Where its values stand in the file it was read from; lint tells places with it.
+    _source: tuple[Marks, str] = PrivateAttr(default=(Marks({}, {}), "sla_rules.yaml"))
+
+    @property
+    def source(self) -> tuple[Marks, str]:
+        return self._source
+
+    def rule(self, rule_id: str) -> Rule | None:
+        """The rule with this id, None for one that is no longer in the book."""
+        return self._by_id.get(rule_id)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
+
+
+# What a change of these words changes: judging. All else is text or recipients, in force at once.
+_NOT_JUDGING = {"title", "advice", "owner", "inhibited_by", "raise_", "category"}
+_LEVEL_NOT_JUDGING = {"severity", "notify", "also", "unless"}
+
+
+def judging_body(rule: Rule, book: RuleBook) -> dict[str, Any]:
+    """The part of a rule that verdicts depend on, as JSON; kept for good with its hash."""
+    body: dict[str, Any] = rule.model_dump(mode="json", by_alias=True, exclude=_NOT_JUDGING)
+    body["levels"] = {
+        name: {k: v for k, v in level.items() if k not in _LEVEL_NOT_JUDGING}
+        for name, level in body["levels"].items()
+    }
+    body["not_measured"] = [e.when.source for e in book.not_measured]
+    return body
+
+
+def judging_hash(rule: Rule, book: RuleBook) -> str:
+    """Twelve hex digits that change exactly when the judging part of a rule does."""
+    text = json.dumps(judging_body(rule, book), sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def load_rulebook(text: str, name: str = "sla_rules.yaml") -> RuleBook:
+    """The rule book from the text of a file called ``name``.
+
+    Raises ConfigError with every mistake and its place: first what a model refuses, then what only
+    the whole book shows (unknown events, equal ids, unreachable rows).
+    """
+    from tower.lint import refuse  # lint knows the models; the models do not know lint
+
+    data, marks = strict_yaml.load(text, name)
+    book = strict_yaml.validate(data, marks, RuleBook, name)
+    book._source = (marks, name)
+    refuse(book)
+    return book
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """Attributes that a title asks for, in order."""
+    return tuple(_PLACEHOLDER.findall(template))
+
+
+def render_title(template: str, attributes: Mapping[str, Any]) -> str:
+    """A title with its attributes filled in, on one line; what is not known reads "?"."""
+
+    def value(match: re.Match[str]) -> str:
+        found = attributes.get(match[1])
+        return "?" if found is None else " ".join(str(found).split())
+
+    return _PLACEHOLDER.sub(value, template)
+
+
+def title_of(rule: Rule, attributes: Mapping[str, Any]) -> str:
+    """The title of a rule for one subject; rules without one are named by their category."""
+    if rule.title:
+        return render_title(rule.title, attributes)
+    number = attributes.get(f"{rule.about}.number") or attributes.get(f"{rule.about}.name") or ""
+    words = CATEGORIES[rule.category].meaning
+    return f"{words}: {number}" if number else words
