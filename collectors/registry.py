@@ -1,0 +1,121 @@
+"""Which reader and which interpreter a source has, and the one call that never raises."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from collectors.cloudevents import CloudEventsInterpreter
+from collectors.contract import Interpreter, Reader, refusal_of
+from collectors.drop_folder import DropFolder
+from collectors.log_file import LogFiles
+from collectors.mapped import CsvInterpreter, JsonInterpreter, LogInterpreter
+from collectors.rabbitmq import RabbitQueues
+from collectors.rest import RestRecords
+from collectors.x12.interpreter import X12Interpreter
+from tower.errors import ConfigError
+from tower.feeds import DropFolderOptions, LogFileOptions, RabbitOptions, RestOptions
+from tower.network import Network, Source
+from tower.raw import DeadLetter, Interpretation, Raw
+
+log = logging.getLogger(__name__)
+
+INTERPRETERS: Mapping[str, Interpreter] = {
+    "x12": X12Interpreter(),
+    "csv": CsvInterpreter(),
+    "json": JsonInterpreter(),
+    "log": LogInterpreter(),
+    "cloudevents": CloudEventsInterpreter(),
+}
+"""Format -> interpreter; a format without one brings no messages (queue)."""
+
+
+def reader_for(
+    name: str,
+    source: Source,
+    net: Network,
+    secrets: Mapping[str, str] = os.environ,
+    *,
+    base: Path | None = None,
+) -> Reader:
+    """The reader of a pull source.
+
+    ``secrets`` are the variables that options may name; ``base`` is the folder that relative paths
+    lie under (default: the working folder). Raises ConfigError if the options are wrong or a secret
+    is missing.
+    """
+    try:
+        options = source.feed
+    except ValueError as error:
+        raise ConfigError(
+            f'The options of source "{name}" are wrong: {error}. Correct them in network.yaml.'
+        ) from error
+    folder = (base or Path()).absolute()
+    match options:
+        case DropFolderOptions():
+            return DropFolder(name, source, options, net, folder)
+        case LogFileOptions():
+            return LogFiles(name, source, options, net, folder)
+        case RestOptions():
+            return RestRecords(name, source, options, net, secrets)
+        case RabbitOptions():
+            return RabbitQueues(name, source, options, secrets)
+    raise ConfigError(
+        f'Source "{name}" is of kind {source.kind}: it is sent to the tower, not read. '
+        "Only pull sources have a reader."
+    )
+
+
+def interpreter_for(source: Source) -> Interpreter | None:
+    """The interpreter of a source's format."""
+    return INTERPRETERS.get(source.format)
+
+
+def interpret(raw: Raw, net: Network) -> Interpretation:
+    """What the interpreter of its source makes of a message.
+
+    Never raises: whatever goes wrong is a dead letter, with the version that failed.
+    """
+    refusal = refusal_of(raw)
+    if refusal is not None:
+        return Interpretation("reader", 1, dead_letters=(refusal,))
+    source = net.sources.get(raw.source)
+    if source is None:
+        return _nothing(
+            DeadLetter(
+                code="unknown_source",
+                cause=f'"{raw.source}" is no source of network.yaml.',
+                advice="Describe the source in network.yaml and interpret again.",
+            )
+        )
+    interpreter = interpreter_for(source)
+    if interpreter is None:
+        return _nothing(
+            DeadLetter(
+                code="unsupported_type",
+                cause=f"Messages of format {source.format} are not interpreted.",
+                advice="Correct the format of the source in network.yaml and interpret again.",
+            )
+        )
+    try:
+        return interpreter.interpret(raw, net, source)
+    except Exception as error:
+        log.exception(
+            "Interpreter failed",
+            extra={"action": "interpret.crashed", "source": raw.source, "format": source.format},
+        )
+        said = str(error).splitlines()
+        letter = DeadLetter(
+            code="crash",
+            cause=f"Interpreter {interpreter.name} version {interpreter.version} failed on this "
+            f"message: {type(error).__name__}{': ' + said[0][:200] if said else ''}",
+            advice="The bytes are kept. Report the cause to the maintainers; interpret again after "
+            "an update.",
+        )
+        return Interpretation(interpreter.name, interpreter.version, dead_letters=(letter,))
+
+
+def _nothing(letter: DeadLetter) -> Interpretation:
+    return Interpretation("none", 1, dead_letters=(letter,))

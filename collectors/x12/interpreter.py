@@ -1,0 +1,197 @@
+"""X12 payloads to canonical events: pure, the same bytes and network give the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from collectors.x12.acks import read_functional, read_receipt
+from collectors.x12.answers import read_answer, read_change_answer
+from collectors.x12.envelope import EnvelopeReader, Interchange, Receipt, TransactionSet
+from collectors.x12.ids import party
+from collectors.x12.invoices import read_invoice
+from collectors.x12.orders import read_change, read_order
+from collectors.x12.reading import Outcome, Parties, SetReading
+from collectors.x12.shipments import read_shipment
+from tower.errors import PayloadRejected
+from tower.network import Network, Source
+from tower.raw import DeadLetter, Finding, Interpretation, Raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a set is read, and which side may send it."""
+
+    read: Callable[[SetReading], None]
+    from_us: bool
+    from_partner: bool
+    needs_partner: bool = True
+
+
+_KINDS = {
+    "850": _Kind(read_order, from_us=True, from_partner=False),
+    "860": _Kind(read_change, from_us=True, from_partner=False),
+    "855": _Kind(read_answer, from_us=False, from_partner=True),
+    "865": _Kind(read_change_answer, from_us=False, from_partner=True),
+    "856": _Kind(read_shipment, from_us=False, from_partner=True),
+    "810": _Kind(read_invoice, from_us=False, from_partner=True),
+    "997": _Kind(read_functional, from_us=True, from_partner=True, needs_partner=False),
+    "999": _Kind(read_functional, from_us=True, from_partner=True, needs_partner=False),
+    "TA1": _Kind(read_receipt, from_us=True, from_partner=True, needs_partner=False),
+}
+
+
+class X12Interpreter:
+    """Reads 850, 860, 855, 865, 856, 810, 997, 999 and TA1; other sets are findings."""
+
+    name = "x12"
+    version = 1
+
+    def interpret(self, raw: Raw, net: Network, source: Source | None = None) -> Interpretation:
+        """Every set gives events, a finding ``unsupported``, or a dead letter; never an error.
+
+        ``source`` is the feed the bytes came by, by default the one that ``raw`` names.
+        """
+        feed = source or net.sources.get(raw.source)
+        system = feed.system if feed else ""
+        # Whoever brought the bytes may know whose they are: a folder, a credential, the feed.
+        named = raw.headers.get("partner") or (feed.partner if feed else None)
+        outcome = Outcome()
+        envelopes = EnvelopeReader(raw.body, f"Raw message {raw.source}/{raw.key}")
+        partners: set[str | None] = set()
+        for one in envelopes:
+            parties = _parties(net, named, one)
+            partners.add(parties.partner)
+            kind = _KINDS.get(one.type)
+            if kind is None or not (kind.from_us if parties.outbound else kind.from_partner):
+                outcome.findings.append(_unsupported(kind, parties, one))
+            elif kind.needs_partner and parties.partner is None:
+                outcome.dead_letters.append(_stranger(parties, one))
+            else:
+                _guarded(kind, SetReading(raw, net, system, parties, outcome, one), outcome, one)
+        return Interpretation(
+            self.name,
+            self.version,
+            tuple(outcome.events),
+            outcome.origins,
+            (*envelopes.findings, *outcome.findings),
+            (*envelopes.dead_letters, *outcome.dead_letters),
+            partners.pop() if len(partners) == 1 else None,
+        )
+
+
+def _guarded(
+    kind: _Kind, reading: SetReading, outcome: Outcome, one: TransactionSet | Receipt
+) -> None:
+    """One set, whole or not at all: what is wrong with it must not cost its neighbours."""
+    before = len(outcome.events)
+    try:
+        kind.read(reading)
+    except PayloadRejected as error:
+        dead = DeadLetter(
+            error.code,
+            f"{one.label}: {error}.",
+            error.advice,
+            one.position,
+            error.offset,
+            reading.parties.partner,
+        )
+    except Exception as error:
+        dead = DeadLetter(
+            "crash",
+            f"{one.label}: X12 interpreter version {X12Interpreter.version} failed: {error!r}.",
+            "This is a fault of the tower; the bytes are kept and can be interpreted again.",
+            one.position,
+            reading.segments[0].offset,
+            reading.parties.partner,
+        )
+    else:
+        return
+    del outcome.events[before:]
+    outcome.origins.cut(before)
+    outcome.dead_letters.append(dead)
+
+
+# --- who sent it ----------------------------------------------------------------------------------
+
+
+def _parties(net: Network, named: str | None, one: TransactionSet | Receipt) -> Parties:
+    """Direction and partner: by the ISA, else by the GS, else as the feed names it."""
+    by_type = one.type in ("850", "860")
+    gs = one.group.gs if one.group is not None else None
+    outbound, found = by_type, None
+    if one.interchange is not None:
+        outbound = _is_outbound(net, one.interchange, by_type)
+        found = _by_isa(net, one.interchange, outbound)
+        if found.partner is not None:
+            return found
+    if gs is not None:
+        element = 3 if outbound else 2
+        code = gs.text(element)
+        for key, profile in net.partners.items():
+            if code and code in profile.ids.gs:
+                return Parties(outbound, key, code, gs, element)
+    if named in net.partners:
+        return Parties(outbound, named)
+    if found is not None:
+        return found
+    return Parties(outbound, None, gs.text(3 if outbound else 2) if gs is not None else "")
+
+
+def _is_outbound(net: Network, interchange: Interchange, by_type: bool) -> bool:
+    isa = interchange.isa
+    if net.is_us(isa.text(5), isa.text(6)):
+        return True
+    if net.is_us(isa.text(7), isa.text(8)) or net.partner_by_isa(isa.text(5), isa.text(6)):
+        return False
+    return by_type or net.partner_by_isa(isa.text(7), isa.text(8)) is not None
+
+
+def _by_isa(net: Network, interchange: Interchange, outbound: bool) -> Parties:
+    isa, element = interchange.isa, 8 if outbound else 6
+    qualifier, identifier = isa.text(element - 1), isa.text(element)
+    return Parties(
+        outbound,
+        net.partner_by_isa(qualifier, identifier),
+        party(qualifier, identifier),
+        isa,
+        element,
+    )
+
+
+# --- what is not read -----------------------------------------------------------------------------
+
+
+def _unsupported(kind: _Kind | None, parties: Parties, one: TransactionSet | Receipt) -> Finding:
+    why = (
+        f"sets of type {one.type or '(empty)'} are not read"
+        if kind is None
+        else f"{one.type} sets {'from us' if parties.outbound else 'to us'} are not read"
+    )
+    return Finding(
+        "unsupported",
+        f"{one.label}: {why}; the bytes are kept",
+        one.segments[0].offset,
+        got=one.type[:20],
+        position=one.position,
+    )
+
+
+def _stranger(parties: Parties, one: TransactionSet | Receipt) -> DeadLetter:
+    way = "goes to" if parties.outbound else "comes from"
+    if parties.stranger:
+        kind = "isa" if one.interchange is not None else "gs"
+        cause = f"{one.label} {way} {kind.upper()} id {parties.stranger}, which no partner has."
+        advice = (
+            f'Add "{parties.stranger}" to ids.{kind} of a partner in network.yaml and interpret '
+            "this message again."
+        )
+    else:
+        cause = f"{one.label} has no envelope, so nobody knows its partner."
+        advice = (
+            "Ask for the document with its ISA, or name the partner of this feed in network.yaml, "
+            "and interpret this message again."
+        )
+    segment, element = parties.segment, parties.element
+    offset = segment.place(element)[0] if segment is not None else one.segments[0].offset
+    return DeadLetter("unknown_partner", cause, advice, one.position, offset)
