@@ -1,0 +1,297 @@
+"""A batch in memory: what each message and event adds to each table, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from uuid import UUID
+
+from db import staging
+from db.families import FamilyKey, partner_id
+from db.flows import FlowGain, TieKey, tie_key
+from tower.correlation import Node, Place, Tie, document_home, leads_from, place
+from tower.documents import HEADER_OF, Record
+from tower.event import Event
+from tower.identity import item_key
+from tower.raw import Interpretation, Interpreted, Raw
+from tower.registers import microseconds, record, short
+from tower.touch import Touch
+from tower.touches import touches
+
+EVERY_ORDER = frozenset(("asn.replaced", "asn.cancelled", "asn.accepted", "asn.rejected"))
+
+CREATES = frozenset(("po.released", "order.placed"))
+
+
+Identity = tuple[str, str]
+"""(source, key) of a raw message as the database holds it."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A raw message at its first place in a batch.
+
+    received, named  its receipt, and its key with item_key before it, as fields of a COPY line
+    """
+
+    index: int
+    item_key: int
+    identity: Identity
+    raw: Raw
+    reading: Interpretation
+    sha256: bytes
+    received: str
+    named: str
+    n_known: int = 0
+    homes: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """An event that may be new. Instants in microseconds since 1970 UTC."""
+
+    event: Event
+    item: Item
+    place: Place
+    touches: tuple[Touch, ...]
+    at: int
+    received: int
+    when: str
+
+
+def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, Item]]]:
+    """The first message of each (source, key), and the others with the first of theirs."""
+    firsts: dict[Identity, Item] = {}
+    others: list[tuple[Raw, Item]] = []
+    storable = staging.storable
+    for index, one in enumerate(items):
+        raw = one.raw
+        source, key = raw.source, raw.key
+        identity = (storable(source), storable(key))
+        first = firsts.get(identity)
+        if first is not None:
+            others.append((raw, first))
+            continue
+        home = item_key(source, key)
+        firsts[identity] = Item(
+            index,
+            home,
+            identity,
+            raw,
+            one.reading,
+            sha256(raw.body).digest(),
+            str(raw.received_at),
+            f"{home}\t{staging.text(source)}\t{staging.text(key)}",
+        )
+    return list(firsts.values()), others
+
+
+def arrivals(items: Iterable[Item]) -> dict[UUID, Arrival]:
+    """The events of these messages, each id once; later ones count as known to their message."""
+    found: dict[UUID, Arrival] = {}
+    for item in items:
+        events = item.reading.events
+        if not events:
+            continue
+        received = microseconds(item.raw.received_at)
+        for event in events:
+            event_id = event.id
+            if event_id in found:
+                item.n_known += 1
+                continue
+            happened = event.occurred_at
+            found[event_id] = Arrival(
+                event,
+                item,
+                place(event),
+                touches(event),
+                microseconds(happened),
+                received,
+                str(happened),
+            )
+    return found
+
+
+def homes_of(spoken: Iterable[Touch]) -> set[int]:
+    """Homes of the documents that these touches speak of."""
+    return {document_home(HEADER_OF.get(t.kind, t.kind), t.scope, t.number) for t in spoken}
+
+
+NEVER = 1 << 62
+
+
+@dataclass(slots=True)
+class Subject:
+    """A document with its lines, and what a batch says about it.
+
+    named    its scope and number as fields of a COPY line
+    arrived  earliest receipt of these records
+    """
+
+    home: int
+    key: FamilyKey
+    named: str
+    records: list[Record] = field(default_factory=list)
+    arrived: int = NEVER
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What new events add, by table; ``seeds`` are flows whose events may now reach orders.
+
+    orders  customer orders that changed: supply pegged to them is judged again
+    """
+
+    gains: dict[int, FlowGain] = field(default_factory=dict)
+    ties: dict[TieKey, tuple[Tie, int]] = field(default_factory=dict)
+    seeds: set[int] = field(default_factory=set)
+    subjects: dict[tuple[str, str, str], Subject] = field(default_factory=dict)
+    pegs: dict[tuple[str, ...], tuple[int, str, str]] = field(default_factory=dict)
+    orders: dict[tuple[str, str], int] = field(default_factory=dict)
+    event_lines: list[str] = field(default_factory=list)
+    object_lines: list[str] = field(default_factory=list)
+
+
+def gather(found: Iterable[Arrival]) -> Gathered:
+    """Take the new events of a batch apart."""
+    result = Gathered()
+    for one in found:
+        partner = one.event.partner
+        number = None if partner is None else partner_id(partner)
+        take_flows(result, one.event, one.place, one.at, one.received, number)
+        one.item.homes.add(one.place.node.home)
+        _take_touches(result, one)
+        result.event_lines.append(_event_line(one))
+        if one.event.type in ("peg.set", "peg.removed"):
+            _take_pegs(result, one)
+    return result
+
+
+def take_flows(
+    result: Gathered, event: Event, spot: Place, at: int, received: int, partner: int | None
+) -> None:
+    """What an event adds to flows and ties."""
+    gains = result.gains
+    node = spot.node
+    own = gains.get(node.home) or _gain(gains, node)
+    if node.kind == "item":
+        # One event that names no order leaves the whole message unmatched.
+        own.matched = bool(spot.roots) and (own.matched or not own.events)
+    elif node.kind not in _LED or event.type in CREATES:
+        own.matched = True
+    own.events += 1
+    own.take(at, received, partner)
+    for root in spot.roots:
+        if root is not node:
+            _gain(gains, root).take(at, received, partner)
+    for tie in spot.ties:
+        for end, other in ((tie.one, tie.other), (tie.other, tie.one)):
+            if end is node:
+                continue
+            gain = gains.get(end.home) or _gain(gains, end)
+            gain.take(at, received, partner)
+            if end.kind == "id" and other.is_root:
+                gain.matched = True
+        key = tie_key(tie.one.home, tie.other.home, tie.basis)
+        known = result.ties.get(key)
+        if known is None or received < known[1]:
+            result.ties[key] = (tie, received)
+    if not spot.roots:
+        result.seeds.update(lead.home for lead in leads_from(event))
+    elif event.type in EVERY_ORDER:
+        result.seeds.update(tie.one.home for tie in spot.ties if tie.basis == "document")
+
+
+_LED = frozenset(("po", "order", "id", "asn", "invoice", "receipt", "item"))
+
+
+def _gain(gains: dict[int, FlowGain], node: Node) -> FlowGain:
+    gain = gains.get(node.home)
+    if gain is None:
+        gain = gains[node.home] = FlowGain(node)
+    return gain
+
+
+def _take_touches(result: Gathered, one: Arrival) -> None:
+    event, at = one.event, one.at
+    type_, system = event.type, event.system
+    event_id, name = str(event.id), short(event.id)
+    shared = (
+        f"{type_}\t{staging.text(system)}\t{one.when}\t{one.item.received}\t"
+        f"{one.place.node.home}\t\\N\t"
+    )
+    lines, homes, subjects = result.object_lines, one.item.homes, result.subjects
+    text, json, received = staging.text, staging.json, one.received
+    for ordinal, (kind, scope, number, line, qualifier, facts) in enumerate(one.touches):
+        header = HEADER_OF.get(kind, kind)
+        subject = subjects.get((header, scope, number))
+        if subject is None:
+            subject = subject_of(result, header, scope, number)
+        homes.add(subject.home)
+        lines.append(
+            f"{subject.home}\t{event_id}\t{ordinal}\t{kind}\t{subject.named}\t"
+            f"{line if line.isalnum() else text(line)}\t{qualifier}\t{shared}{json(facts)}"
+        )
+        subject.records.append(record((name, kind, line, type_, system, at, facts)))
+        if received < subject.arrived:
+            subject.arrived = received
+        if header == "order":
+            order = (scope, number)
+            result.orders[order] = min(received, result.orders.get(order, received))
+
+
+def subject_of(result: Gathered, header: str, scope: str, number: str) -> Subject:
+    """What a batch says about a document, nothing so far."""
+    named = (header, scope, number)
+    subject = result.subjects.get(named)
+    if subject is None:
+        home = document_home(header, scope, number)
+        field_text = f"{staging.text(scope)}\t{staging.text(number)}"
+        subject = result.subjects[named] = Subject(home, FamilyKey(home, *named), field_text)
+    return subject
+
+
+def _take_pegs(result: Gathered, one: Arrival) -> None:
+    event = one.event
+    for peg in event.data.get("pegs") or ():
+        home = document_home("po", peg["erp"], peg["po"])
+        key = (
+            str(home),
+            peg["erp"],
+            peg["po"],
+            peg["line"],
+            peg["order"],
+            peg["order_line"],
+        )
+        qty = peg["qty"] if event.type == "peg.set" else staging.NULL
+        told = (one.at, str(event.id), qty)
+        known = result.pegs.get(key)
+        if known is None or known[:2] < told[:2]:
+            result.pegs[key] = told
+
+
+EVENT_COLUMNS = (
+    "home_key, event_id, type, source, raw_key, position, occurred_at, recorded_at, received_at, "
+    "time_quality, system, partner_id, channel, anchor, basis, correlation_id, causation_id, "
+    "carries, answers, objects, data"
+)
+
+
+def _event_line(one: Arrival) -> str:
+    event, spot = one.event, one.place
+    partner = "\\N" if event.partner is None else partner_id(event.partner)
+    objects = [(o.kind, o.scope, o.number, o.line, o.qualifier) for o in event.objects]
+    text, maybe, json = staging.text, staging.maybe, staging.json
+    recorded = event.recorded_at
+    return (
+        f"{spot.node.home}\t{event.id}\t{event.type}\t{text(event.source)}\t"
+        f"{text(event.raw_key)}\t{text(event.position)}\t{one.when}\t"
+        f"{staging.NULL if recorded is None else recorded}\t{one.item.received}\t"
+        f"{event.time_quality}\t{text(event.system)}\t{partner}\t{maybe(event.channel)}\t"
+        f"{text(spot.node.text)}\t{spot.basis}\t{maybe(event.correlation_id)}\t"
+        f"{maybe(event.causation_id)}\t"
+        f"{staging.texts(event.carries) if event.carries else '{}'}\t"
+        f"{staging.texts(event.answers) if event.answers else '{}'}\t"
+        f"{json(objects)}\t{json(event.data)}"
+    )

@@ -1,0 +1,357 @@
+"""Exception cases as they are kept, and the wishes of people about them.
+
+Timers are set before case rows are locked, everywhere, so that a person's click and a worker's
+round never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from db import records, timers
+from db.tables import case_note, exception_case
+from tower import cases
+from tower.access import Scope
+from tower.cases import Case, Changed, Note
+from tower.errors import AccessDenied
+from tower.signs import Subject
+
+_c = exception_case.c
+
+_COLUMNS = (
+    "fingerprint", "cycle", "category", "severity", "base_severity", "state", "resolution", "rule",
+    "level", "levels", "home_key", "kind", "scope", "number", "line", "clock_cycle", "partner_id",
+    "supplier", "title", "advice", "owner", "owner_letter", "policy", "cause", "opened_at",
+    "detected_at", "due_at", "first_taken_at", "taken_until", "snoozed_until", "resolved_at",
+    "reopened", "held_subjects", "why",
+)  # fmt: skip
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def of_row(row: Row[Any]) -> Case:
+    m = row._mapping
+    return Case(
+        id=m["id"],
+        fingerprint=m["fingerprint"],
+        cycle=m["cycle"],
+        subject=Subject(m["kind"], m["scope"], m["number"], m["line"]),
+        home_key=m["home_key"],
+        category=m["category"],
+        rule=m["rule"],
+        level=m["level"],
+        levels=tuple(m["levels"]),
+        base_severity=m["base_severity"],
+        severity=m["severity"],
+        state=m["state"],
+        resolution=m["resolution"],
+        clock_cycle=m["clock_cycle"],
+        partner_id=m["partner_id"],
+        supplier=m["supplier"],
+        title=m["title"],
+        advice=m["advice"],
+        owner=m["owner"],
+        letter=m["owner_letter"],
+        policy=m["policy"],
+        cause=m["cause"],
+        opened_at=m["opened_at"],
+        detected_at=m["detected_at"],
+        due_at=m["due_at"],
+        resolved_at=m["resolved_at"],
+        first_taken_at=m["first_taken_at"],
+        taken_until=m["taken_until"],
+        snoozed_until=m["snoozed_until"],
+        reopened=m["reopened"],
+        held_subjects=m["held_subjects"],
+        why=m["why"],
+    )
+
+
+def _select() -> Select[Any]:
+    return select(_c.id, *(_c[name] for name in _COLUMNS))
+
+
+def latest_locked(conn: Connection, fingerprints: Iterable[str]) -> dict[str, Case]:
+    """The latest case of each fingerprint, locked until the transaction ends."""
+    wanted = sorted(set(fingerprints))
+    if not wanted:
+        return {}
+    rows = conn.execute(
+        _select().where(_c.fingerprint.in_(wanted)).order_by(_c.id).with_for_update()
+    )
+    found: dict[str, Case] = {}
+    for row in rows:
+        case = of_row(row)
+        if case.fingerprint not in found or case.cycle > found[case.fingerprint].cycle:
+            found[case.fingerprint] = case
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a case costs, as it was last worked out; see tower.priority."""
+
+    value_at_risk: Decimal | None = None
+    document_value: Decimal | None = None
+    currency: str | None = None
+    orders_affected: int = 0
+    lines_affected: int = 0
+    urgency: float | None = None
+    confidence: float | None = None
+    priority: float | None = None
+    need_date: date | None = None
+
+
+_FIGURES = tuple(field.name for field in fields(Figures))
+
+
+def for_round(
+    conn: Connection, fingerprints: Iterable[str], homes: Iterable[int]
+) -> list[tuple[Case, Figures]]:
+    """Every case of these fingerprints and every open case of these homes, locked, by number."""
+    marks, places = sorted(set(fingerprints)), sorted(set(homes))
+    if not marks and not places:
+        return []
+    rows = conn.execute(
+        select(_c.id, *(_c[name] for name in _COLUMNS), *(_c[name] for name in _FIGURES))
+        .where(
+            or_(
+                _c.fingerprint == any_(bindparam("marks", type_=ARRAY(Text))),
+                and_(
+                    _c.home_key == any_(bindparam("places", type_=ARRAY(BigInteger))),
+                    _c.state != "resolved",
+                ),
+            )
+        )
+        .order_by(_c.id)
+        .with_for_update(),
+        {"marks": marks, "places": places},
+    )
+    return [
+        (of_row(row), Figures(**{name: row._mapping[name] for name in _FIGURES})) for row in rows
+    ]
+
+
+def set_figures(
+    conn: Connection, figures: Sequence[tuple[int, Figures, Mapping[str, Any]]]
+) -> None:
+    """Write figures of cases, with the ``why`` that now holds their factors."""
+    records.change(
+        conn,
+        exception_case,
+        [
+            {"id": case_id, **{name: getattr(given, name) for name in _FIGURES}, "why": why}
+            for case_id, given, why in sorted(figures, key=lambda f: f[0])
+        ],
+        keys=("id",),
+    )
+
+
+def set_held(conn: Connection, home: int, clocks: int) -> None:
+    """How many clocks wait for the source whose open case this is."""
+    conn.execute(
+        update(exception_case)
+        .where(
+            _c.home_key == home,
+            _c.kind == "source",
+            _c.state != "resolved",
+            _c.held_subjects != clocks,
+        )
+        .values(held_subjects=clocks)
+    )
+
+
+def by_ids(conn: Connection, ids: Iterable[int], *, lock: bool = False) -> list[Case]:
+    """These cases in order of their number; those that do not exist are left out."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return []
+    query = _select().where(_c.id.in_(wanted)).order_by(_c.id)
+    return [of_row(row) for row in conn.execute(query.with_for_update() if lock else query)]
+
+
+def open_cases(
+    conn: Connection, rule: str, *, supplier: str | None = None, subject: Subject | None = None
+) -> list[Case]:
+    """Open cases of a rule, of one supplier or about one subject where that is given."""
+    query = _select().where(_c.rule == rule, _c.state != "resolved").order_by(_c.id)
+    if supplier is not None:
+        query = query.where(_c.supplier == supplier)
+    if subject is not None:
+        query = query.where(
+            _c.kind == subject.kind,
+            _c.scope == subject.scope,
+            _c.number == subject.number,
+            _c.line == subject.line,
+        )
+    return [of_row(row) for row in conn.execute(query)]
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def write(conn: Connection, changes: Sequence[Changed]) -> list[Changed]:
+    """Store cases and their notes; the same changes with the numbers that new cases were given."""
+    ordered = sorted(changes, key=lambda c: (c.case.id or 0, c.case.fingerprint, c.case.cycle))
+    new = [c for c in ordered if c.case.id is None]
+    given = records.put(
+        conn,
+        exception_case,
+        [_row(c.case) for c in new],
+        returning=("id", "fingerprint", "cycle"),
+    )
+    numbers = {(row.fingerprint, row.cycle): row.id for row in given}
+    stored = [
+        c
+        if c.case.id is not None
+        else replace(c, case=replace(c.case, id=numbers[c.case.fingerprint, c.case.cycle]))
+        for c in ordered
+    ]
+    records.change(
+        conn,
+        exception_case,
+        [{"id": c.case.id, **_row(c.case)} for c in ordered if c.case.id is not None],
+        keys=("id",),
+    )
+    add_notes(conn, [(c.case.id, note) for c in stored for note in c.notes if c.case.id])
+    return stored
+
+
+def add_notes(conn: Connection, notes: Sequence[tuple[int, Note]]) -> None:
+    records.put(
+        conn,
+        case_note,
+        [
+            {"case_id": case_id, "at": n.at, "author": n.author, "kind": n.kind, "text": n.text}
+            for case_id, n in notes
+        ],
+    )
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {
+        "fingerprint": case.fingerprint,
+        "cycle": case.cycle,
+        "category": case.category,
+        "severity": case.severity,
+        "base_severity": case.base_severity,
+        "state": case.state,
+        "resolution": case.resolution,
+        "rule": case.rule,
+        "level": case.level,
+        "levels": case.levels,
+        "home_key": case.home_key,
+        "kind": case.subject.kind,
+        "scope": case.subject.scope,
+        "number": case.subject.number,
+        "line": case.subject.line,
+        "clock_cycle": case.clock_cycle,
+        "partner_id": case.partner_id,
+        "supplier": case.supplier,
+        "title": case.title,
+        "advice": case.advice,
+        "owner": case.owner,
+        "owner_letter": case.letter,
+        "policy": case.policy,
+        "cause": case.cause,
+        "opened_at": case.opened_at,
+        "detected_at": case.detected_at,
+        "due_at": case.due_at,
+        "first_taken_at": case.first_taken_at,
+        "taken_until": case.taken_until,
+        "snoozed_until": case.snoozed_until,
+        "resolved_at": case.resolved_at,
+        "reopened": case.reopened,
+        "held_subjects": case.held_subjects,
+        "why": case.why,
+    }
+
+
+# --- what people wish -----------------------------------------------------------------------------
+
+
+def take(conn: Connection, scope: Scope, case_id: int, who: str, now: datetime) -> Case:
+    """Somebody looks after it: no raising again for four hours."""
+    return _wish(conn, scope, case_id, now + cases.TAKEN_FOR, lambda c: cases.take(c, who, now))
+
+
+def snooze(
+    conn: Connection, scope: Scope, case_id: int, who: str, until: datetime, now: datetime
+) -> Case:
+    """Silence until then; what is still open at that time is told."""
+    return _wish(conn, scope, case_id, until, lambda c: cases.snooze(c, who, now, until))
+
+
+def resolve(
+    conn: Connection,
+    scope: Scope,
+    case_id: int,
+    who: str,
+    resolution: str,
+    text: str,
+    now: datetime,
+    cause: str | None = None,
+) -> Case:
+    """Close it by hand: repaired, accepted or false_alarm, with words and perhaps a cause."""
+    return _wish(
+        conn, scope, case_id, now, lambda c: cases.resolve(c, who, now, resolution, text, cause)
+    )
+
+
+def assign(
+    conn: Connection, scope: Scope, case_id: int, who: str, owner: str, now: datetime
+) -> Case:
+    """Give it to another person of network.yaml."""
+    return _wish(conn, scope, case_id, now, lambda c: cases.assign(c, who, now, owner))
+
+
+def note(conn: Connection, scope: Scope, case_id: int, who: str, text: str, now: datetime) -> None:
+    """Add words to the history; nothing else changes."""
+    said = text.strip()
+    if not said:
+        raise cases.NotPossible("The note is empty. Write what you know.")
+    _visible(by_ids(conn, [case_id]), scope, case_id)
+    add_notes(conn, [(case_id, Note(now, who, "note", said[:4000]))])
+
+
+def _wish(
+    conn: Connection,
+    scope: Scope,
+    case_id: int,
+    then: datetime,
+    act: Callable[[Case], Changed],
+) -> Case:
+    """Do what a person asks for, and have the worker look at the case at ``then``."""
+    timers.sooner(conn, [timers.Timer(timers.CASE, str(case_id), then)])
+    changed = act(_visible(by_ids(conn, [case_id], lock=True), scope, case_id))
+    write(conn, [changed])
+    return changed.case
+
+
+def _visible(found: Sequence[Case], scope: Scope, case_id: int) -> Case:
+    """The one case asked for; the same words whether it is missing or not theirs to see."""
+    allowed = scope.partner_ids
+    for case in found:
+        if allowed is None or case.partner_id in allowed:
+            return case
+    raise AccessDenied(f"There is no case {case_id} in your area.")

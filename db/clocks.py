@@ -1,0 +1,508 @@
+"""Clocks, their journal and what feeds them, read and written for many units at once.
+
+Everything is found by ``home_key``; the caller holds the units' timers, which lock them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    any_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from db import records
+from db.tables import (
+    calendar_version,
+    checkpoint,
+    clock,
+    event_object,
+    judged_unit,
+    profile_version,
+    rule_version,
+    source_spell,
+    transition,
+)
+from tower.court import Profile
+from tower.cycles import Cycle
+from tower.identity import source_key
+from tower.signs import Evidence, Sign, Spell, Subject
+from tower.timeline import ClockKey, Entry
+
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)  # last instant of a unit that was never judged
+_SUBJECT = ("kind", "scope", "number", "line")
+_HOMES = bindparam("homes", type_=ARRAY(BigInteger))
+
+
+@dataclass(slots=True)
+class UnitRows:
+    """What is kept of one unit: a purchase order with its lines, a shipment, or a source.
+
+    signs      every event that speaks of a subject; ``applied_at`` tells whether its clocks took it
+    instant    last logical instant, None before the first visit
+    impact_at  when the mere passing of days moves what is expected of its lines
+    failed_at  the last visit crashed then; None if it went well
+    """
+
+    home: int
+    signs: dict[Subject, list[Sign]] = field(default_factory=dict)
+    clocks: dict[ClockKey, tuple[Cycle, ...]] = field(default_factory=dict)
+    instant: datetime | None = None
+    impact_at: datetime | None = None
+    failed_at: datetime | None = None
+
+
+_events = select(
+    event_object.c.home_key,
+    event_object.c.kind,
+    event_object.c.scope,
+    event_object.c.number,
+    event_object.c.line,
+    event_object.c.type,
+    event_object.c.occurred_at,
+    event_object.c.arrived_at,
+    event_object.c.event_id,
+    event_object.c.facts,
+    event_object.c.applied_at,
+).where(
+    event_object.c.home_key == any_(_HOMES),
+    func.not_(event_object.c.type == any_(bindparam("unheard", type_=ARRAY(Text)))),
+)
+_cycles = (
+    select(
+        clock.c.home_key,
+        clock.c.rule,
+        clock.c.kind,
+        clock.c.scope,
+        clock.c.number,
+        clock.c.line,
+        clock.c.state,
+    )
+    .where(clock.c.home_key == any_(_HOMES))
+    .order_by(clock.c.home_key, clock.c.rule, *(clock.c[n] for n in _SUBJECT), clock.c.cycle)
+)
+_judged = select(
+    judged_unit.c.home_key,
+    judged_unit.c.instant,
+    judged_unit.c.impact_at,
+    judged_unit.c.failed_at,
+).where(judged_unit.c.home_key == any_(_HOMES))
+
+
+def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict[int, UnitRows]:
+    """Units with all signs but those of types that nothing listens to."""
+    found = {home: UnitRows(home) for home in sorted(set(homes))}
+    if not found:
+        return found
+    given = {"homes": list(found)}
+    subjects: dict[tuple[str, str, str, str], Subject] = {}
+    for row in conn.execute(_events, {**given, "unheard": sorted(unheard)}):
+        home, kind, scope, number, line, type_, occurred, arrived, event_id, facts, applied = row
+        key = (kind, scope, number, line)
+        subject = subjects.get(key)
+        if subject is None:
+            subject = subjects[key] = Subject(*key)
+        sign = Sign(type_, occurred, arrived, event_id, facts, applied)
+        found[home].signs.setdefault(subject, []).append(sign)
+    for home, rule, kind, scope, number, line, state in conn.execute(_cycles, given):
+        clocks = found[home].clocks
+        clock_key = (rule, Subject(kind, scope, number, line))
+        clocks[clock_key] = (*clocks.get(clock_key, ()), Cycle.from_json(state))
+    for home, instant, impact_at, failed_at in conn.execute(_judged, given):
+        unit = found[home]
+        unit.instant, unit.impact_at, unit.failed_at = instant, impact_at, failed_at
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one visit to a unit changed.
+
+    applied  logical instant of each event its clocks took now
+    changed  cycles of each clock that differs from ``before``
+    """
+
+    home: int
+    partner_id: int | None
+    applied: Mapping[UUID, datetime]
+    journal: Sequence[Entry]
+    before: Mapping[ClockKey, Sequence[Cycle]]
+    changed: Mapping[ClockKey, Sequence[Cycle]]
+    instant: datetime | None
+    impact_at: datetime | None
+
+
+def save(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
+    """Store what visits changed; ``now`` is the worker's wall clock (handled)."""
+    _save_applied(conn, units)
+    _save_cycles(conn, units)
+    _save_journal(conn, units, now)
+    records.put(
+        conn,
+        judged_unit,
+        [
+            {
+                "home_key": u.home,
+                "instant": u.instant,
+                "impact_at": u.impact_at,
+                "failed_at": None,
+            }
+            for u in sorted(units, key=lambda u: u.home)
+            if u.instant is not None
+        ],
+        conflict=("home_key",),
+        changed=("instant", "impact_at", "failed_at"),
+    )
+
+
+def save_impact_at(conn: Connection, units: Sequence[Judged]) -> None:
+    """When the mere passing of days moves what is expected of these orders' lines."""
+    records.change(
+        conn,
+        judged_unit,
+        [{"home_key": u.home, "impact_at": u.impact_at} for u in units],
+        keys=("home_key",),
+    )
+
+
+def mark_failed(conn: Connection, home: int, now: datetime) -> None:
+    """Remember that a visit to this unit crashed."""
+    records.put(
+        conn,
+        judged_unit,
+        [{"home_key": home, "instant": BEGINNING, "failed_at": now}],
+        conflict=("home_key",),
+        changed=("failed_at",),
+    )
+
+
+def _save_applied(conn: Connection, units: Sequence[Judged]) -> None:
+    records.change(
+        conn,
+        event_object,
+        [
+            {"home_key": u.home, "event_id": event_id, "applied_at": at}
+            for u in units
+            for event_id, at in u.applied.items()
+        ],
+        keys=("home_key", "event_id"),
+    )
+
+
+def _save_cycles(conn: Connection, units: Sequence[Judged]) -> None:
+    rows: list[dict[str, Any]] = []
+    gone: list[tuple[Any, ...]] = []
+    for unit in units:
+        for (rule, subject), cycles in unit.changed.items():
+            before = unit.before.get((rule, subject), ())
+            known = {cycle.number: cycle for cycle in before}
+            rows.extend(
+                _cycle_row(unit, rule, subject, cycle)
+                for cycle in cycles
+                if known.get(cycle.number) != cycle
+            )
+            gone.extend(
+                (unit.home, rule, *subject, number)
+                for number in known.keys() - {cycle.number for cycle in cycles}
+            )
+    rows.sort(key=lambda r: [r[name] for name in ("home_key", "rule", *_SUBJECT, "cycle")])
+    keys = ("home_key", "rule", *_SUBJECT, "cycle")
+    changed = tuple(name for name in rows[0] if name not in keys) if rows else ()
+    records.put(conn, clock, rows, conflict=keys, changed=changed)
+    if gone:
+        key = tuple_(*(clock.c[name] for name in keys))
+        conn.execute(delete(clock).where(key.in_(sorted(gone))))
+
+
+def _cycle_row(unit: Judged, rule: str, subject: Subject, cycle: Cycle) -> dict[str, Any]:
+    return {
+        "home_key": unit.home,
+        "rule": rule,
+        "kind": subject.kind,
+        "scope": subject.scope,
+        "number": subject.number,
+        "line": subject.line,
+        "cycle": cycle.number,
+        "partner_id": unit.partner_id,
+        "verdict": cycle.verdict.value,
+        "open": cycle.open,
+        "paused": cycle.paused,
+        "started_at": cycle.started,
+        "due_at": cycle.due,
+        "breached_at": cycle.breached_at,
+        "ended_at": cycle.ended,
+        "next_at": cycle.next,
+        "held_by": cycle.held_by,
+        "rule_hash": cycle.rule_version,
+        "calendar_hash": cycle.calendar_version or None,
+        "profile_hash": cycle.profile_version or None,
+        "state": cycle.to_json(),
+    }
+
+
+def _save_journal(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
+    homes = sorted(u.home for u in units if u.journal)
+    if not homes:
+        return
+    t = transition.c
+    key = (t.home_key, t.rule, t.kind, t.scope, t.number, t.line)
+    last = {
+        tuple(row[:6]): row[6]
+        for row in conn.execute(
+            select(*key, func.max(t.n)).where(t.home_key == any_(_HOMES)).group_by(*key),
+            {"homes": homes},
+        )
+    }
+    rows = []
+    for unit in sorted(units, key=lambda u: u.home):
+        for entry in unit.journal:
+            place = (unit.home, entry.rule, *entry.subject)
+            number = last[place] = last.get(place, 0) + 1
+            rows.append(
+                {
+                    "home_key": unit.home,
+                    "rule": entry.rule,
+                    "kind": entry.subject.kind,
+                    "scope": entry.subject.scope,
+                    "number": entry.subject.number,
+                    "line": entry.subject.line,
+                    "n": number,
+                    "cycle": entry.cycle,
+                    "name": entry.name,
+                    "effective_at": entry.effective,
+                    "detected_at": entry.detected,
+                    "handled_at": now,
+                    "rule_hash": entry.rule_version,
+                    "why": entry.why,
+                }
+            )
+    records.put(conn, transition, rows)
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+def keep_versions(
+    conn: Connection,
+    rules: Mapping[str, tuple[str, Mapping[str, Any]]],
+    calendars: Mapping[str, tuple[str, Mapping[str, Any]]],
+    profiles: Mapping[str, tuple[str, Mapping[str, Any]]],
+    now: datetime,
+) -> None:
+    """Keep what is in force for good: version -> (name, body). Known versions stay as they are."""
+    for table, versions in (
+        (rule_version, rules),
+        (calendar_version, calendars),
+        (profile_version, profiles),
+    ):
+        records.put(
+            conn,
+            table,
+            [
+                {"hash": version, "name": name, "body": body, "first_used_at": now}
+                for version, (name, body) in sorted(versions.items())
+            ],
+            conflict=("hash",),
+        )
+
+
+def outdated_homes(conn: Connection, in_force: Iterable[str]) -> list[int]:
+    """Units with an open clock judged by a version that is not among these. Reads all open clocks:
+    only for the moment in which a rule book comes into force. Sources have timers of their own."""
+    rows = conn.execute(
+        select(clock.c.home_key)
+        .where(
+            clock.c.open,
+            clock.c.kind != "source",
+            clock.c.rule_hash.not_in(sorted(in_force)),
+        )
+        .distinct()
+    )
+    return sorted(rows.scalars())
+
+
+def kept_rules(conn: Connection) -> dict[str, Mapping[str, Any]]:
+    """Judging parts of all rule versions ever in force, by version."""
+    rows = conn.execute(select(rule_version.c.hash, rule_version.c.body))
+    return {row[0]: row[1] for row in rows}
+
+
+def kept_calendars(conn: Connection) -> dict[str, Mapping[str, Any]]:
+    rows = conn.execute(select(calendar_version.c.hash, calendar_version.c.body))
+    return {row[0]: row[1] for row in rows}
+
+
+def kept_profiles(conn: Connection) -> dict[str, list[Profile]]:
+    """Versions of each partner's profile, oldest first."""
+    p = profile_version.c
+    found: dict[str, list[Profile]] = {}
+    for row in conn.execute(
+        select(p.name, p.hash, p.first_used_at, p.body).order_by(p.name, p.first_used_at)
+    ):
+        found.setdefault(row.name, []).append(Profile(row.hash, row.first_used_at, row.body))
+    return found
+
+
+# --- silence --------------------------------------------------------------------------------------
+
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # a source that was never read is complete up to here
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """How complete the sources are, read once per round.
+
+    spells       every stretch of blindness that was written down, by source
+    complete_to  start of the last good read, None if there never was one
+    """
+
+    spells: Mapping[str, Sequence[Spell]]
+    complete_to: Mapping[str, datetime | None]
+
+    def blind(
+        self, evidence: Iterable[Evidence], since: datetime | None, now: datetime
+    ) -> list[Spell]:
+        """Spells of these sources that are open, or ended after ``since``.
+
+        A source whose last good read is older than its tolerance is blind from there on, whether
+        or not anybody has written that down yet.
+        """
+        found: dict[tuple[str, datetime], Spell] = {}
+        for source in evidence:
+            for spell in self.spells.get(source.source, ()):
+                if spell.to_at is None or since is None or spell.to_at >= since:
+                    found[(spell.source, spell.from_at)] = spell
+            up_to = self.complete_to.get(source.source) or NEVER
+            known = up_to + source.tolerance
+            if known <= now:
+                found.setdefault(
+                    (source.source, up_to), Spell(source.source, up_to, known)
+                )
+        return sorted(found.values(), key=lambda spell: (spell.from_at, spell.source))
+
+
+def feeds(conn: Connection, sources: Iterable[str], since: datetime | None) -> Feeds:
+    """How complete these sources are, with spells that are open or ended after ``since``."""
+    names = sorted(set(sources))
+    s, c = source_spell.c, checkpoint.c
+    query = select(s.source, s.from_at, s.known_at, s.to_at).where(s.source.in_(names))
+    if since is not None:
+        query = query.where(or_(s.to_at.is_(None), s.to_at >= since))
+    spells: dict[str, list[Spell]] = {}
+    for row in conn.execute(query.order_by(s.source, s.from_at)):
+        spells.setdefault(row.source, []).append(Spell(*row))
+    known = conn.execute(
+        select(c.source, c.complete_to).where(
+            c.source_key.in_([source_key(name) for name in names]), c.source.in_(names)
+        )
+    )
+    return Feeds(spells, {row[0]: row[1] for row in known})
+
+
+_UNTROUBLED = text(
+    """
+    SELECT c.source, c.complete_to
+    FROM checkpoint c
+    LEFT JOIN judged_unit j ON j.home_key = c.source_key
+    WHERE c.source_key = any(:keys) AND c.source = any(:names) AND c.complete_to IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM clock k WHERE k.home_key = c.source_key AND k.open)
+      AND NOT EXISTS (
+          SELECT 1 FROM source_spell s
+          WHERE s.source = c.source
+            AND (s.to_at IS NULL OR j.instant IS NULL OR s.to_at > j.instant))
+    """
+)
+
+
+def untroubled(conn: Connection, sources: Sequence[str]) -> list[tuple[str, datetime]]:
+    """Sources without an open clock and without a spell that is open or not judged yet, each with
+    how far it is complete."""
+    if not sources:
+        return []
+    names = sorted(set(sources))
+    keys = [source_key(name) for name in names]
+    rows = conn.execute(_UNTROUBLED, {"keys": keys, "names": names})
+    return [(row[0], row[1]) for row in rows]
+
+
+def open_spell(conn: Connection, spell: Spell, cause: str) -> None:
+    """Write down that a source is blind; known ones stay as they are."""
+    records.put(
+        conn,
+        source_spell,
+        [
+            {
+                "source": spell.source,
+                "from_at": spell.from_at,
+                "known_at": spell.known_at,
+                "to_at": spell.to_at,
+                "cause": cause,
+            }
+        ],
+        conflict=("source", "from_at"),
+    )
+
+
+def close_spells(
+    conn: Connection, source: str, to_at: datetime, *, before: datetime | None = None
+) -> None:
+    """Open spells of this source ended; only those that began before an instant, if given."""
+    s = source_spell.c
+    query = update(source_spell).where(s.source == source, s.to_at.is_(None))
+    if before is not None:
+        query = query.where(s.from_at < before)
+    conn.execute(query.values(to_at=to_at))
+
+
+def standing(
+    conn: Connection, asked: Sequence[tuple[int | None, str, Subject, int]]
+) -> set[tuple[int | None, str, Subject, int]]:
+    """Which of these clocks (home, rule, subject, cycle) are open and breached."""
+    homes = sorted({home for home, *_ in asked if home is not None})
+    if not homes:
+        return set()
+    c = clock.c
+    rows = conn.execute(
+        select(c.home_key, c.rule, c.kind, c.scope, c.number, c.line, c.cycle).where(
+            c.home_key == any_(_HOMES), c.open, c.verdict == "breached"
+        ),
+        {"homes": homes},
+    )
+    found = {(row[0], row[1], Subject(*row[2:6]), row[6]) for row in rows}
+    return found & set(asked)
+
+
+def held_homes(conn: Connection, sources: Iterable[str]) -> dict[str, dict[int, int]]:
+    """Units whose clocks wait for these sources, with how many of their clocks do."""
+    rows = conn.execute(
+        select(clock.c.held_by, clock.c.home_key, func.count())
+        .where(clock.c.held_by.in_(sorted(sources)), clock.c.held_by.is_not(None))
+        .group_by(clock.c.held_by, clock.c.home_key)
+        .order_by(clock.c.home_key)
+    )
+    found: dict[str, dict[int, int]] = {}
+    for source, home, n in rows:
+        found.setdefault(source, {})[home] = n
+    return found
+
+
+def instants(conn: Connection, homes: Iterable[int]) -> dict[int, datetime]:
+    """Last logical instant of these units; those never judged are left out."""
+    rows = conn.execute(_judged, {"homes": sorted(set(homes))})
+    return {row.home_key: row.instant for row in rows}

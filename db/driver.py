@@ -1,0 +1,74 @@
+"""The driver's own cursor, which COPY needs, inside a transaction that SQLAlchemy holds."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg import Cursor
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from tower.errors import TowerError
+
+
+class Conflict(TowerError):
+    """Another transaction changed the same rows: roll back and store the batch again."""
+
+
+_RACES = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+
+
+@contextlib.contextmanager
+def raw_cursor(conn: Connection) -> Iterator[Cursor[Any]]:
+    """A cursor of the driver inside the caller's transaction.
+
+    Races become Conflict, other errors those that SQLAlchemy raises, so that callers can tell a
+    database that is away from a mistake of ours.
+    """
+    if not conn.in_transaction():
+        raise ValueError("ingest writes inside a transaction of its caller; begin one")
+    driver = conn.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("ingest needs the driver psycopg 3 (postgresql+psycopg://...)")
+    try:
+        with driver.cursor() as cursor:
+            yield cursor
+    except _RACES as error:
+        raise Conflict(f"Another writer was faster: {error}") from error
+    except psycopg.Error as error:
+        raise _as_sqlalchemy(conn, error) from error
+
+
+def _as_sqlalchemy(conn: Connection, error: psycopg.Error) -> BaseException:
+    driver = conn.connection.driver_connection
+    away = isinstance(driver, psycopg.Connection) and (driver.closed or driver.broken)
+    if away:
+        conn.invalidate()
+    return DBAPIError.instance(
+        "ingest",
+        None,
+        error,
+        psycopg.Error,
+        connection_invalidated=bool(away),
+        dialect=conn.dialect,
+    )
+
+
+@contextlib.contextmanager
+def no_garbage() -> Iterator[None]:
+    """No collection during a batch: it makes many objects and no cycles."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()

@@ -1,0 +1,141 @@
+"""Engines, all made in one place, and which database an installation means."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from db import embedded
+from tower.errors import DatabaseAway
+from tower.settings import Settings
+
+# Shorter than a lease (30 s): the open transaction of a frozen process ends before its work is
+# given to another one.
+IDLE_IN_TRANSACTION_S = 25.0
+
+# A peer that vanished is noticed in about 25 s, not after the two hours of the system's default.
+_CONNECT = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    # Never prepared by name: a pooler in transaction mode hands each transaction another session,
+    # and the planner sees the values each time.
+    "prepare_threshold": None,
+}
+
+
+def create(
+    url: str,
+    *,
+    role: str | None = None,
+    timeout_s: float | None = None,
+    idle_s: float | None = IDLE_IN_TRANSACTION_S,
+    pool_size: int = 5,
+    hurried: bool = False,
+) -> Engine:
+    """An engine whose transactions run in UTC, as this database role, within these times.
+
+    ``timeout_s`` bounds each statement, ``idle_s`` the silence between two statements of one
+    transaction; None means no bound. All of it is set inside each transaction, so a pooled
+    connection carries nothing over. ``hurried`` does not wait for the disk at each commit: only for
+    what is made anew if the machine stops before the end (the history of a demo).
+    """
+    engine = create_engine(
+        url,
+        connect_args=dict(_CONNECT),
+        json_serializer=dump_json,
+        json_deserializer=orjson.loads,
+        pool_size=pool_size,
+        max_overflow=10,
+        pool_pre_ping=not hurried,
+        pool_recycle=1800,
+    )
+    opening = _opening(role, timeout_s, idle_s, engine)
+    if hurried:
+        opening += "; SET LOCAL synchronous_commit TO off"
+
+    @event.listens_for(engine, "begin")
+    def open_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(opening)
+
+    return engine
+
+
+def _opening(
+    role: str | None, timeout_s: float | None, idle_s: float | None, engine: Engine
+) -> str:
+    """The first statements of each transaction, sent in one go."""
+    parts = ["SET LOCAL timezone TO 'UTC'"]
+    if role is not None:
+        parts.append(f"SET LOCAL ROLE {engine.dialect.identifier_preparer.quote(role)}")
+    if timeout_s is not None:
+        parts.append(f"SET LOCAL statement_timeout TO {round(timeout_s * 1000)}")
+    if idle_s is not None:
+        parts.append(f"SET LOCAL idle_in_transaction_session_timeout TO {round(idle_s * 1000)}")
+    return "; ".join(parts)
+
+
+def dump_json(value: Any) -> str:
+    """JSON text as it is kept in json columns; refuses what JSON has no form for."""
+    return orjson.dumps(value).decode()
+
+
+@contextlib.contextmanager
+def begin(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed when the block ends, rolled back when it raises."""
+    with engine.begin() as connection:
+        yield connection
+
+
+def address(settings: Settings) -> str:
+    """The database as the program signs in to it: the external one, or the embedded if it runs."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return _embedded(settings).app_url
+
+
+def owner_address(settings: Settings) -> str:
+    """The same database as its owner, for migrations."""
+    if settings.owner_url is not None:
+        return settings.owner_url.get_secret_value()
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return _embedded(settings).owner_url
+
+
+def _embedded(settings: Settings) -> embedded.Server:
+    server = embedded.find(settings.home)
+    if server is None:
+        raise DatabaseAway(
+            f"No database is running for {settings.home}. Start it with `tower up` (or `tower "
+            "demo`), or name a server in TOWER_DATABASE_URL."
+        )
+    return server
+
+
+def connect(
+    settings: Settings,
+    *,
+    role: str | None = None,
+    timeout_s: float | None = None,
+    hurried: bool = False,
+) -> Engine:
+    """An engine for the database these settings mean; ``hurried`` as in ``create``."""
+    return create(address(settings), role=role, timeout_s=timeout_s, hurried=hurried)
+
+
+@contextlib.contextmanager
+def connected(settings: Settings) -> Iterator[Engine]:
+    """The same for one piece of work; its connections are closed afterwards."""
+    engine = connect(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()

@@ -1,0 +1,300 @@
+"""Rows that impact is computed from, and the affected order lines it leads to.
+
+Set-based: pegs of the changed purchase orders, all pegs of those order lines, all pegs of the
+purchase orders these name; then documents by home. Two rounds that share an order line take turns
+(advisory locks on orders, in order), so that neither writes from what the other is changing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    any_,
+    bindparam,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from db import records
+from db.tables import clock, document, flow_link, order_impact, peg
+from tower.identity import document_home
+from tower.impact import Affected, Peg
+
+LineKey = tuple[str, str, str]
+"""(ERP, header number, line number)."""
+
+_HOMES = bindparam("homes", type_=ARRAY(BigInteger))
+
+
+@dataclass(slots=True)
+class Web:
+    """Purchase and customer order lines that hang together by pegs.
+
+    pegs         standing pegs of every purchase order named
+    order_lines  the order lines to be computed anew, also those whose peg was removed
+    po_homes     homes of all purchase orders named
+    """
+
+    pegs: list[Peg] = field(default_factory=list)
+    order_lines: set[LineKey] = field(default_factory=set)
+    po_homes: set[int] = field(default_factory=set)
+
+    @property
+    def order_homes(self) -> list[int]:
+        return sorted({document_home("order", *line[:2]) for line in self.order_lines})
+
+
+_pegs = select(
+    peg.c.home_key, peg.c.scope, peg.c.po, peg.c.po_line, peg.c.order, peg.c.order_line, peg.c.qty
+).where(peg.c.home_key == any_(_HOMES))
+
+
+def web(conn: Connection, homes: Iterable[int]) -> Web:
+    """What must be looked at when these purchase orders changed; locks the orders it touches."""
+    changed = sorted(set(homes))
+    found = Web()
+    first = conn.execute(_pegs, {"homes": changed}).all()
+    if not first:
+        return found
+    found.order_lines = {(row.scope, row.order, row.order_line) for row in first}
+    conn.execute(
+        select(func.pg_advisory_xact_lock(func.unnest(_HOMES))), {"homes": found.order_homes}
+    )
+    others = conn.execute(
+        select(peg.c.home_key)
+        .where(tuple_(peg.c.scope, peg.c.order, peg.c.order_line).in_(sorted(found.order_lines)))
+        .distinct()
+    ).scalars()
+    found.po_homes = {*changed, *others}
+    for row in conn.execute(_pegs, {"homes": sorted(found.po_homes)}):
+        if row.qty is not None and row.qty > 0:
+            found.pegs.append(
+                Peg(
+                    (row.scope, row.po, row.po_line),
+                    (row.scope, row.order, row.order_line),
+                    row.qty,
+                )
+            )
+    return found
+
+
+_DOCUMENT = (
+    "home_key", "kind", "scope", "number", "line", "supplier", "partner_id", "buyer", "customer",
+    "customer_name", "warehouse", "item", "currency", "answer", "status", "closed", "ordered_qty",
+    "confirmed_qty", "shipped_qty", "received_qty", "rejected_qty", "requested_date",
+    "first_confirmed_date", "last_confirmed_date", "promised_date", "eta", "actual_receipt_date",
+    "price", "value", "open_value", "type", "channel",
+)  # fmt: skip
+
+_documents: Select[Any] = select(*(document.c[name] for name in _DOCUMENT)).where(
+    document.c.home_key == any_(_HOMES), document.c.kind == any_(bindparam("kinds"))
+)
+
+
+def documents(conn: Connection, homes: Iterable[int], kinds: Sequence[str]) -> list[Any]:
+    """Document rows of these homes and kinds."""
+    wanted = sorted(set(homes))
+    if not wanted:
+        return []
+    return list(conn.execute(_documents, {"homes": wanted, "kinds": list(kinds)}))
+
+
+def pegged(conn: Connection, homes: Iterable[int]) -> dict[tuple[int, str], Decimal]:
+    """Quantity that customers wait for, by home and line of a purchase order."""
+    wanted = sorted(set(homes))
+    if not wanted:
+        return {}
+    rows = conn.execute(
+        select(peg.c.home_key, peg.c.po_line, func.sum(peg.c.qty))
+        .where(peg.c.home_key == any_(_HOMES), peg.c.qty > 0)
+        .group_by(peg.c.home_key, peg.c.po_line),
+        {"homes": wanted},
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMark:
+    """A clock that puts supply in doubt: breached, or unknown for want of evidence."""
+
+    home: int
+    rule: str
+    line: str
+    breached: bool
+
+
+def doubts(conn: Connection, homes: Iterable[int], rules: Iterable[str]) -> list[ClockMark]:
+    """Open clocks of these rules that are breached or held, of these homes."""
+    wanted, names = sorted(set(homes)), sorted(set(rules))
+    if not wanted or not names:
+        return []
+    c = clock.c
+    rows = conn.execute(
+        select(c.home_key, c.rule, c.line, c.verdict)
+        .where(c.home_key == any_(_HOMES), c.open, c.rule.in_(names))
+        .where(c.verdict.in_(("breached", "unknown"))),
+        {"homes": wanted},
+    )
+    return [ClockMark(row[0], row[1], row[2], row[3] == "breached") for row in rows]
+
+
+def linked(conn: Connection, homes: Iterable[int]) -> list[tuple[int, int]]:
+    """(home, other end) of every link of these homes."""
+    wanted = sorted(set(homes))
+    if not wanted:
+        return []
+    rows = conn.execute(
+        select(flow_link.c.home_key, flow_link.c.other_key)
+        .where(flow_link.c.home_key == any_(_HOMES))
+        .distinct(),
+        {"homes": wanted},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+# --- affected order lines -------------------------------------------------------------------------
+
+_KEY = ("order_home", "scope", "order", "order_line", "po", "po_line")
+
+
+def replace_affected(
+    conn: Connection,
+    order_lines: Iterable[LineKey],
+    found: Sequence[Affected],
+    partner_ids: dict[str, int],
+    now: datetime,
+) -> int:
+    """Make ``found`` all that is known of these order lines; how many rows changed.
+
+    A line that stays affected keeps the instant since when it is, and the case that is to blame.
+    """
+    lines = sorted(set(order_lines))
+    if not lines:
+        return 0
+    i = order_impact.c
+    homes = sorted({document_home("order", scope, order) for scope, order, _ in lines})
+    wanted = set(lines)
+    before = {
+        tuple(row._mapping[name] for name in _KEY): row
+        for row in conn.execute(
+            select(order_impact).where(i.order_home == any_(_HOMES)), {"homes": homes}
+        )
+        if (row.scope, row.order, row.order_line) in wanted
+    }
+    rows = []
+    kept = set()
+    for item in found:
+        row = _row(item, partner_ids, now)
+        key = tuple(row[name] for name in _KEY)
+        kept.add(key)
+        known = before.get(key)
+        if known is not None:
+            row["since"] = known.since
+            if all(known._mapping[name] == value for name, value in row.items()):
+                continue
+        rows.append(row)
+    gone = sorted(before.keys() - kept)
+    if gone:
+        conn.execute(delete(order_impact).where(tuple_(*(i[name] for name in _KEY)).in_(gone)))
+    rows.sort(key=lambda row: [row[name] for name in _KEY])
+    changed = tuple(name for name in rows[0] if name not in _KEY) if rows else ()
+    records.put(conn, order_impact, rows, conflict=_KEY, changed=changed)
+    return len(gone) + len(rows)
+
+
+def _row(item: Affected, partner_ids: dict[str, int], now: datetime) -> dict[str, Any]:
+    order, po = item.order, item.po
+    return {
+        "order_home": order.home_key,
+        "scope": order.scope,
+        "order": order.order,
+        "order_line": order.line,
+        "po": po.po,
+        "po_line": po.line,
+        "po_home": po.home_key,
+        "supplier": po.supplier,
+        "partner_id": partner_ids.get(po.supplier or ""),
+        "buyer": po.buyer,
+        "warehouse": po.warehouse,
+        "item": po.item or order.item,
+        "customer": order.customer,
+        "customer_name": order.customer_name,
+        "promise_date": order.promise_date,
+        "projected_date": item.projected,
+        "basis": item.basis,
+        "days_late": item.days_late,
+        "uncovered_qty": item.uncovered,
+        "open_value": order.open_value,
+        "currency": order.currency,
+        "confidence": item.confidence,
+        "cause": item.cause,
+        "since": now,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedRow:
+    """An affected order line as it is kept."""
+
+    key: tuple[Any, ...]
+    po_home: int
+    po_line: str
+    order: tuple[str, str]
+    order_line: str
+    promise_date: date
+    open_value: Decimal | None
+    currency: str | None
+    confidence: float
+    cause: str
+    case_id: int | None
+
+
+def affected_by(conn: Connection, po_homes: Iterable[int]) -> list[AffectedRow]:
+    """Order lines that these purchase orders leave uncovered."""
+    wanted = sorted(set(po_homes))
+    if not wanted:
+        return []
+    i = order_impact.c
+    rows = conn.execute(
+        select(order_impact).where(i.po_home == any_(_HOMES)), {"homes": wanted}
+    )
+    return [
+        AffectedRow(
+            key=tuple(row._mapping[name] for name in _KEY),
+            po_home=row.po_home,
+            po_line=row.po_line,
+            order=(row.scope, row.order),
+            order_line=row.order_line,
+            promise_date=row.promise_date,
+            open_value=row.open_value,
+            currency=row.currency,
+            confidence=row.confidence,
+            cause=row.cause,
+            case_id=row.case_id,
+        )
+        for row in rows
+    ]
+
+
+def blame(conn: Connection, cases: Sequence[tuple[tuple[Any, ...], int | None]]) -> None:
+    """Name the case that is to blame for each of these rows; None where no case is open."""
+    for case_id in [*sorted({c for _, c in cases if c is not None}), None]:
+        keys = sorted(key for key, c in cases if c == case_id)
+        if keys:
+            conn.execute(
+                update(order_impact)
+                .where(tuple_(*(order_impact.c[name] for name in _KEY)).in_(keys))
+                .values(case_id=case_id)
+            )

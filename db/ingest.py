@@ -1,0 +1,258 @@
+"""Ingest: what a collector read becomes facts, in one transaction with its bookmark.
+
+``store`` works inside the caller's transaction; ``store_retrying`` opens its own, and repeats it
+when another writer was faster. Arriving twice, in another order or in other batches never changes
+the result.
+
+Tables are written in one order by everybody (ledger, events, flows, links, documents, pegs, timers,
+checkpoint), rows sorted by key: writers queue behind each other and do not deadlock.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from psycopg import Cursor
+from sqlalchemy import Connection, Engine
+
+from db import arrivals, beats, messages, partitions, staging, weaving
+from db.arrivals import Item
+from db.beats import Bookmark, LeaseLost, Told
+from db.driver import Conflict, no_garbage, raw_cursor
+from db.spreading import Spreading
+from tower.documents import Owners
+from tower.network import Network
+from tower.raw import Heartbeat, Interpretation, Interpreted, QueueSample
+
+Probe = Callable[[str], None]
+"""Called with the name of each fail-point; tests kill or raise there."""
+
+TRIES = 8
+ALONE_AFTER = 4  # tries after which repeated batches queue behind each other
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """What became of one raw message.
+
+    outcome       accepted, repeated (known key), refused (nothing of it was readable)
+    events        events it yielded; dead_letters parts of it that could not be used
+    cause, advice of the first dead letter
+    """
+
+    outcome: str
+    events: int = 0
+    dead_letters: int = 0
+    cause: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a batch did.
+
+    items      one result per raw message, in the order given
+    events     new events; ``known_events`` had been told by an earlier message
+    documents  document rows written
+    homes      homes whose documents may have changed
+    """
+
+    items: tuple[ItemResult, ...] = ()
+    events: int = 0
+    known_events: int = 0
+    dead_letters: int = 0
+    documents: int = 0
+    samples: int = 0
+    homes: frozenset[int] = frozenset()
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+def store(
+    conn: Connection,
+    items: Sequence[Interpreted],
+    *,
+    net: Network,
+    now: datetime,
+    samples: Sequence[QueueSample] = (),
+    heartbeat: Heartbeat | None = None,
+    bookmark: Bookmark | None = None,
+    also: Sequence[Told] = (),
+    probe: Probe | None = None,
+    careful: bool = False,
+) -> Stored:
+    """Store a batch in the caller's transaction; Conflict or LeaseLost mean: roll it back.
+
+    ``also``: heartbeats and bookmarks of further sources whose messages are in the same batch.
+    ``careful`` also looks for events whose id was told before with other content; it is asked for
+    after a conflict.
+    """
+    probe = probe or _nothing
+    with raw_cursor(conn) as cursor, no_garbage():
+        if items:
+            staging.prepare(cursor)
+        _make_partitions(cursor, items, samples)
+        stored = Stored()
+        if items:
+            spreading = Spreading(cursor, Owners.of(net), now)
+            stored = _store_items(conn, cursor, items, spreading, probe, careful)
+        written = beats.sample(conn, samples) if samples else 0
+        brought = _brought(items)
+        told = [Told(heartbeat, bookmark), *also]
+        if brought or any(one.source for one in told):
+            beats.keep(conn, net=net, now=now, brought=brought, told=told)
+        probe("bookmarked")
+    return replace(stored, samples=written)
+
+
+def _store_items(
+    conn: Connection,
+    cursor: Cursor[Any],
+    items: Sequence[Interpreted],
+    spreading: Spreading,
+    probe: Probe,
+    careful: bool,
+) -> Stored:
+    firsts, repeats = arrivals.unique(items)
+    known = messages.known_keys(cursor, firsts)
+    new = [item for item in firsts if item.identity not in known]
+    found = arrivals.arrivals(new)
+    for event_id in messages.known_events(cursor, found, careful=careful):
+        found.pop(event_id).item.n_known += 1
+    gathered = arrivals.gather(found.values())
+    messages.write(cursor, new, spreading.now)
+    probe("messages")
+    staging.copy(cursor, "event", arrivals.EVENT_COLUMNS, gathered.event_lines)
+    staging.copy(cursor, "event_object", weaving.COLUMNS, gathered.object_lines)
+    probe("events")
+    written, homes = spreading.spread(gathered)
+    probe("documents")
+    if known or repeats:
+        again = [(item.raw, item) for item in firsts if item.identity in known]
+        messages.note_again(conn, cursor, again + repeats, known)
+    return Stored(
+        items=_results(items, new),
+        events=len(found),
+        known_events=sum(item.n_known for item in new),
+        dead_letters=sum(len(item.reading.dead_letters) for item in new),
+        documents=written,
+        homes=homes,
+    )
+
+
+def _results(items: Sequence[Interpreted], new: Sequence[Item]) -> tuple[ItemResult, ...]:
+    accepted = {item.index for item in new}
+    return tuple(
+        result_of(one.reading) if index in accepted else ItemResult("repeated")
+        for index, one in enumerate(items)
+    )
+
+
+def result_of(reading: Interpretation) -> ItemResult:
+    """What is told of a message that was taken."""
+    letter = reading.dead_letters[0] if reading.dead_letters else None
+    return ItemResult(
+        "refused" if reading.outcome == "quarantined" else "accepted",
+        len(reading.events),
+        len(reading.dead_letters),
+        letter.cause if letter else "",
+        letter.advice if letter else "",
+    )
+
+
+def store_retrying(
+    engine: Engine,
+    items: Sequence[Interpreted],
+    *,
+    net: Network,
+    now: datetime,
+    samples: Sequence[QueueSample] = (),
+    heartbeat: Heartbeat | None = None,
+    bookmark: Bookmark | None = None,
+    also: Sequence[Told] = (),
+    probe: Probe | None = None,
+) -> Stored:
+    """Store a batch in a transaction of its own; on Conflict roll back and repeat."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            with engine.begin() as conn:
+                if attempt > ALONE_AFTER:
+                    conn.exec_driver_sql(
+                        "SELECT pg_advisory_xact_lock(hashtextextended('tower.ingest', 0))"
+                    )
+                stored = store(
+                    conn,
+                    items,
+                    net=net,
+                    now=now,
+                    samples=samples,
+                    heartbeat=heartbeat,
+                    bookmark=bookmark,
+                    also=also,
+                    probe=probe,
+                    careful=attempt > 1,
+                )
+                if probe is not None:
+                    probe("before commit")
+        except Conflict:
+            if attempt == TRIES:
+                raise
+        else:
+            if probe is not None:
+                probe("after commit")
+            return stored
+
+
+def body_of(row: Any) -> bytes:
+    """The bytes as received of a `raw_message` row (needs its ``encoding`` and ``body``)."""
+    body = bytes(row.body)
+    return zlib.decompress(body) if row.encoding == "zlib" else body
+
+
+def _make_partitions(
+    cursor: Cursor[Any], items: Sequence[Interpreted], samples: Sequence[QueueSample]
+) -> None:
+    # Asked for by every batch (0.1 ms): a month remembered here may have been rolled back since.
+    received = {one.raw.received_at for one in items}
+    months = {("raw_message", month) for month in set(map(partitions.month_of, received))}
+    months |= {("queue_sample", partitions.month_of(one.at)) for one in samples}
+    for table, month in sorted(months):
+        partitions.ensure(cursor, table, month)
+
+
+def _brought(items: Sequence[Interpreted]) -> dict[str, beats.Brought]:
+    newest: dict[str, datetime] = {}
+    received: dict[str, datetime] = {}
+    for one in items:
+        source, at = one.raw.source, one.raw.received_at
+        known = received.get(source)
+        if known is None or at > known:
+            received[source] = at
+        for event in one.reading.events:
+            latest = newest.get(source)
+            if latest is None or event.occurred_at > latest:
+                newest[source] = event.occurred_at
+    return {source: beats.Brought(newest.get(source), at) for source, at in received.items()}
+
+
+__all__ = [
+    "Bookmark",
+    "Conflict",
+    "ItemResult",
+    "LeaseLost",
+    "Probe",
+    "Stored",
+    "Told",
+    "body_of",
+    "raw_cursor",
+    "store",
+    "store_retrying",
+]

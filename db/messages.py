@@ -1,0 +1,291 @@
+"""Raw messages on their way into the ledger, and what is already known of them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg import Cursor
+from sqlalchemy import Connection
+
+from db import flows, records, staging
+from db.arrivals import Arrival, Identity, Item, homes_of
+from db.families import partner_id
+from db.tables import sighting
+from tower.identity import fingerprint
+from tower.raw import DeadLetter, Finding, Raw
+
+NAME_KEPT = 500  # characters of a name in a sighting: it is part of a key
+COMPRESS_FROM = 1024  # bytes; below, zlib's frame eats what it saves
+
+_LEDGER = (
+    "SELECT source, key, sha256 FROM ingest_ledger WHERE item_key = ANY(%s::bigint[])"
+)
+_EVENTS = (
+    "SELECT e.event_id FROM unnest(%s::bigint[], %s::uuid[]) AS asked (home_key, event_id) "
+    "JOIN event e ON e.home_key = asked.home_key AND e.event_id = asked.event_id"
+)
+_OBJECTS = (
+    "SELECT e.event_id FROM unnest(%s::bigint[], %s::uuid[]) AS asked (home_key, event_id) "
+    "JOIN event_object e ON e.home_key = asked.home_key AND e.event_id = asked.event_id "
+    "AND e.ordinal >= 0"
+)
+
+
+def known_keys(cursor: Cursor[Any], items: Sequence[Item]) -> dict[Identity, bytes]:
+    """Keys that are in the ledger, with the hash of the bytes they came with."""
+    cursor.execute(_LEDGER, (staging.numbers(item.item_key for item in items),))
+    return {(source, key): bytes(sha256) for source, key, sha256 in cursor.fetchall()}
+
+
+def write(cursor: Cursor[Any], new: Sequence[Item], now: datetime) -> None:
+    """Ledger, bytes, interpretation, origins and dead letters of messages that are new."""
+    new = sorted(new, key=lambda item: (item.item_key, item.identity))
+    staging.copy(
+        cursor, "ingest_ledger", LEDGER_COLUMNS, [*map(_ledger_line, new)]
+    )
+    staging.copy(cursor, "raw_message", RAW_COLUMNS, [*map(_raw_line, new)])
+    staging.copy(
+        cursor,
+        "interpretation",
+        READING_COLUMNS,
+        _reading_lines(new, now),
+    )
+    origins = [line for item in new for line in _origin_lines(item)]
+    staging.copy(cursor, "origin", ORIGIN_COLUMNS, origins)
+    letters = [line for item in new for line in _letter_lines(item, now)]
+    staging.copy(cursor, "dead_letter", LETTER_COLUMNS, letters)
+
+
+def note_again(
+    conn: Connection,
+    cursor: Cursor[Any],
+    again: Sequence[tuple[Raw, Item]],
+    known: Mapping[Identity, bytes],
+) -> None:
+    """A known key is only noted; other bytes under it are told as a finding of the first."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    differing: dict[bytes, tuple[Raw, Item]] = {}
+    for raw, item in again:
+        sha256 = raw.sha256
+        same = sha256 == known.get(item.identity, item.sha256)
+        source, key = item.identity
+        name = staging.storable(raw.name)[:NAME_KEPT]
+        rows[(item.item_key, source, key, raw.received_at, name)] = {
+            "item_key": item.item_key,
+            "source": source,
+            "key": key,
+            "seen_at": raw.received_at,
+            "name": name,
+            "same_bytes": same,
+        }
+        if not same:
+            differing[sha256] = (raw, item)
+    records.put(
+        conn,
+        sighting,
+        [rows[key] for key in sorted(rows)],
+        conflict=("item_key", "source", "key", "seen_at", "name"),
+    )
+    for raw, item in differing.values():
+        _note_other_bytes(cursor, raw, item)
+
+
+def _note_other_bytes(cursor: Cursor[Any], raw: Raw, item: Item) -> None:
+    finding = told(
+        Finding(
+            code="other_bytes",
+            message="The key came again with other bytes; the first ones count.",
+            got=raw.sha256.hex(),
+        )
+    )
+    here = (item.item_key, *item.identity)
+    cursor.execute(
+        "SELECT interpreter, version, findings::text FROM interpretation "
+        "WHERE item_key = %s AND source = %s AND key = %s",
+        here,
+    )
+    for interpreter, version, text in cursor.fetchall():
+        findings = orjson.loads(text)
+        if finding not in findings:
+            cursor.execute(
+                "UPDATE interpretation SET findings = %s::json WHERE item_key = %s "
+                "AND source = %s AND key = %s AND interpreter = %s AND version = %s",
+                (staging.dumped([*findings, finding]).decode(), *here, interpreter, version),
+            )
+
+
+def read_again(cursor: Cursor[Any], item: Item, now: datetime) -> None:
+    """Note a newer interpretation of a message; letters of the former ones are superseded."""
+    here = (item.item_key, *item.identity)
+    reading = item.reading
+    cursor.execute(
+        "UPDATE ingest_ledger SET outcome = %s, n_events = %s, n_known = %s, "
+        "homes = %s::bigint[] WHERE item_key = %s AND source = %s AND key = %s",
+        (
+            reading.outcome,
+            len(reading.events),
+            item.n_known,
+            staging.numbers(sorted(item.homes)),
+            *here,
+        ),
+    )
+    staging.copy(cursor, "interpretation", READING_COLUMNS, _reading_lines([item], now))
+    cursor.execute("DELETE FROM origin WHERE item_key = %s AND source = %s AND key = %s", here)
+    staging.copy(cursor, "origin", ORIGIN_COLUMNS, [*_origin_lines(item)])
+    cursor.execute(
+        "UPDATE dead_letter SET state = 'superseded', state_at = %s "
+        "WHERE item_key = %s AND source = %s AND key = %s AND kind = 'interpret' "
+        "AND state = 'open'",
+        (now, *here),
+    )
+    cursor.execute(
+        "SELECT coalesce(max(attempt), 0) + 1 FROM dead_letter "
+        "WHERE item_key = %s AND source = %s AND key = %s",
+        here,
+    )
+    row = cursor.fetchone()
+    attempt = row[0] if row else 1
+    staging.copy(
+        cursor, "dead_letter", LETTER_COLUMNS, [*_letter_lines(item, now, attempt)]
+    )
+
+
+def known_events(
+    cursor: Cursor[Any], found: Mapping[UUID, Arrival], *, careful: bool
+) -> set[UUID]:
+    """Events that an earlier message told already."""
+    if not found:
+        return set()
+    homes = [one.place.node.home for one in found.values()]
+    standing = flows.look_up(cursor, sorted(set(homes)))
+    asked = [
+        (home, event_id)
+        for home, event_id in zip(homes, found, strict=True)
+        if home in standing and standing[home].n_events
+    ]
+    known = _probe_ids(cursor, _EVENTS, asked)
+    if careful:
+        # The same id with other content may live elsewhere, yet speak of the same documents.
+        known |= _probe_ids(
+            cursor,
+            _OBJECTS,
+            [(home, i) for i, one in found.items() for home in homes_of(one.touches)],
+        )
+    return known
+
+
+def _probe_ids(
+    cursor: Cursor[Any], query: str, asked: Sequence[tuple[int, UUID]]
+) -> set[UUID]:
+    if not asked:
+        return set()
+    ids = "{" + ",".join(str(event_id) for _, event_id in asked) + "}"
+    cursor.execute(query, (staging.numbers(home for home, _ in asked), ids))
+    return {row[0] for row in cursor.fetchall()}
+
+
+# --- rows as COPY lines -------------------------------------------------------------------------
+
+LEDGER_COLUMNS = (
+    "item_key, source, key, sha256, received_at, outcome, n_events, n_known, homes"
+)
+RAW_COLUMNS = (
+    "item_key, source, key, received_at, media_type, name, headers, partner_id, encoding, size, "
+    "body"
+)
+READING_COLUMNS = (
+    "item_key, source, key, interpreter, version, at, outcome, n_events, findings"
+)
+ORIGIN_COLUMNS = "item_key, source, key, event_id, fields"
+LETTER_COLUMNS = (
+    "item_key, source, key, attempt, position, kind, code, cause, advice, byte_offset, "
+    "fingerprint, state, partner_id, partner, received_at, state_at"
+)
+
+
+def _ledger_line(item: Item) -> str:
+    reading = item.reading
+    return (
+        f"{item.named}\t\\\\x{item.sha256.hex()}\t{item.received}\t{reading.outcome}\t"
+        f"{len(reading.events)}\t{item.n_known}\t{staging.numbers(sorted(item.homes))}"
+    )
+
+
+def _raw_line(item: Item) -> str:
+    raw = item.raw
+    body, encoding = raw.body, "plain"
+    if len(body) > COMPRESS_FROM:
+        body, encoding = _packed(body)
+    partner = item.reading.partner
+    return (
+        f"{item.named}\t{item.received}\t{staging.text(raw.media_type)}\t"
+        f"{staging.text(raw.name)}\t{staging.json(raw.headers) if raw.headers else '{}'}\t"
+        f"{staging.NULL if partner is None else partner_id(partner)}\t{encoding}\t"
+        f"{len(raw.body)}\t\\\\x{body.hex()}"
+    )
+
+
+def _packed(body: bytes) -> tuple[bytes, str]:
+    """(bytes to keep, their encoding)."""
+    small = zlib.compress(body, 1)
+    return (small, "zlib") if len(small) < len(body) else (body, "plain")
+
+
+def _reading_lines(items: Sequence[Item], now: datetime) -> list[str]:
+    at = str(now)
+    lines = []
+    for item in items:
+        reading = item.reading
+        findings = staging.json([told(f) for f in reading.findings]) if reading.findings else "[]"
+        lines.append(
+            f"{item.named}\t{staging.text(reading.interpreter)}\t{reading.version}\t{at}\t"
+            f"{reading.outcome}\t{len(reading.events)}\t{findings}"
+        )
+    return lines
+
+
+def told(finding: Finding) -> dict[str, Any]:
+    """A finding as it is kept; empty parts are left out."""
+    values = {
+        "code": finding.code,
+        "message": finding.message,
+        "offset": finding.offset,
+        "expected": finding.expected,
+        "got": finding.got,
+        "position": finding.position,
+    }
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _origin_lines(item: Item) -> Iterator[str]:
+    events = item.reading.events
+    seen: set[UUID] = set()
+    for index, origins in item.reading.origins.items():
+        event_id = events[index].id
+        if origins and event_id not in seen:
+            seen.add(event_id)
+            fields = [(o.field, o.element, o.offset, o.length, o.how, o.rule) for o in origins]
+            yield f"{item.named}\t{event_id}\t{staging.json(fields)}"
+
+
+def _letter_lines(item: Item, now: datetime, attempt: int = 1) -> Iterator[str]:
+    letters: dict[str, DeadLetter] = {}
+    for letter in item.reading.dead_letters:
+        letters.setdefault(letter.position, letter)  # one per position
+    for position in sorted(letters):
+        letter = letters[position]
+        partner = letter.partner or item.reading.partner
+        text = staging.text
+        mark = fingerprint((item.raw.source, letter.kind, letter.code, partner or ""))
+        yield (
+            f"{item.named}\t{attempt}\t{text(position)}\t{text(letter.kind)}\t"
+            f"{text(letter.code)}\t{text(letter.cause)}\t{text(letter.advice)}\t"
+            f"{staging.number(letter.offset)}\t{mark}\topen\t"
+            f"{staging.NULL if partner is None else partner_id(partner)}\t"
+            f"{staging.maybe(partner)}\t{item.received}\t{now}"
+        )

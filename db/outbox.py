@@ -1,0 +1,276 @@
+"""The outbox of rendered mails: frozen bytes, leased, sent at least once.
+
+A mail is told in the moment its row is in the outbox; whether it left is the mailer's affair. When
+a row that did not leave is given up, what it told is taken back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from db.mail import DIGEST_GROUP, GroupKey, Heard, Member, set_told
+from db.tables import delivery, outbox, told
+from tower.telling import Told
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A rendered mail. ``before`` is what its cases' recipients had heard until it."""
+
+    key: GroupKey
+    address: str
+    number: int
+    reason: str
+    subject: str
+    dedup_key: str
+    message_id: str
+    message: bytes
+    cases: tuple[int, ...]
+    before: dict[int, Heard]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A mail that is ours to send until the lease ends."""
+
+    id: int
+    key: GroupKey
+    address: str
+    message: bytes
+    cases: tuple[int, ...]
+    attempts: int
+    token: uuid.UUID
+    created_at: datetime
+    reason: str
+
+
+def put_mail(conn: Connection, mail: Outbound) -> int | None:
+    """The number of the new outbox row; None if this very mail is there already."""
+    return conn.execute(
+        insert(outbox)
+        .values(
+            dedup_key=mail.dedup_key,
+            policy=mail.key.policy,
+            recipient=mail.key.recipient,
+            address=mail.address,
+            group_key=mail.key.group,
+            number=mail.number,
+            reason=mail.reason,
+            subject=mail.subject,
+            message_id=mail.message_id,
+            message=mail.message,
+            cases=list(mail.cases),
+            told_before={
+                str(case_id): [
+                    h.said.what, h.said.severity, h.said.role, h.key.group,
+                    h.at.isoformat(), h.outbox_id,
+                ]
+                for case_id, h in mail.before.items()
+            },
+            created_at=mail.created_at,
+            state="waiting",
+            next_at=mail.created_at,
+        )
+        .on_conflict_do_nothing(index_elements=[outbox.c.dedup_key])
+        .returning(outbox.c.id)
+    ).scalar_one_or_none()  # fmt: skip
+
+
+def sent_since(conn: Connection, policy: str, recipient: str, since: datetime) -> int:
+    """How many group mails this recipient was sent under a policy; summaries do not count."""
+    o = outbox.c
+    return int(
+        conn.execute(
+            select(func.count())
+            .select_from(outbox)
+            .where(
+                o.recipient == recipient,
+                o.created_at >= since,
+                o.policy == policy,
+                o.group_key != DIGEST_GROUP,
+                o.state != "superseded",
+            )
+        ).scalar_one()
+    )
+
+
+def lease(conn: Connection, now: datetime, length: timedelta, limit: int) -> list[Leased]:
+    """Make up to ``limit`` waiting mails ours; commit before sending any of them."""
+    o = outbox.c
+    ready = (
+        select(o.id)
+        .where(
+            o.state == "waiting",
+            o.next_at <= now,
+            or_(o.lease_until.is_(None), o.lease_until < now),
+        )
+        .order_by(o.next_at, o.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(conn.execute(ready).scalars())
+    if not ids:
+        return []
+    token = uuid.uuid4()
+    rows = conn.execute(
+        update(outbox)
+        .where(o.id.in_(ids))
+        .values(token=token, lease_until=now + length)
+        .returning(
+            o.id, o.policy, o.recipient, o.group_key, o.address, o.message, o.cases, o.attempts,
+            o.created_at, o.reason,
+        )
+    )  # fmt: skip
+    found = [
+        Leased(
+            id=row.id,
+            key=GroupKey(row.policy, row.recipient, row.group_key),
+            address=row.address,
+            message=row.message,
+            cases=tuple(row.cases),
+            attempts=row.attempts,
+            token=token,
+            created_at=row.created_at,
+            reason=row.reason,
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda m: m.id)
+
+
+def finish(
+    conn: Connection,
+    mail: Leased,
+    now: datetime,
+    *,
+    state: str,
+    outcome: str,
+    code: int | None = None,
+    words: str = "",
+    next_at: datetime | None = None,
+) -> bool:
+    """Write down what became of an attempt; False if the lease is no longer ours."""
+    o = outbox.c
+    values: dict[str, Any] = {
+        "state": state,
+        "token": None,
+        "lease_until": None,
+        "attempts": mail.attempts + (outcome != "unreachable"),
+        "error": words if outcome != "accepted" else "",
+    }
+    if state == "sent":
+        values["sent_at"] = now
+    if next_at is not None:
+        values["next_at"] = next_at
+    ours = conn.execute(
+        update(outbox)
+        .where(o.id == mail.id, o.token == mail.token, o.state == "waiting")
+        .values(values)
+    ).rowcount
+    conn.execute(
+        insert(delivery).values(
+            outbox_id=mail.id, at=now, outcome=outcome, code=code, text=words[:500]
+        )
+    )
+    return bool(ours)
+
+
+def release(conn: Connection, mails: Sequence[Leased]) -> None:
+    """Give back leases of mails that were not tried."""
+    for mail in mails:
+        conn.execute(
+            update(outbox)
+            .where(outbox.c.id == mail.id, outbox.c.token == mail.token)
+            .values(token=None, lease_until=None)
+        )
+
+
+def last_outcomes(conn: Connection, n: int) -> list[tuple[str, datetime]]:
+    """Outcome and time of the last attempts, newest first."""
+    rows = conn.execute(
+        select(delivery.c.outcome, delivery.c.at).order_by(delivery.c.id.desc()).limit(n)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A mail that is not sent any more, and who must hear what it said from a new one."""
+
+    key: GroupKey
+    members: tuple[Member, ...]
+
+
+def supersede(conn: Connection, older_than: datetime, now: datetime) -> list[GivenUp]:
+    """Give up waiting mails made before an instant, and take back what they told.
+
+    Newest first, so that each case ends where it was before the oldest of them.
+    """
+    o = outbox.c
+    rows = conn.execute(
+        select(o.id, o.policy, o.recipient, o.group_key, o.told_before)
+        .where(
+            o.state == "waiting",
+            o.created_at < older_than,
+            or_(o.lease_until.is_(None), o.lease_until < now),
+        )
+        .order_by(o.id.desc())
+        .limit(200)
+        .with_for_update(skip_locked=True)
+    ).all()
+    given_up = []
+    for row in rows:
+        conn.execute(
+            update(outbox)
+            .where(o.id == row.id)
+            .values(state="superseded", token=None, lease_until=None)
+        )
+        key = GroupKey(row.policy, row.recipient, row.group_key)
+        given_up.append(GivenUp(key, _take_back(conn, key, row.id, row.told_before, now)))
+    return given_up
+
+
+def taken_back(conn: Connection, mail: Leased, now: datetime) -> tuple[Member, ...]:
+    """Untell what a mail told that its server refused for good."""
+    before = conn.execute(
+        select(outbox.c.told_before).where(outbox.c.id == mail.id)
+    ).scalar_one()
+    return _take_back(conn, mail.key, mail.id, before, now)
+
+
+def _take_back(
+    conn: Connection, key: GroupKey, outbox_id: int, before: dict[str, Any], now: datetime
+) -> tuple[Member, ...]:
+    """What this mail told is untold; what was told before it stands again."""
+    mine = conn.execute(
+        delete(told)
+        .where(told.c.recipient == key.recipient, told.c.outbox_id == outbox_id)
+        .returning(told.c.case_id, told.c.policy, told.c.group_key, told.c.role)
+    ).all()
+    untold = {row.case_id for row in mine}
+    set_told(
+        conn,
+        [
+            Heard(
+                GroupKey(key.policy, key.recipient, group),
+                int(case_id),
+                Told(what, severity, role),
+                datetime.fromisoformat(at),
+                former,
+            )
+            for case_id, (what, severity, role, group, at, former) in before.items()
+            if int(case_id) in untold
+        ],
+    )
+    return tuple(
+        Member(GroupKey(row.policy, key.recipient, row.group_key), row.case_id, row.role, now)
+        for row in mine
+    )

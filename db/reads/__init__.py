@@ -1,0 +1,1 @@
+"""Questions that screens and the command ask, one module per question."""

@@ -1,0 +1,327 @@
+"""Exception cases: the queue of work, and one case with everything that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+
+from db.reads.filters import within_scope
+from db.reads.rows import record, records
+from db.tables import (
+    case_note,
+    clock,
+    exception_case,
+    flow_link,
+    order_impact,
+    outbox,
+    suppression,
+    told,
+    transition,
+)
+from tower.access import Scope
+from tower.identity import partner_id
+
+AGE_BANDS: tuple[tuple[str, timedelta, timedelta | None], ...] = (
+    ("<4 h", timedelta(0), timedelta(hours=4)),
+    ("4-24 h", timedelta(hours=4), timedelta(hours=24)),
+    ("1-3 d", timedelta(days=1), timedelta(days=3)),
+    ("3-7 d", timedelta(days=3), timedelta(days=7)),
+    (">7 d", timedelta(days=7), None),
+)
+SEVERITIES = ("critical", "high", "medium", "low")
+MOST_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFilter:
+    """Narrowing of the queue; None means no narrowing. ``age`` is a word of AGE_BANDS."""
+
+    category: str | None = None
+    severity: str | None = None
+    owner: str | None = None
+    supplier: str | None = None
+    age: str | None = None
+    rule: str | None = None
+    state: str = "open"  # open, resolved, all
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """One page of cases. ``following``: place to go on from, None on the last page."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    total: int
+    following: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseGroup:
+    """Open cases with the same category and supplier (or source): one cause, one line of work."""
+
+    category: str
+    supplier: str | None
+    subject: str
+    severity: str
+    n: int
+    orders_affected: int
+    value_at_risk: Decimal | None
+    currency: str | None
+    opened_at: datetime
+    owner: str
+    priority: float | None
+    case_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDetail:
+    """One case, with notes, its clock's journal, impact, mails and neighbours."""
+
+    case: Mapping[str, Any]
+    notes: tuple[Mapping[str, Any], ...]
+    clocks: tuple[Mapping[str, Any], ...]
+    journal: tuple[Mapping[str, Any], ...]
+    impacts: tuple[Mapping[str, Any], ...]
+    mails: tuple[Mapping[str, Any], ...]
+    told: tuple[Mapping[str, Any], ...]
+    suppressed: tuple[Mapping[str, Any], ...]
+    related: tuple[Mapping[str, Any], ...]
+
+
+def _conditions(scope: Scope, wanted: CaseFilter, now: datetime) -> list[ColumnElement[bool]]:
+    table = exception_case.c
+    found: list[ColumnElement[bool]] = list(within_scope(table, scope))
+    if wanted.state == "open":
+        found.append(table.state != "resolved")
+    elif wanted.state == "resolved":
+        found.append(table.state == "resolved")
+    for column, value in (
+        (table.category, wanted.category),
+        (table.severity, wanted.severity),
+        (table.owner, wanted.owner),
+        (table.rule, wanted.rule),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if wanted.supplier is not None:
+        found.append(table.partner_id == partner_id(wanted.supplier))
+    for word, least, most in AGE_BANDS:
+        if word == wanted.age:
+            found.append(table.opened_at <= now - least)
+            if most is not None:
+                found.append(table.opened_at > now - most)
+    return found
+
+
+def queue(
+    conn: Connection,
+    scope: Scope,
+    wanted: CaseFilter,
+    now: datetime,
+    *,
+    after: str | None = None,
+    limit: int = MOST_ROWS,
+) -> CasePage:
+    """Cases by priority, most consequential first; ``after`` as given by the page before."""
+    table = exception_case
+    conditions = _conditions(scope, wanted, now)
+    total = conn.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
+    rank = func.coalesce(table.c.priority, 0.0)
+    if after is not None:
+        last_rank, _, last_id = after.partition("_")
+        try:
+            place = (float(last_rank), int(last_id))
+        except ValueError:
+            place = None
+        if place is not None:
+            conditions.append(or_(rank < place[0], and_(rank == place[0], table.c.id > place[1])))
+    rows = [
+        record(row)
+        for row in conn.execute(
+            select(table)
+            .where(*conditions)
+            .order_by(rank.desc(), table.c.id)
+            .limit(min(limit, 1000) + 1)
+        )
+    ]
+    more = len(rows) > limit
+    rows = rows[:limit]
+    following = f"{rows[-1]['priority'] or 0.0!r}_{rows[-1]['id']}" if more else None
+    return CasePage(tuple(rows), total, following)
+
+
+def groups(
+    conn: Connection, scope: Scope, wanted: CaseFilter, now: datetime, *, limit: int = 50
+) -> list[CaseGroup]:
+    """Open cases by category and supplier, the most consequential group first.
+
+    Orders and values are sums over cases of different documents; an order hit by two lines of the
+    same group counts in each of its cases.
+    """
+    table = exception_case.c
+    subject = func.coalesce(table.supplier, table.number)
+    severity_rank = func.array_position(list(SEVERITIES), table.severity)
+    rows = conn.execute(
+        select(
+            table.category,
+            func.min(table.supplier).label("supplier"),
+            subject.label("subject"),
+            func.min(severity_rank).label("severity"),
+            func.count().label("n"),
+            func.sum(table.orders_affected).label("orders"),
+            func.sum(table.value_at_risk).label("value"),
+            func.min(table.currency).label("currency"),
+            func.min(table.opened_at).label("opened_at"),
+            func.min(table.owner).label("owner"),
+            func.sum(table.priority).label("priority"),
+            func.min(table.id).label("case_id"),
+        )
+        .where(*_conditions(scope, wanted, now))
+        .group_by(table.category, subject)
+        .order_by(func.sum(table.priority).desc().nulls_last(), func.count().desc(), subject)
+        .limit(limit)
+    )
+    return [
+        CaseGroup(
+            row.category,
+            row.supplier,
+            row.subject,
+            SEVERITIES[row.severity - 1],
+            row.n,
+            row.orders,
+            row.value,
+            row.currency,
+            row.opened_at,
+            row.owner,
+            row.priority,
+            row.case_id,
+        )
+        for row in rows
+    ]
+
+
+def counts(conn: Connection, scope: Scope, now: datetime) -> dict[str, dict[str, int]]:
+    """Open cases by category, severity, owner and age band, for the choices above the queue."""
+    table = exception_case.c
+    open_ones = (table.state != "resolved", *within_scope(table, scope))
+    found: dict[str, dict[str, int]] = {}
+    for name, column in (
+        ("category", table.category),
+        ("severity", table.severity),
+        ("owner", table.owner),
+    ):
+        rows = conn.execute(
+            select(column, func.count()).where(*open_ones).group_by(column).order_by(column)
+        )
+        found[name] = dict(rows.all())
+    ages = conn.execute(
+        select(
+            *(
+                func.count().filter(
+                    and_(
+                        table.opened_at <= now - least,
+                        *([] if most is None else [table.opened_at > now - most]),
+                    )
+                )
+                for _, least, most in AGE_BANDS
+            )
+        ).where(*open_ones)
+    ).one()
+    found["age"] = {word: n for (word, _, _), n in zip(AGE_BANDS, ages, strict=True)}
+    return found
+
+
+def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
+    """One case; None if there is none or it is not the viewer's."""
+    row = conn.execute(
+        select(exception_case).where(
+            exception_case.c.id == case_id, *within_scope(exception_case.c, scope)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    case = record(row)
+
+    def subject(table: Any) -> tuple[ColumnElement[bool], ...]:
+        return (
+            table.c.home_key == case["home_key"],
+            table.c.rule == case["rule"],
+            table.c.kind == case["kind"],
+            table.c.scope == case["scope"],
+            table.c.number == case["number"],
+            table.c.line == case["line"],
+        )
+
+    home = case["home_key"]
+    return CaseDetail(
+        case=case,
+        notes=records(
+            conn,
+            select(case_note)
+            .where(case_note.c.case_id == case_id)
+            .order_by(case_note.c.at, case_note.c.id),
+        ),
+        clocks=()
+        if home is None
+        else records(conn, select(clock).where(*subject(clock)).order_by(clock.c.cycle)),
+        journal=()
+        if home is None
+        else records(conn, select(transition).where(*subject(transition)).order_by(transition.c.n)),
+        impacts=()
+        if home is None or not scope.sees_all
+        else records(
+            conn,
+            select(order_impact)
+            .where(
+                or_(
+                    order_impact.c.po_home == home,
+                    # A shipment hurts through the orders it is tied to.
+                    order_impact.c.po_home.in_(
+                        select(flow_link.c.other_key).where(
+                            flow_link.c.home_key == home, flow_link.c.to_root
+                        )
+                    ),
+                )
+            )
+            .order_by(order_impact.c.open_value.desc().nulls_last())
+            .limit(100),
+        ),
+        mails=records(
+            conn,
+            select(
+                outbox.c.id,
+                outbox.c.recipient,
+                outbox.c.address,
+                outbox.c.subject,
+                outbox.c.reason,
+                outbox.c.state,
+                outbox.c.created_at,
+                outbox.c.sent_at,
+            )
+            .where(outbox.c.cases.contains([case_id]))
+            .order_by(outbox.c.created_at),
+        ),
+        told=records(conn, select(told).where(told.c.case_id == case_id).order_by(told.c.at)),
+        suppressed=records(
+            conn,
+            select(suppression).where(suppression.c.case_id == case_id).order_by(suppression.c.at),
+        ),
+        related=records(
+            conn,
+            select(exception_case)
+            .where(
+                exception_case.c.id != case_id,
+                exception_case.c.state != "resolved",
+                exception_case.c.home_key == home
+                if home is not None
+                else exception_case.c.category == case["category"],
+                *within_scope(exception_case.c, scope),
+            )
+            .order_by(func.coalesce(exception_case.c.priority, 0.0).desc(), exception_case.c.id)
+            .limit(20),
+        ),
+    )

@@ -1,0 +1,67 @@
+"""What a question is narrowed to: a period and the parties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.sql import ColumnCollection
+
+from tower.access import Scope
+from tower.identity import partner_id
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From ``start`` up to, not including, ``end``; aware UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+    @property
+    def days(self) -> int:
+        return max(1, round(self.length / timedelta(days=1)))
+
+    @property
+    def parts(self) -> int:
+        """Into how many points its course is drawn: days of a week, at most a dozen."""
+        return min(self.days, 12)
+
+    def previous(self) -> Period:
+        """The period of the same length just before."""
+        return Period(self.start - self.length, self.start)
+
+    @classmethod
+    def last(cls, days: int, now: datetime) -> Period:
+        """The last ``days`` times 24 hours up to ``now``."""
+        moment = now.astimezone(UTC)
+        return cls(moment - timedelta(days=days), moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Narrowing of a question; None means no narrowing. ``supplier`` is the key of a partner."""
+
+    period: Period
+    supplier: str | None = None
+    buyer: str | None = None
+    warehouse: str | None = None
+
+
+def within_scope(
+    columns: ColumnCollection[str, ColumnElement[object]], scope: Scope
+) -> list[ColumnElement[bool]]:
+    """The condition that keeps a viewer to the rows of their partners, none for all partners."""
+    ids = scope.partner_ids
+    return [] if ids is None else [columns["partner_id"].in_(ids)]
+
+
+def of_supplier(
+    columns: ColumnCollection[str, ColumnElement[object]], supplier: str | None
+) -> list[ColumnElement[bool]]:
+    return [] if supplier is None else [columns["partner_id"] == partner_id(supplier)]

@@ -1,0 +1,54 @@
+"""Names to choose from: suppliers, buyers, warehouses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from db.reads import names
+from db.reads.filters import within_scope
+from db.tables import document, partner
+from tower.access import Scope
+
+LOOK_BACK = timedelta(days=180)  # a buyer without orders for half a year is not offered
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the filter row offers: key and name each, by name."""
+
+    suppliers: tuple[tuple[str, str], ...]
+    buyers: tuple[tuple[str, str], ...]
+    warehouses: tuple[tuple[str, str], ...]
+
+
+def choices(conn: Connection, scope: Scope, now: datetime) -> Choices:
+    suppliers = conn.execute(
+        select(partner.c.key, partner.c.name)
+        .where(*within_scope(partner.c, scope))
+        .order_by(partner.c.name, partner.c.key)
+    ).all()
+    recent = (
+        document.c.kind == "po",
+        document.c.released_at >= now - LOOK_BACK,
+        *within_scope(document.c, scope),
+    )
+    buyers, warehouses = (
+        sorted(filter(None, conn.execute(select(column).where(*recent).distinct()).scalars()))
+        for column in (document.c.buyer, document.c.warehouse)
+    )
+    net = names.network(conn)
+    people = {} if net is None else {key: person.name for key, person in net.people.items()}
+    sites = {} if net is None else {key: site.name for key, site in net.warehouses.items()}
+    return Choices(
+        suppliers=tuple((key, name) for key, name in suppliers),
+        buyers=_named(buyers, people),
+        warehouses=_named(warehouses, sites),
+    )
+
+
+def _named(keys: Iterable[str], names_by_key: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(((k, names_by_key.get(k, k)) for k in keys), key=lambda pair: pair[1]))

@@ -1,0 +1,46 @@
+"""Names of suppliers and people, for answers that show keys of network.yaml to readers."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from db import configuration
+from db.reads.filters import within_scope
+from db.tables import active_config, partner
+from tower.access import Scope
+from tower.network import Network, load_network
+
+
+def suppliers(conn: Connection, scope: Scope) -> dict[str, str]:
+    """Names by key; a supplier that the network does not know is missing here."""
+    p = partner.c
+    rows = conn.execute(select(p.key, p.name).where(*within_scope(p, scope)))
+    return dict(rows.all())
+
+
+def people(conn: Connection) -> dict[str, str]:
+    """Names of people and desks by their key."""
+    found = network(conn)
+    return {} if found is None else {key: person.name for key, person in found.people.items()}
+
+
+def network(conn: Connection) -> Network | None:
+    """The network in force, None before the first activation."""
+    a = active_config.c
+    digest = conn.execute(
+        select(a.hash).where(a.name == configuration.NETWORK)
+    ).scalar_one_or_none()
+    if digest is None:
+        return None
+    kept = _parsed.get(digest)
+    if kept is None:
+        active = configuration.active(conn, configuration.NETWORK)
+        if active is None:
+            return None
+        kept = load_network(active.body, "network.yaml")
+        _parsed.clear()  # one network is in force at a time
+        _parsed[active.hash] = kept
+    return kept
+
+
+_parsed: dict[str, Network] = {}

@@ -1,0 +1,130 @@
+"""Raw messages: the bytes as received, how they were read, and which bytes each value came from."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from db.reads.rows import record, records
+from db.tables import (
+    dead_letter,
+    event,
+    ingest_ledger,
+    interpretation,
+    origin,
+    raw_message,
+    sighting,
+)
+from tower.access import Scope
+from tower.identity import item_key
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOrigin:
+    """One value of one event and its bytes. ``offset`` None: a rule gave it, not the payload."""
+
+    event_id: UUID
+    field: str
+    element: str
+    offset: int | None
+    length: int | None
+    how: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A raw message with everything the tower knows of it."""
+
+    source: str
+    key: str
+    name: str
+    received_at: datetime
+    media_type: str
+    headers: Mapping[str, str]
+    body: bytes
+    sha256: str
+    outcome: str
+    n_events: int
+    readings: tuple[Mapping[str, Any], ...]
+    sightings: tuple[Mapping[str, Any], ...]
+    dead_letters: tuple[Mapping[str, Any], ...]
+    origins: tuple[FieldOrigin, ...]
+
+
+def body_bytes(encoding: str, body: bytes) -> bytes:
+    """The bytes as received from the form in which they are stored."""
+    return zlib.decompress(body) if encoding == "zlib" else bytes(body)
+
+
+def payload(conn: Connection, scope: Scope, source: str, key: str) -> Payload | None:
+    """One raw message; None if there is none, it expired, or it is not the viewer's."""
+    home = item_key(source, key)
+
+    def of(table: Any) -> Sequence[Any]:
+        return (table.c.item_key == home, table.c.source == source, table.c.key == key)
+
+    ledger = conn.execute(select(ingest_ledger).where(*of(ingest_ledger))).one_or_none()
+    if ledger is None:
+        return None
+    conditions = [*of(raw_message), raw_message.c.received_at == ledger.received_at]
+    ids = scope.partner_ids
+    if ids is not None:
+        conditions.append(raw_message.c.partner_id.in_(ids))
+    raw = conn.execute(select(raw_message).where(*conditions)).one_or_none()
+    if raw is None:
+        return None
+    return Payload(
+        source=source,
+        key=key,
+        name=raw.name,
+        received_at=raw.received_at,
+        media_type=raw.media_type,
+        headers=raw.headers,
+        body=body_bytes(raw.encoding, raw.body),
+        sha256=bytes(ledger.sha256).hex(),
+        outcome=ledger.outcome,
+        n_events=ledger.n_events,
+        readings=records(
+            conn, select(interpretation).where(*of(interpretation)).order_by(interpretation.c.at)
+        ),
+        sightings=records(conn, select(sighting).where(*of(sighting)).order_by(sighting.c.seen_at)),
+        dead_letters=records(
+            conn,
+            select(dead_letter)
+            .where(*of(dead_letter))
+            .order_by(dead_letter.c.attempt, dead_letter.c.position),
+        ),
+        origins=tuple(
+            FieldOrigin(row.event_id, *field)
+            for row in conn.execute(select(origin.c.event_id, origin.c.fields).where(*of(origin)))
+            for field in row.fields
+        ),
+    )
+
+
+def events_of(conn: Connection, source: str, key: str) -> list[Mapping[str, Any]]:
+    """The events that a raw message yielded, by position."""
+    homes = conn.execute(
+        select(ingest_ledger.c.homes).where(
+            ingest_ledger.c.item_key == item_key(source, key),
+            ingest_ledger.c.source == source,
+            ingest_ledger.c.key == key,
+        )
+    ).scalar_one_or_none()
+    if not homes:
+        return []
+    return [
+        record(row)
+        for row in conn.execute(
+            select(event)
+            .where(event.c.home_key.in_(homes), event.c.source == source, event.c.raw_key == key)
+            .order_by(event.c.position, event.c.type)
+        )
+    ]

@@ -1,0 +1,327 @@
+"""A newer interpretation of messages that are kept takes the place of the former one.
+
+What the former one told and the newer does not is taken back everywhere: events, what they said of
+documents, ties, counts; the newer one's events are then added as any others. An event that stays
+keeps its id, and one that stays as it was is not touched at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Cursor
+from sqlalchemy import Connection
+
+from db import arrivals, families, flows, messages, staging, weaving
+from db.arrivals import Arrival, Gathered, Item
+from db.driver import no_garbage, raw_cursor
+from db.flows import Flow, FlowGain, TieKey, tie_key
+from db.ingest import ItemResult, Stored, result_of
+from db.spreading import Spreading
+from tower.correlation import DOCUMENTS, Node, Tie, identifies, place
+from tower.documents import Owners
+from tower.event import Event
+from tower.network import Network
+from tower.raw import Interpreted
+from tower.registers import microseconds
+from tower.timelines import stamp
+from tower.touches import touches
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An event as it is kept."""
+
+    event: Event
+    home: int
+    received: datetime
+    partner: int | None
+
+
+@dataclass(slots=True)
+class _Recount:
+    """Flows and ties as the events that are left tell them."""
+
+    gains: dict[int, FlowGain] = field(default_factory=dict)
+    ties: dict[TieKey, tuple[Tie, int]] = field(default_factory=dict)
+
+
+def reinterpret(
+    conn: Connection, items: Sequence[Interpreted], *, net: Network, now: datetime
+) -> Stored:
+    """Replace what these messages yielded, in the caller's transaction.
+
+    Each raw message must be kept; the bytes given are those that were read again. A message that
+    this version of its interpreter has read already is left as it is ("repeated"). An event that
+    another message told too comes back with that one's own reinterpretation.
+    """
+    results: list[ItemResult] = []
+    events = known = letters = documents = 0
+    homes: set[int] = set()
+    with raw_cursor(conn) as cursor, no_garbage():
+        staging.prepare(cursor)
+        spreading = Spreading(cursor, Owners.of(net), now)
+        for one in items:
+            (item,), _ = arrivals.unique([one])
+            standing = _standing(cursor, item)
+            if standing is None:
+                results.append(ItemResult("repeated"))
+                continue
+            received, former_homes = standing
+            gone, found = _compare(cursor, item, received, former_homes)
+            homes |= _take_back(spreading, gone)
+            for event_id in messages.known_events(cursor, found, careful=True):
+                found.pop(event_id)
+                item.n_known += 1
+            gathered = arrivals.gather(found.values())
+            staging.copy(cursor, "event", arrivals.EVENT_COLUMNS, gathered.event_lines)
+            staging.copy(cursor, "event_object", weaving.COLUMNS, gathered.object_lines)
+            written, touched = spreading.spread(gathered)
+            messages.read_again(cursor, item, now)
+            results.append(result_of(one.reading))
+            events += len(found)
+            known += item.n_known
+            letters += len(one.reading.dead_letters)
+            documents += written
+            homes |= touched
+    return Stored(
+        items=tuple(results),
+        events=events,
+        known_events=known,
+        dead_letters=letters,
+        documents=documents,
+        homes=frozenset(homes),
+    )
+
+
+def _standing(cursor: Cursor[Any], item: Item) -> tuple[datetime, list[int]] | None:
+    """(first receipt, homes) of a message; None if this version has read it already."""
+    here = (item.item_key, *item.identity)
+    cursor.execute(
+        "SELECT received_at, homes FROM ingest_ledger "
+        "WHERE item_key = %s AND source = %s AND key = %s",
+        here,
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise ValueError(
+            f"Message {item.identity[0]}/{item.identity[1]} is not kept; store it first."
+        )
+    cursor.execute(
+        "SELECT 1 FROM interpretation WHERE item_key = %s AND source = %s AND key = %s "
+        "AND interpreter = %s AND version >= %s",
+        (*here, item.reading.interpreter, item.reading.version),
+    )
+    return None if cursor.fetchone() else (row[0], row[1])
+
+
+def _compare(
+    cursor: Cursor[Any], item: Item, received: datetime, homes: Sequence[int]
+) -> tuple[list[_Kept], dict[UUID, Arrival]]:
+    """(events to take back, events to add); an event that stays as it was is in neither."""
+    item.raw = replace(item.raw, received_at=received)
+    item.received = str(received)
+    found = arrivals.arrivals([item])
+    former = {
+        one.event.id: one
+        for one in _events_at(cursor, homes)
+        if (one.event.source, one.event.raw_key) == item.identity
+    }
+    for arrival in found.values():
+        item.homes.add(arrival.place.node.home)
+        item.homes |= arrivals.homes_of(arrival.touches)
+    gone = []
+    for event_id, one in former.items():
+        new = found.get(event_id)
+        if new is not None and _same(one, new):
+            del found[event_id]
+        else:
+            gone.append(one)
+    return gone, found
+
+
+def _same(kept: _Kept, arrival: Arrival) -> bool:
+    new = arrival.event
+    partner = None if new.partner is None else families.partner_id(new.partner)
+    return kept.partner == partner and all(
+        getattr(kept.event, name) == getattr(new, name)
+        for name in (
+            *("type", "occurred_at", "objects", "data", "system", "correlation_id"),
+            *("causation_id", "carries", "answers", "position", "time_quality"),
+            *("recorded_at", "channel"),
+        )
+    )
+
+
+def _events_at(cursor: Cursor[Any], homes: Iterable[int]) -> list[_Kept]:
+    return [
+        _Kept(weaving.event_of(row), row[0], row[7], row[9])
+        for row in weaving.rows_at(cursor, homes)
+    ]
+
+
+# --- taking back --------------------------------------------------------------------------------
+
+
+def _take_back(spreading: Spreading, gone: Sequence[_Kept]) -> set[int]:
+    """Remove events and all that followed from them; the homes whose documents changed."""
+    if not gone:
+        return set()
+    cursor = spreading.cursor
+    nodes: dict[int, Node] = {}
+    for one in gone:
+        spot = place(one.event)
+        ends = [end for tie in spot.ties for end in (tie.one, tie.other)]
+        for node in (spot.node, *spot.roots, *ends):
+            nodes[node.home] = node
+    standing = flows.look_up(cursor, sorted(nodes))
+    gains = [FlowGain(node) for home, node in nodes.items() if home in standing]
+    flows.gain(cursor, gains, standing)  # locks them
+    ids = "{" + ",".join(str(one.event.id) for one in gone) + "}"
+    part = flows.component(cursor, [h for h, node in nodes.items() if not node.is_root])
+    spoken_at = {h for one in gone for h in arrivals.homes_of(touches(one.event))} | part.roots
+    cursor.execute(
+        "DELETE FROM event_object WHERE home_key = ANY(%s::bigint[]) AND event_id = ANY(%s::uuid[])"
+        " RETURNING home_key",
+        (staging.numbers(sorted(spoken_at)), ids),
+    )
+    homes = {row[0] for row in cursor.fetchall()}
+    cursor.execute(
+        "DELETE FROM event WHERE home_key = ANY(%s::bigint[]) AND event_id = ANY(%s::uuid[])",
+        (staging.numbers(sorted({one.home for one in gone})), ids),
+    )
+    _settle_flows(cursor, standing)
+    woven = weaving.weave(cursor, part.nodes, part.roots)
+    for mark in (True, False):
+        changed = [home for home, matched in woven.matched.items() if matched is mark]
+        flows.set_matched(cursor, changed, mark)
+    homes |= {row.home for row in woven.new} | {home for home, _ in woven.lost}
+    weaving.apply(cursor, woven, weaving.orders_at(cursor, homes))
+    if any(one.event.type in ("peg.set", "peg.removed") for one in gone):
+        _settle_pegs(cursor, homes)
+    folded = families.refold(cursor, homes)
+    families.replace(cursor, folded, spreading.owners)
+    spreading.wake({k.home for k in folded if k.kind in ("po", "asn")})
+    return homes
+
+
+def _settle_flows(cursor: Cursor[Any], standing: Mapping[int, Flow]) -> None:
+    """Set flows and their ties to what the events that are left tell."""
+    homes = set(standing)
+    kept = flows.links(cursor, homes)
+    around = homes | {one.other for ends in kept.values() for one in ends}
+    cursor.execute(
+        "SELECT DISTINCT event_home FROM event_object "
+        "WHERE home_key = ANY(%s::bigint[]) AND ordinal >= 0",
+        (staging.numbers(sorted(homes)),),
+    )
+    around |= {row[0] for row in cursor.fetchall()}
+    left = _recount(_events_at(cursor, around), homes)
+    dropped = {
+        tie_key(home, one.other, one.basis) for home, ends in kept.items() for one in ends
+    } - left.ties.keys()
+    for one, other, basis in sorted(dropped):
+        cursor.execute(
+            "DELETE FROM flow_link WHERE basis = %s AND ((home_key = %s AND other_key = %s) "
+            "OR (home_key = %s AND other_key = %s))",
+            (basis, one, other, other, one),
+        )
+    for key, (_, since) in left.ties.items():
+        for home, other in (key[:2], key[1::-1]):
+            cursor.execute(
+                "UPDATE flow_link SET since = %s "
+                "WHERE home_key = %s AND other_key = %s AND basis = %s",
+                (stamp(since), home, other, key[2]),
+            )
+    for home, flow in standing.items():
+        _settle_flow(cursor, flow, left.gains.get(home))
+    # Shipments and invoices at hand, and those of orders that may not be known any more.
+    tied = flows.links(cursor, homes)
+    homes |= {one.other for ends in tied.values() for one in ends if one.basis == "document"}
+    tied = flows.links(cursor, homes)
+    known = flows.look_up(cursor, {one.other for ends in tied.values() for one in ends} | homes)
+    for home in sorted(homes & known.keys()):
+        flow, ends = known[home], tied.get(home, [])
+        if flow.kind in DOCUMENTS:
+            named = [known[one.other] for one in ends if one.to_root]
+            flows.set_matched(cursor, [home], any(root.matched for root in named))
+        elif flow.kind == "id":
+            cursor.execute(
+                "UPDATE flow SET not_identifying = %s WHERE home_key = %s AND anchor = %s",
+                (not identifies(ends), home, flow.anchor),
+            )
+
+
+def _recount(found: Iterable[_Kept], homes: set[int]) -> _Recount:
+    """What events tell of the flows at ``homes`` and of ties that end there."""
+    result = _Recount()
+    for one in found:
+        gathered = Gathered()
+        at, received = microseconds(one.event.occurred_at), microseconds(one.received)
+        arrivals.take_flows(gathered, one.event, place(one.event), at, received, one.partner)
+        for home, gain in gathered.gains.items():
+            if home in homes:
+                total = result.gains.setdefault(home, FlowGain(gain.node))
+                if gain.node.kind == "item" and gain.events:
+                    total.matched = gain.matched and (total.matched or not total.events)
+                else:
+                    total.matched = total.matched or gain.matched
+                total.events += gain.events
+                if gain.first is not None:
+                    total.take(gain.first, gain.arrived, gain.partner)
+        for key, tied in gathered.ties.items():
+            if (key[0] in homes or key[1] in homes) and tied[1] < result.ties.get(
+                key, (None, tied[1] + 1)
+            )[1]:
+                result.ties[key] = tied
+    return result
+
+
+def _settle_flow(cursor: Cursor[Any], flow: Flow, left: FlowGain | None) -> None:
+    if left is None or left.first is None:
+        cursor.execute(
+            "DELETE FROM flow WHERE home_key = %s AND anchor = %s", (flow.home, flow.anchor)
+        )
+        return
+    cursor.execute(
+        "UPDATE flow SET first_at = %s, last_at = %s, arrived_at = %s, n_events = %s, "
+        "matched = %s, partner_id = %s WHERE home_key = %s AND anchor = %s",
+        (
+            stamp(left.first),
+            stamp(left.last),
+            stamp(left.arrived),
+            left.events,
+            left.matched,
+            left.partner,
+            flow.home,
+            flow.anchor,
+        ),
+    )
+
+
+def _settle_pegs(cursor: Cursor[Any], homes: Iterable[int]) -> None:
+    """Set the pegs of these purchase orders to the latest word that is left."""
+    asked = staging.numbers(sorted(homes))
+    cursor.execute("DELETE FROM peg WHERE home_key = ANY(%s::bigint[])", (asked,))
+    cursor.execute(
+        "SELECT home_key, scope, number, line, type, occurred_at, event_id, facts "
+        "FROM event_object WHERE home_key = ANY(%s::bigint[]) AND kind = 'po_line' "
+        "AND type IN ('peg.set', 'peg.removed') ORDER BY occurred_at, event_id",
+        (asked,),
+    )
+    latest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for home, scope, number, name, type_, at, event_id, facts in cursor.fetchall():
+        for order, order_line, qty in facts["pegs"]:
+            told = qty if type_ == "peg.set" else None
+            latest[(home, scope, number, name, order, order_line)] = (told, at, event_id)
+    for key in sorted(latest):
+        cursor.execute(
+            'INSERT INTO peg (home_key, scope, po, po_line, "order", order_line, qty, at, event_id)'
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (*key, *latest[key]),
+        )
+

@@ -1,0 +1,254 @@
+"""What events say, spread over flows, links, documents, pegs and timers.
+
+Flows come first: their rows lock the homes for all that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from psycopg import Cursor
+
+from db import arrivals, families, flows, staging, weaving
+from db.arrivals import Gathered
+from db.driver import Conflict
+from db.families import Family, FamilyKey
+from db.flows import Flow, FlowGain
+from tower.correlation import DOCUMENTS, Node, Tie
+from tower.documents import Owners, Record, merge
+from tower.registers import microseconds, short
+from tower.timelines import stamp
+
+_PEG = staging.Upsert(
+    "peg",
+    'home_key, scope, po, po_line, "order", order_line, qty, at, event_id',
+    "DO UPDATE SET qty = EXCLUDED.qty, at = EXCLUDED.at, event_id = EXCLUDED.event_id "
+    "WHERE (EXCLUDED.at, EXCLUDED.event_id) > (peg.at, peg.event_id)",
+)
+_PEGGED = (
+    'SELECT DISTINCT home_key, scope, "order" FROM peg WHERE scope = ANY(%s::text[]) '
+    'AND "order" = ANY(%s::text[])'
+)
+_TIMER = staging.Upsert(
+    "timer",
+    "kind, key, due, generation",
+    "DO UPDATE SET due = LEAST(timer.due, EXCLUDED.due), generation = timer.generation + 1",
+)
+
+
+class Spreading:
+    """The steps of one batch, on one cursor, in the order in which everybody writes."""
+
+    def __init__(self, cursor: Cursor[Any], owners: Owners, now: datetime) -> None:
+        self.cursor = cursor
+        self.owners = owners
+        self.now = now
+
+    def spread(self, gathered: Gathered) -> tuple[int, frozenset[int]]:
+        """Write what follows from events that are kept; (rows, homes) of documents."""
+        woven = self._flows(gathered)
+        orders = self._orders(gathered, woven)
+        weaving.apply(self.cursor, woven, orders)
+        self._take_woven(gathered, woven, orders)
+        homes = {subject.home for subject in gathered.subjects.values()}
+        homes |= {home for home, _ in woven.lost}
+        written = self._documents(gathered, {home for home, _ in woven.lost})
+        self._pegs(gathered)
+        self._timers(gathered)
+        return written, frozenset(homes)
+
+    def _flows(self, gathered: Gathered) -> weaving.Woven:
+        """Flows and links first: their rows lock the homes for all that follows."""
+        cursor, gains, seeds = self.cursor, gathered.gains, set(gathered.seeds)
+        standing = flows.look_up(cursor, sorted(gains))
+        kept = flows.kept_ties(cursor, (tie for tie, _ in gathered.ties.values()), standing)
+        ties = {
+            key: (tie, since)
+            for key, (tie, since) in gathered.ties.items()
+            if since < kept.get(key, since + 1)
+        }
+        # A tie that is new, or older than was known, may bring events that came before it.
+        seeds |= {
+            node.home
+            for tie, _ in ties.values()
+            for node in (tie.one, tie.other)
+            if not node.is_root and node.home in standing
+        }
+        seeds -= {home for home, flow in standing.items() if flow.not_identifying}
+        if not seeds.isdisjoint(standing):
+            self._lock_around(gains, flows.component(cursor, seeds & standing.keys()))
+            standing |= flows.look_up(cursor, sorted(gains.keys() - standing.keys()))
+        _match_at_once(gains, ties.values(), standing)
+        locked = flows.gain(cursor, gains.values(), standing)
+        flows.link(cursor, ties, kept)
+        self._match_documents(gains, ties.values(), standing, locked)
+        seeds = {h for h in seeds if h not in locked or not locked[h].not_identifying}
+        flipped = self._flip(ties.values())
+        if flipped:
+            around = flows.links(cursor, flipped).values()
+            seeds |= flipped | {one.other for ends in around for one in ends if not one.to_root}
+        if not seeds:
+            return weaving.Woven()
+        woven = weaving.weave(cursor, seeds)
+        if not flipped and not woven.nodes <= locked.keys():
+            raise Conflict("Ids were tied to each other meanwhile")
+        for mark in (True, False):
+            changed = [
+                home
+                for home, matched in woven.matched.items()
+                if matched is mark and (home not in locked or locked[home].matched is not mark)
+            ]
+            flows.set_matched(cursor, changed, mark)
+        return woven
+
+    def _flip(self, ties: Iterable[tuple[Tie, int]]) -> set[int]:
+        """Correlation ids that now tie too many orders to identify one."""
+        told = {
+            node.home
+            for tie, _ in ties
+            if tie.basis == "correlation"
+            for node in (tie.one, tie.other)
+            if node.kind == "id"
+        }
+        return flows.newly_useless(self.cursor, told) if told else set()
+
+    def _match_documents(
+        self,
+        gains: Mapping[int, FlowGain],
+        ties: Iterable[tuple[Tie, int]],
+        standing: Mapping[int, Flow],
+        locked: Mapping[int, Flow],
+    ) -> None:
+        """Shipments and invoices are matched once an order they name is known.
+
+        An order may become known after them, in this batch or, meanwhile, in another one.
+        """
+        matched = {
+            tie.one.home
+            for tie, _ in ties
+            if tie.one.kind in DOCUMENTS
+            and locked[tie.other.home].matched
+            and not locked[tie.one.home].matched
+        }
+        late = {
+            home
+            for home, gain in gains.items()
+            if gain.matched
+            and gain.node.is_root
+            and home in standing
+            and not standing[home].matched
+        }
+        if late:
+            matched |= {
+                one.other
+                for ends in flows.links(self.cursor, late).values()
+                for one in ends
+                if one.basis == "document"
+            }
+        flows.set_matched(self.cursor, matched, True)
+
+    def _lock_around(self, gains: dict[int, FlowGain], part: flows.Component) -> None:
+        for home in part.nodes:
+            flow = part.flows.get(home)
+            if flow is not None and home not in gains:
+                gains[home] = FlowGain(Node(flow.kind, flow.anchor, home))
+
+    def _orders(
+        self, gathered: Gathered, woven: weaving.Woven
+    ) -> dict[int, tuple[str, str, str]]:
+        """What lives at the homes that woven rows concern."""
+        wanted = {row.home for row in (*woven.new, *woven.moved)}
+        wanted |= {home for home, _ in woven.lost}
+        found = {
+            subject.home: key
+            for key, subject in gathered.subjects.items()
+            if subject.home in wanted and key[0] in ("po", "order")
+        }
+        missing = wanted - set(found)
+        if missing:
+            found |= weaving.orders_at(self.cursor, missing)
+        return found
+
+    def _take_woven(
+        self,
+        gathered: Gathered,
+        woven: weaving.Woven,
+        orders: Mapping[int, tuple[str, str, str]],
+    ) -> None:
+        for row in woven.new:
+            kind, scope, number = orders[row.home]
+            record = Record(short(row.event_id), kind, "", row.type, row.system, row.at, row.facts)
+            arrivals.subject_of(gathered, kind, scope, number).records.append(record)
+        heard = [(row.home, row.arrived) for row in (*woven.new, *woven.moved)]
+        heard += [(home, microseconds(self.now)) for home, _ in woven.lost]
+        for home, at in heard:
+            if home in orders:
+                subject = arrivals.subject_of(gathered, *orders[home])
+                subject.arrived = min(subject.arrived, at)
+
+    def _documents(self, gathered: Gathered, anew: Collection[int]) -> int:
+        """Fold what is new into the documents; those in ``anew`` lost something: from scratch."""
+        told = [s for s in gathered.subjects.values() if s.records and s.home not in anew]
+        kept = families.load(self.cursor, {subject.home for subject in told})
+        changed: dict[FamilyKey, Family] = {}
+        for subject in told:
+            family = changed[subject.key] = kept.get(subject.key) or Family()
+            for record in subject.records:
+                merge(family.state, record)
+        folded = families.refold(self.cursor, anew) if anew else {}
+        written = families.write(self.cursor, changed, self.owners)
+        if folded:
+            written += families.replace(self.cursor, folded, self.owners)
+        return written
+
+    def _pegs(self, gathered: Gathered) -> None:
+        lines = [
+            "\t".join(
+                (
+                    key[0],
+                    *map(staging.text, key[1:]),
+                    qty,
+                    stamp(at),
+                    event_id,
+                )
+            )
+            for key, (at, event_id, qty) in gathered.pegs.items()
+        ]
+        _PEG(self.cursor, lines)
+
+    def wake(self, homes: Iterable[int]) -> None:
+        """Let these units be judged again now."""
+        at = str(self.now)
+        _TIMER(self.cursor, [f"unit\t{home}\t{at}\t1" for home in sorted(homes)])
+
+    def _timers(self, gathered: Gathered) -> None:
+        """Units that heard something are due when they heard it; so are orders pegged to demand."""
+        due = {
+            s.home: s.arrived
+            for s in gathered.subjects.values()
+            if s.key.kind in ("po", "asn") and s.arrived != arrivals.NEVER
+        }
+        if gathered.orders:
+            scopes = staging.literal({scope for scope, _ in gathered.orders})
+            numbers = staging.literal({number for _, number in gathered.orders})
+            self.cursor.execute(_PEGGED, (scopes, numbers))
+            for home, scope, number in self.cursor.fetchall():
+                at = gathered.orders.get((scope, number))
+                if at is not None:
+                    due[home] = min(due.get(home, at), at)
+        _TIMER(self.cursor, [f"unit\t{home}\t{stamp(at)}\t1" for home, at in due.items()])
+
+
+def _match_at_once(
+    gains: Mapping[int, FlowGain],
+    ties: Iterable[tuple[Tie, int]],
+    standing: Mapping[int, Flow],
+) -> None:
+    """Mark shipments and invoices of orders that are known already."""
+    for tie, _ in ties:
+        if tie.one.kind in DOCUMENTS and tie.other.is_root:
+            root = tie.other.home
+            if gains[root].matched or (root in standing and standing[root].matched):
+                gains[tie.one.home].matched = True

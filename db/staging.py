@@ -1,0 +1,203 @@
+"""Many rows at once: COPY in text form; rows that are changed come by way of a temporary stage.
+
+psycopg turns lists of parameters into text value by value; writing the lines of a COPY ourselves
+costs a fraction. This is the only module that knows how rows travel, so that another way (arrays on
+Citus data nodes) is a change of one file.
+
+A stage is a temporary table of a session. It is cleared after each use, before commit, and made
+again where it is missing, so a pooler may hand each transaction another session. The server could
+clear it at commit (ON COMMIT DELETE ROWS), but then truncates every stage and its overflow table at
+each commit, used or not: 6 ms instead of 0.05 ms for the five.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from psycopg import Cursor
+
+from db.tables import metadata
+
+NULL = "\\N"
+
+# Deleted rows stay in the file of a stage until it is truncated, which takes a millisecond or two.
+LARGE = 500
+SWEEP_EVERY = 200
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+STAGED = ("flow", "flow_link", "document", "peg", "timer")
+_PREPARE = (
+    # Joins with a stage must go by index: the planner knows nothing of its size and would read
+    # whole tables (performance.md).
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; "
+    "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; "
+    "SET LOCAL client_min_messages = warning; "
+    + "; ".join(
+        f"CREATE TEMP TABLE IF NOT EXISTS stage_{name} (LIKE {name}) ON COMMIT PRESERVE ROWS"
+        for name in STAGED
+    )
+)
+
+
+def prepare(cursor: Cursor[Any]) -> None:
+    """Settings and stages of an ingest transaction."""
+    cursor.execute(_PREPARE)
+
+
+def text(value: str) -> str:
+    """A text as a field of a COPY line; what Postgres cannot hold becomes a replacement sign."""
+    if value.isprintable() and "\\" not in value:
+        return value
+    return storable(value).translate(_ESCAPES)
+
+
+def storable(value: str) -> str:
+    """A text as Postgres can hold it: no zero character, no half of a surrogate pair."""
+    if value.isprintable():
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def maybe(value: str | None) -> str:
+    return NULL if value is None else text(value)
+
+
+def number(value: int | None) -> str:
+    return NULL if value is None else str(value)
+
+
+def flag(value: bool) -> str:
+    return "t" if value else "f"
+
+
+def instant(value: datetime | None) -> str:
+    return NULL if value is None else str(value)
+
+
+def json(value: Any) -> str:
+    """A JSON value as a field of a COPY line."""
+    try:
+        data = orjson.dumps(value).decode()
+    except TypeError:
+        data = dumped(value).decode()
+    return data.replace("\\", "\\\\") if "\\" in data else data
+
+
+def sorted_json(value: Any) -> str:
+    """The same, with the keys of objects in order: equal values have one text."""
+    data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return data.replace("\\", "\\\\") if "\\" in data else data
+
+
+def dumped(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # half of a surrogate pair, or a mapping that is no dict
+        return orjson.dumps(_valid(value))
+
+
+def _valid(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_valid(k): _valid(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_valid(v) for v in value]
+    return value
+
+
+def literal(values: Iterable[str]) -> str:
+    """A text[] as literal: a parameter of a query."""
+    return "{" + ",".join(map(_quoted, values)) + "}"
+
+
+def _quoted(value: str) -> str:
+    value = storable(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+def texts(values: Sequence[str]) -> str:
+    """A text[] as a field of a COPY line."""
+    return text(literal(values)) if values else "{}"
+
+
+def numbers(values: Iterable[int]) -> str:
+    """A bigint[] as literal: a parameter of a query, or a field of a COPY line."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def copy(cursor: Cursor[Any], table: str, columns: str, lines: Sequence[str]) -> None:
+    """Add lines to a table or stage; each is tab-separated fields without the line's end."""
+    if lines:
+        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as target:
+            target.write("\n".join(lines).encode())
+
+
+class _Staged:
+    """A statement that takes the rows of one table from its stage."""
+
+    def __init__(self, table: str, columns: str, statement: str, returning: str) -> None:
+        self._stage = f"stage_{table}"
+        self._columns = columns
+        self._statement = f"{statement} RETURNING {returning}" if returning else statement
+        self._returns = bool(returning)
+        self._delete = f"DELETE FROM {self._stage}"  # noqa: S608
+        self._truncate = f"TRUNCATE {self._stage}"
+        self._uses = itertools.count(1)
+
+    def __call__(self, cursor: Cursor[Any], lines: Sequence[str]) -> tuple[int, list[Any]]:
+        """How many rows were written, and what they return."""
+        if not lines:
+            return 0, []
+        copy(cursor, self._stage, self._columns, lines)
+        cursor.execute(self._statement)
+        written = cursor.rowcount
+        rows = cursor.fetchall() if self._returns else []
+        large = len(lines) >= LARGE or next(self._uses) % SWEEP_EVERY == 0
+        cursor.execute(self._truncate if large else self._delete)
+        return written, rows
+
+
+class Change(_Staged):
+    """Updates of rows that are there.
+
+    The stage is read in the order in which it was written: give the lines sorted by key, so that
+    writers queue behind each other and do not deadlock.
+
+    columns    of the stage, the key among them
+    changes    what is set; the stage is called ``new``
+    condition  a row that fails it is left as it is and not counted
+    """
+
+    def __init__(
+        self, table: str, columns: str, changes: str, condition: str = "", returning: str = ""
+    ) -> None:
+        match = " AND ".join(
+            f'{table}."{c.name}" = new."{c.name}"' for c in metadata.tables[table].primary_key
+        )
+        if condition:
+            match += f" AND ({condition})"
+        statement = f"UPDATE {table} SET {changes} FROM stage_{table} AS new WHERE {match}"  # noqa: S608
+        super().__init__(table, columns, statement, returning)
+
+
+class Upsert(_Staged):
+    """Rows of which nobody knows whether they are there, sorted by key.
+
+    Where that is known, COPY and Change cost half of it.
+
+    then  what to do with a row that exists, after ON CONFLICT (key)
+    """
+
+    def __init__(self, table: str, columns: str, then: str, returning: str = "") -> None:
+        key = ", ".join(f'"{c.name}"' for c in metadata.tables[table].primary_key)
+        statement = (
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM stage_{table} "  # noqa: S608
+            f"ORDER BY {key} ON CONFLICT ({key}) {then}"
+        )
+        super().__init__(table, columns, statement, returning)

@@ -1,0 +1,788 @@
+"""The tables, and where each of them lives when the database grows to many machines.
+
+``Table.info["place"]`` is data, read by one listener that acts only where Citus is installed:
+
+home_key    rows of one business story together (flow, event, document, peg, clock, transition ...)
+item_key    rows of one raw message together
+source_key, queue_key   bookmarks, queue samples
+reference   a copy on every node
+local       on the coordinator only
+
+``home_key`` leads every primary and unique key of a flow table and is never updated. Foreign keys
+are named and added last. No triggers, no EXCLUDE, no database clock in updates.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, UUID
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+HOME = {"place": "home_key"}
+ITEM = {"place": "item_key"}
+REFERENCE = {"place": "reference"}
+LOCAL = {"place": "local"}
+
+_Instant = DateTime(timezone=True)
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+
+
+def _subject() -> list[Column[str]]:
+    """(kind, scope, number, line): the identity of a business document inside its home."""
+    return [
+        Column("kind", Text, primary_key=True),
+        Column("scope", Text, primary_key=True),
+        Column("number", Text, primary_key=True),
+        Column("line", Text, primary_key=True, server_default=""),
+    ]
+
+
+# --- what came in -------------------------------------------------------------------------------
+
+ingest_ledger = Table(
+    "ingest_ledger",
+    metadata,
+    _key("item_key"),
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("received_at", _Instant, nullable=False),
+    Column("outcome", Text, nullable=False),  # pending, interpreted, quarantined
+    Column("n_events", Integer, nullable=False, server_default="0"),
+    Column("n_known", Integer, nullable=False, server_default="0"),
+    Column("homes", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    info=ITEM,
+)
+
+raw_message = Table(
+    "raw_message",
+    metadata,
+    _key("item_key"),
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("received_at", _Instant, primary_key=True),
+    Column("media_type", Text, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("headers", JSON, nullable=False, server_default="{}"),
+    Column("partner_id", BigInteger),
+    Column("encoding", Text, nullable=False, server_default="plain"),  # plain, zlib
+    Column("size", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_raw_message_received_at", "received_at", postgresql_using="brin"),
+    info=ITEM,
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+sighting = Table(
+    "sighting",
+    metadata,
+    _key("item_key"),
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("seen_at", _Instant, primary_key=True),
+    Column("name", Text, primary_key=True, server_default=""),
+    Column("same_bytes", Boolean, nullable=False, server_default=text("true")),
+    info=ITEM,
+)
+
+interpretation = Table(
+    "interpretation",
+    metadata,
+    _key("item_key"),
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("interpreter", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("mapping", Text, nullable=False, server_default=""),
+    Column("at", _Instant, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("n_events", Integer, nullable=False),
+    Column("findings", JSON, nullable=False, server_default="[]"),
+    info=ITEM,
+)
+
+origin = Table(
+    "origin",
+    metadata,
+    _key("item_key"),
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("event_id", UUID(as_uuid=True), primary_key=True),
+    # [[field, element, offset, length, how, rule], ...]: read whole, never searched
+    Column("fields", JSON, nullable=False),
+    info=ITEM,
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    _key("item_key"),
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True, server_default="1"),
+    Column("position", Text, primary_key=True, server_default=""),
+    Column("kind", Text, nullable=False),  # interpret, deliver, apply
+    Column("code", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("advice", Text, nullable=False),
+    Column("byte_offset", BigInteger),
+    Column("fingerprint", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("partner_id", BigInteger),
+    Column("partner", Text),
+    Column("received_at", _Instant, nullable=False),
+    Column("state_at", _Instant, nullable=False),
+    Index("ix_dead_letter_state_received_at", "state", "received_at"),
+    info=ITEM,
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    _key("source_key"),
+    Column("source", Text, primary_key=True),
+    Column("mark", JSONB),
+    Column("holder", Text),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("lease_until", _Instant),
+    Column("complete_to", _Instant),  # start of the last good read, or time of the last beat
+    Column("last_good_at", _Instant),
+    Column("last_tried_at", _Instant),
+    Column("newest_at", _Instant),  # newest occurred_at it brought
+    Column("next_at", _Instant),  # not before this instant (rhythm, back-off, Retry-After)
+    Column("failures", Integer, nullable=False, server_default="0"),
+    # new, up, down, stopped, throttled
+    Column("state", Text, nullable=False, server_default="new"),
+    Column("message", Text, nullable=False, server_default=""),
+    info={"place": "source_key"},
+)
+
+queue_sample = Table(
+    "queue_sample",
+    metadata,
+    _key("queue_key"),
+    Column("broker", Text, primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("at", _Instant, primary_key=True),
+    Column("ready", BigInteger),
+    Column("in_flight", BigInteger),
+    Column("total", BigInteger),
+    Column("consumers", Integer),
+    Column("in_rate", Double),
+    Column("out_rate", Double),
+    Column("oldest_age_s", Double),
+    Column("dlq_of", Text),
+    Column("approximate", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_queue_sample_at", "at", postgresql_using="brin"),
+    info={"place": "queue_key"},
+    postgresql_partition_by="RANGE (at)",
+)
+
+# --- stories ------------------------------------------------------------------------------------
+
+flow = Table(
+    "flow",
+    metadata,
+    _key("home_key"),
+    Column("anchor", Text, primary_key=True),  # "po:main:4500001234", the id itself, "source/key"
+    Column("anchor_kind", Text, nullable=False),  # po, order, asn, id, item, ...
+    # occurred_at of the events that live here, name this document or told of a tie to it
+    Column("first_at", _Instant, nullable=False),
+    Column("last_at", _Instant, nullable=False),
+    Column("arrived_at", _Instant, nullable=False),  # earliest receipt of these
+    Column("n_events", Integer, nullable=False),  # events that live here
+    # po, order: its creating event was seen; asn, invoice, receipt: tied to such an order;
+    # id: leads to an order
+    Column("matched", Boolean, nullable=False),
+    Column("not_identifying", Boolean, nullable=False, server_default=text("false")),
+    Column("partner_id", BigInteger),
+    info=HOME,
+)
+# On a column that hardly moves: with last_at every update of a flow would write all its indexes.
+Index(
+    "ix_flow_unmatched",
+    flow.c.first_at,
+    postgresql_where=text("NOT matched"),
+)
+
+flow_link = Table(
+    "flow_link",
+    metadata,
+    _key("home_key"),
+    Column("other_key", BigInteger, primary_key=True),
+    Column("basis", Text, primary_key=True),  # correlation, answers, carries, causation, document
+    Column("evidence", Text, nullable=False),  # the id or document that ties
+    Column("to_root", Boolean, nullable=False),  # the other end is a purchase or customer order
+    Column("since", _Instant, nullable=False),  # earliest receipt that told it
+    info=HOME,
+)
+
+event = Table(
+    "event",
+    metadata,
+    _key("home_key"),
+    Column("event_id", UUID(as_uuid=True), primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("raw_key", Text, nullable=False),
+    Column("position", Text, nullable=False),
+    Column("occurred_at", _Instant, nullable=False),
+    Column("recorded_at", _Instant),
+    Column("received_at", _Instant, nullable=False),
+    Column("time_quality", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("partner_id", BigInteger),
+    Column("channel", Text),
+    Column("anchor", Text, nullable=False),
+    Column("basis", Text, nullable=False),  # document, correlation, answers, carries, own, item
+    Column("correlation_id", Text),
+    Column("causation_id", Text),
+    Column("carries", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("answers", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("objects", JSON, nullable=False),  # [[kind, scope, number, line, qualifier], ...]
+    Column("data", JSON, nullable=False),
+    Index("ix_event_received_at", "received_at", postgresql_using="brin"),
+    info=HOME,
+)
+
+event_object = Table(
+    # What one event says about one subject. Documents and clocks are folds over these rows.
+    "event_object",
+    metadata,
+    _key("home_key"),  # the subject's home
+    Column("event_id", UUID(as_uuid=True), primary_key=True),
+    Column("ordinal", SmallInteger, primary_key=True),  # place in touches(event); -1 = by a link
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("line", Text, nullable=False, server_default=""),
+    Column("qualifier", Text, nullable=False, server_default=""),
+    Column("type", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("occurred_at", _Instant, nullable=False),
+    Column("arrived_at", _Instant, nullable=False),  # when this subject could know it
+    Column("event_home", BigInteger, nullable=False),
+    Column("via", BigInteger),  # home of the id that tied it here; null = the event names it
+    Column("facts", JSON, nullable=False),
+    Column("applied_at", _Instant),  # logical instant at which the subject's clocks took it
+    info=HOME,
+    postgresql_with={"fillfactor": "80"},
+)
+
+document = Table(
+    "document",
+    metadata,
+    _key("home_key"),
+    *_subject(),
+    Column("rev", BigInteger, nullable=False, server_default="0"),  # optimistic fence of ingest
+    # parties and words
+    Column("partner_id", BigInteger),
+    Column("supplier", Text),
+    Column("buyer", Text),
+    Column("customer", Text),
+    Column("customer_name", Text),
+    Column("warehouse", Text),
+    Column("channel", Text),
+    Column("type", Text),
+    Column("priority", Text),
+    Column("item", Text),
+    Column("description", Text),
+    Column("uom", Text),
+    Column("currency", Text),
+    Column("status", Text, nullable=False),
+    Column("answer", Text),
+    Column("fa_status", Text),
+    Column("asn_status", Text),  # worst of its standing ASNs: invalid, announced, valid
+    Column("known", Boolean, nullable=False),  # its creating event was seen; else only referred to
+    Column("closed", Boolean, nullable=False),  # closed, cancelled or complete
+    # milestones (earliest event of each kind)
+    Column("first_seen_at", _Instant, nullable=False),  # earliest occurred_at about it
+    Column("released_at", _Instant),
+    Column("transmitted_at", _Instant),
+    Column("transport_acked_at", _Instant),
+    Column("func_acked_at", _Instant),
+    Column("acknowledged_at", _Instant),
+    Column("applied_at", _Instant),
+    Column("shipped_at", _Instant),
+    Column("goods_received_at", _Instant),
+    Column("invoiced_at", _Instant),
+    Column("closed_at", _Instant),
+    Column("cancelled_at", _Instant),
+    # latest asn.rejected, message.failed or refused functional acknowledgement without a later cure
+    Column("failed_at", _Instant),
+    Column("last_event_at", _Instant, nullable=False),
+    # quantities in the unit ordered; null = nobody said, never zero
+    Column("ordered_qty", Numeric),
+    Column("confirmed_qty", Numeric),
+    Column("shipped_qty", Numeric),
+    Column("received_qty", Numeric),
+    Column("rejected_qty", Numeric),
+    Column("invoiced_qty", Numeric),
+    # dates
+    Column("acknowledge_by", _Instant),
+    Column("requested_date", Date),
+    Column("first_confirmed_date", Date),
+    Column("last_confirmed_date", Date),
+    Column("confirmed_date_kind", Text),
+    Column("ship_by", Date),
+    Column("cancel_after", Date),
+    Column("promised_date", Date),
+    Column("first_promised_date", Date),
+    Column("eta", Date),
+    Column("actual_ship_date", Date),
+    Column("actual_receipt_date", Date),  # when the ordered quantity was there, else latest receipt
+    # money
+    Column("price", Numeric),
+    Column("value", Numeric),
+    Column("open_value", Numeric),
+    # counts on headers
+    Column("n_lines", Integer),
+    Column("n_rejected", Integer),
+    Column("agrees", Boolean),  # ordered, answered and ERP agree line by line; null = cannot tell
+    Column("reports", JSON, nullable=False, server_default="{}"),  # system -> field -> value, since
+    # on headers the registers of the whole family (tower/registers.py), "{}" on lines
+    Column("state", JSON, nullable=False),
+    info=HOME,
+    # Registers of a few kilobytes stay in the row: compressing them with each event costs more.
+    postgresql_with={"fillfactor": "75", "toast_tuple_target": "8160"},
+)
+Index(
+    "ix_document_open_po",
+    document.c.released_at.desc(),
+    postgresql_where=text("kind = 'po' AND NOT closed"),
+)
+Index("ix_document_kind_released_at", document.c.kind, document.c.released_at)
+Index("ix_document_number", document.c.number)
+Index(
+    "ix_document_unknown",
+    document.c.first_seen_at,
+    postgresql_where=text("NOT known AND kind IN ('po', 'order', 'asn')"),
+)
+Index("ix_document_partner_id", document.c.partner_id)
+
+peg = Table(
+    "peg",
+    metadata,
+    _key("home_key"),  # home of the PO
+    Column("scope", Text, primary_key=True),  # ERP
+    Column("po", Text, primary_key=True),
+    Column("po_line", Text, primary_key=True),
+    Column("order", Text, primary_key=True),
+    Column("order_line", Text, primary_key=True),
+    Column("qty", Numeric),  # null once removed
+    Column("at", _Instant, nullable=False),
+    Column("event_id", UUID(as_uuid=True), nullable=False),
+    Index("ix_peg_order", "scope", "order", "order_line"),
+    info=HOME,
+)
+
+# --- clocks -------------------------------------------------------------------------------------
+
+clock = Table(
+    "clock",
+    metadata,
+    _key("home_key"),
+    Column("rule", Text, primary_key=True),
+    *_subject(),
+    Column("cycle", Integer, primary_key=True),
+    Column("partner_id", BigInteger),
+    Column("verdict", Text, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("started_at", _Instant),
+    Column("due_at", _Instant),
+    Column("breached_at", _Instant),  # effective instant of the standing breach
+    Column("ended_at", _Instant),
+    Column("next_at", _Instant),  # next instant at which time alone changes it
+    Column("held_by", Text),  # evidence source that is silent
+    Column("rule_hash", Text, nullable=False),
+    Column("calendar_hash", Text),
+    Column("profile_hash", Text),
+    Column("state", JSON, nullable=False),  # standing facts and receipt (tower/clocks.py)
+    info=HOME,
+    postgresql_with={"fillfactor": "75"},
+)
+Index("ix_clock_rule_due_at", clock.c.rule, clock.c.due_at)
+Index("ix_clock_held_by", clock.c.held_by, postgresql_where=text("held_by IS NOT NULL"))
+
+transition = Table(
+    "transition",
+    metadata,
+    _key("home_key"),
+    Column("rule", Text, primary_key=True),
+    *_subject(),
+    Column("n", Integer, primary_key=True),
+    Column("cycle", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("effective_at", _Instant, nullable=False),
+    Column("detected_at", _Instant, nullable=False),  # logical instant
+    Column("handled_at", _Instant, nullable=False),  # the worker's wall clock
+    Column("rule_hash", Text, nullable=False),
+    Column("why", JSON, nullable=False),
+    info=HOME,
+)
+
+judged_unit = Table(
+    # The last logical instant of a unit: logical time never goes back.
+    "judged_unit",
+    metadata,
+    _key("home_key"),
+    Column("instant", _Instant, nullable=False),
+    # when the mere passing of days moves what is expected of its lines, or how urgent its cases
+    # are; null = never
+    Column("impact_at", _Instant),
+    Column("failed_at", _Instant),  # the last visit crashed then
+    info=HOME,
+    postgresql_with={"fillfactor": "75"},
+)
+
+timer = Table(
+    # The only queue: units of clocks, mail groups, snoozes, all that waits.
+    "timer",
+    metadata,
+    Column("kind", Text, primary_key=True),  # unit, impact, source, case, mail_group, digest
+    Column("key", Text, primary_key=True),
+    Column("due", _Instant, nullable=False),
+    Column("generation", BigInteger, nullable=False, server_default="0"),
+    Index("ix_timer_due", "due"),
+    info=LOCAL,
+    postgresql_with={"fillfactor": "70"},
+)
+
+source_spell = Table(
+    "source_spell",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("from_at", _Instant, primary_key=True),  # complete up to here
+    Column("known_at", _Instant, nullable=False),
+    Column("to_at", _Instant),  # recovered; null = still blind
+    Column("cause", Text, nullable=False, server_default=""),
+    info=LOCAL,
+)
+
+_version_columns = (
+    ("rule_version", "rule"),
+    ("calendar_version", "calendar"),
+    ("profile_version", "partner"),
+)
+rule_version, calendar_version, profile_version = (
+    Table(
+        name,
+        metadata,
+        Column("hash", Text, primary_key=True),
+        Column("name", Text, nullable=False),
+        Column("body", JSON, nullable=False),
+        Column("first_used_at", _Instant, nullable=False),
+        info=REFERENCE,
+    )
+    for name, _ in _version_columns
+)
+
+partner = Table(
+    "partner",
+    metadata,
+    _key("partner_id"),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("tier", Text),
+    Column("template", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("country", Text),
+    Column("zone", Text, nullable=False),
+    Column("channel", Text),
+    Column("profile", JSON, nullable=False),
+    info=REFERENCE,
+)
+
+active_config = Table(
+    # The bytes in force of network.yaml and sla_rules.yaml; screens read these, never the files.
+    "active_config",
+    metadata,
+    Column("name", Text, primary_key=True),  # network, rules
+    Column("hash", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("activated_at", _Instant, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),  # why a newer file was refused
+    info=LOCAL,
+)
+
+# --- cases and mail -----------------------------------------------------------------------------
+
+exception_case = Table(
+    "exception_case",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("fingerprint", Text, nullable=False),  # category + rule + subject
+    Column("cycle", Integer, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    # of its levels, before the rule's raise
+    Column("base_severity", Text, nullable=False, server_default="medium"),
+    Column("state", Text, nullable=False),  # new, taken, waiting, snoozed, resolved
+    Column("resolution", Text),
+    Column("rule", Text, nullable=False),
+    Column("level", Text, nullable=False),  # the highest that opened or raised it
+    Column("levels", ARRAY(Text), nullable=False, server_default="{}"),  # standing, telling ones
+    Column("home_key", BigInteger),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("line", Text, nullable=False, server_default=""),
+    Column("clock_cycle", Integer, nullable=False),
+    Column("partner_id", BigInteger),
+    Column("supplier", Text),
+    Column("title", Text, nullable=False),
+    Column("advice", Text, nullable=False, server_default=""),
+    Column("owner", Text, nullable=False),
+    Column("owner_letter", Text, nullable=False),
+    Column("policy", Text, nullable=False),  # notify policy
+    Column("cause", Text, nullable=False, server_default="unknown"),
+    Column("opened_at", _Instant, nullable=False),  # effective instant of the fact
+    Column("detected_at", _Instant, nullable=False),
+    Column("due_at", _Instant),
+    Column("first_taken_at", _Instant),
+    Column("taken_until", _Instant),
+    Column("snoozed_until", _Instant),
+    Column("resolved_at", _Instant),
+    Column("reopened", Integer, nullable=False, server_default="0"),
+    Column("held_subjects", Integer, nullable=False, server_default="0"),
+    Column("value_at_risk", Numeric),
+    Column("document_value", Numeric),
+    Column("currency", Text),
+    Column("orders_affected", Integer, nullable=False, server_default="0"),
+    Column("lines_affected", Integer, nullable=False, server_default="0"),
+    Column("urgency", Double),
+    Column("confidence", Double),
+    Column("priority", Double),
+    Column("need_date", Date),
+    Column("why", JSON, nullable=False, server_default="{}"),
+    UniqueConstraint("fingerprint", "cycle"),
+    CheckConstraint("(state = 'resolved') = (resolution IS NOT NULL)", name="resolved"),
+    info=LOCAL,
+    postgresql_with={"fillfactor": "80"},
+)
+Index(
+    "ix_exception_case_open",
+    exception_case.c.priority.desc().nulls_last(),
+    postgresql_where=text("state <> 'resolved'"),
+)
+Index("ix_exception_case_subject", exception_case.c.home_key)
+Index("ix_exception_case_opened_at", exception_case.c.opened_at)
+Index("ix_exception_case_resolved_at", exception_case.c.resolved_at)
+
+case_note = Table(
+    "case_note",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("case_id", BigInteger, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # note, opened, severity, taken, resolved, reopened, ...
+    Column("text", Text, nullable=False),
+    Index("ix_case_note_case_id", "case_id"),
+    info=LOCAL,
+)
+
+order_impact = Table(
+    # Customer order lines that their pegged supply does not cover, and what is to blame.
+    "order_impact",
+    metadata,
+    _key("order_home"),
+    Column("scope", Text, primary_key=True),
+    Column("order", Text, primary_key=True),
+    Column("order_line", Text, primary_key=True),
+    Column("po", Text, primary_key=True),
+    Column("po_line", Text, primary_key=True),
+    Column("po_home", BigInteger, nullable=False),
+    Column("supplier", Text),
+    Column("partner_id", BigInteger),
+    Column("buyer", Text),
+    Column("warehouse", Text),
+    Column("item", Text),
+    Column("customer", Text),
+    Column("customer_name", Text),
+    Column("promise_date", Date, nullable=False),
+    Column("projected_date", Date),
+    Column("basis", Text, nullable=False),  # receipt, asn, confirmed, assumed
+    Column("days_late", Integer, nullable=False),
+    Column("uncovered_qty", Numeric, nullable=False),
+    Column("open_value", Numeric),
+    Column("currency", Text),
+    Column("confidence", Double, nullable=False),
+    Column("cause", Text, nullable=False),  # category of the case or of the delay
+    Column("case_id", BigInteger),
+    Column("since", _Instant, nullable=False),
+    Index("ix_order_impact_po_home", "po_home"),
+    info=LOCAL,
+)
+
+mail_group = Table(
+    "mail_group",
+    metadata,
+    Column("policy", Text, primary_key=True),
+    Column("recipient", Text, primary_key=True),
+    Column("group_key", Text, primary_key=True),
+    Column("dirty_since", _Instant),
+    Column("last_sent_at", _Instant),
+    Column("number", Integer, nullable=False, server_default="0"),
+    info=LOCAL,
+)
+
+told = Table(
+    # What a recipient last heard about a case: told open is told closed.
+    "told",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column("case_id", BigInteger, primary_key=True),
+    Column("policy", Text, nullable=False),
+    Column("group_key", Text, nullable=False),
+    # why this recipient hears of it: owner, also, fallback
+    Column("role", Text, nullable=False, server_default="owner"),
+    Column("what", Text, nullable=False),  # open, closed
+    Column("severity", Text, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("outbox_id", BigInteger),  # the mail that said so
+    Index("ix_told_case_id", "case_id"),
+    info=LOCAL,
+)
+Index(
+    "ix_told_open",
+    told.c.recipient,
+    told.c.policy,
+    told.c.group_key,
+    postgresql_where=text("what = 'open'"),
+)
+
+group_member = Table(
+    # Cases that wait to be told in a dirty group.
+    "group_member",
+    metadata,
+    Column("policy", Text, primary_key=True),
+    Column("recipient", Text, primary_key=True),
+    Column("group_key", Text, primary_key=True),
+    Column("case_id", BigInteger, primary_key=True),
+    Column("role", Text, nullable=False, server_default="owner"),
+    Column("since", _Instant, nullable=False),
+    info=LOCAL,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("dedup_key", Text, nullable=False, unique=True),
+    Column("policy", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("group_key", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("reason", Text, nullable=False),  # new, worse, closed, digest, ...
+    Column("subject", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),  # the mail as it goes out, frozen
+    Column("cases", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    # case id -> what was told of it before this mail; restored when the mail is superseded
+    Column("told_before", JSON, nullable=False, server_default="{}"),
+    Column("created_at", _Instant, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, sent, failed, superseded
+    Column("next_at", _Instant, nullable=False),
+    Column("lease_until", _Instant),
+    Column("token", UUID(as_uuid=True)),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("sent_at", _Instant),
+    Column("error", Text, nullable=False, server_default=""),
+    info=LOCAL,
+)
+Index("ix_outbox_waiting", outbox.c.next_at, postgresql_where=text("state = 'waiting'"))
+Index("ix_outbox_recipient_created_at", outbox.c.recipient, outbox.c.created_at)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("outcome", Text, nullable=False),  # accepted, retry, refused, unreachable
+    Column("code", Integer),
+    Column("text", Text, nullable=False, server_default=""),
+    ForeignKeyConstraint(
+        ["outbox_id"], ["outbox.id"], name="fk_delivery_outbox_id", use_alter=True
+    ),
+    Index("ix_delivery_outbox_id", "outbox_id"),
+    info=LOCAL,
+)
+
+suppression = Table(
+    # Why nobody was mailed: inhibition, silence, a closed case before its flush, not measured.
+    "suppression",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("case_id", BigInteger, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_suppression_case_id", "case_id"),
+    Index("ix_suppression_recipient_at", "recipient", "at"),
+    info=LOCAL,
+)
+
+# --- the tower about itself ---------------------------------------------------------------------
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("process", Text, primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", _Instant, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+    info=LOCAL,
+)
+
+job_run = Table(
+    "job_run",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("lease_until", _Instant, nullable=False),
+    Column("state", Text, nullable=False),  # running, done
+    info=LOCAL,
+)
+
+__all__ = ["metadata"]
