@@ -1,0 +1,1 @@
+"""When things happen: pipeline, clocks, mailer, schedule, and the ``tower`` command."""

@@ -1,0 +1,150 @@
+"""Who is to hear of a case, and in which group: decided whenever a case changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from db import cases as kept
+from db import mail, timers
+from db.mail import GroupKey, Member
+from db.timers import Timer
+from tower.calendars import Calendar
+from tower.cases import Case, Changed
+from tower.court import Code
+from tower.rulebook import NotifyPolicy
+from tower.telling import BEFORE_ACTIVATION, group_due
+from worker.judging import Judging
+
+
+def mark(
+    conn: Connection, config: Judging, code: Code, changes: Sequence[Changed], now: datetime
+) -> None:
+    """Make dirty every group that may have to hear of these changes.
+
+    Whoever was told that a case is open hears of its end, whatever else is quiet.
+    """
+    cases = {c.case.id: c.case for c in changes if c.tell and c.case.id is not None}
+    if not cases:
+        return
+    cases |= _outliving(conn, config, list(cases.values()))
+    believers = mail.believers(conn, cases)
+    members = [Member(b.key, b.case_id, b.said.role, now) for b in believers]
+    known = {(b.key.recipient, b.case_id) for b in believers}
+    quiet = []
+    for number, case in cases.items():
+        for key, role in addressees(case, config) if case.open else ():
+            if (key.recipient, number) in known:
+                continue
+            if config.quiet_before is not None and case.opened_at < config.quiet_before:
+                quiet.append((number, key.recipient, now, BEFORE_ACTIVATION))
+            else:
+                members.append(Member(key, number, role, now))
+    mail.suppress(conn, quiet)
+    wait(conn, config, code, members, cases, now)
+
+
+def _outliving(
+    conn: Connection, config: Judging, changed: Sequence[Case]
+) -> dict[int, Case]:
+    """Open cases that were kept quiet by one that closed now."""
+    found: dict[int, Case] = {}
+    for closed in changed:
+        if closed.open:
+            continue
+        for rule in config.rulebook.rules:
+            for inhibition in rule.inhibited_by:
+                if inhibition.rule == closed.rule:
+                    whose = None if "subject" in inhibition.same else closed.supplier
+                    about = closed.subject if "subject" in inhibition.same else None
+                    for case in kept.open_cases(conn, rule.id, supplier=whose, subject=about):
+                        if case.id is not None:
+                            found[case.id] = case
+    return found
+
+
+def wait(
+    conn: Connection,
+    config: Judging,
+    code: Code,
+    members: Sequence[Member],
+    cases: Mapping[int, Case],
+    now: datetime,
+) -> None:
+    """Have these cases told: set the groups' timers, then add the members."""
+    told = [m for m in members if m.key.policy in config.rulebook.notify]
+    keys = {m.key for m in told}
+    pressing = {
+        m.key
+        for m in told
+        if (case := cases.get(m.case_id)) is not None and case.open and case.severity == "critical"
+    }
+    sent = mail.last_sent(conn, keys)
+    ringing = []
+    for key in keys:
+        policy = config.rulebook.notify[key.policy]
+        due = group_due(
+            now,
+            wait=policy.wait.length,
+            every=policy.every.length,
+            last_sent=sent.get(key),
+            critical=key in pressing,
+            hours=hours(policy, code),
+        )
+        ringing.append(Timer(timers.MAIL_GROUP, key.timer_key, due))
+    timers.sooner(conn, ringing)
+    mail.add_members(conn, told)
+
+
+def addressees(case: Case, config: Judging) -> list[tuple[GroupKey, str]]:
+    """Who is to hear of an open case, each once: its owner, then whom its levels also name."""
+    rule = config.rulebook.rule(case.rule)
+    asked: list[tuple[str, str | None]] = [(case.policy, None)]
+    for name in case.levels:
+        level = rule.levels.get(name) if rule is not None else None
+        if level is not None and level.notify is not None and level.also is not None:
+            asked.append((level.notify, level.also))
+    found: dict[str, tuple[GroupKey, str]] = {}
+    for name, also in asked:
+        policy = config.rulebook.notify.get(name)
+        if policy is None:
+            continue
+        person = person_for(also or policy.to, case, config, policy)
+        if person:
+            role = "owner" if also is None else "also"
+            found.setdefault(person, (group_key(name, policy, person, case), role))
+    return list(found.values())
+
+
+def person_for(asked: str, case: Case, config: Judging, policy: NotifyPolicy) -> str:
+    """Key of the person a rule or policy asks for; the policy's fallback if that leads nowhere."""
+    wanted = {
+        "case.owner": case.owner,
+        "po.buyer": str(case.why.get("buyer") or case.owner),
+    }.get(asked, asked)
+    people = config.network.people
+    for name in (wanted, config.network.owners.get(wanted), policy.fallback):
+        if name in people:
+            return str(name)
+    return ""
+
+
+def group_key(name: str, policy: NotifyPolicy, recipient: str, case: Case) -> GroupKey:
+    """The group in which a recipient hears of a case; one mail never goes to two people."""
+    values = {
+        "rule": case.rule,
+        "category": case.category,
+        "partner": case.supplier or "",
+        "supplier": case.supplier or "",
+        "severity": case.severity,
+        "subject": str(case.subject),
+    }
+    parts = [f"{field}={values[field]}" for field in policy.group_by if field in values]
+    return GroupKey(name, recipient, ";".join(parts) or "all")
+
+
+def hours(policy: NotifyPolicy, code: Code) -> Calendar | None:
+    """The calendar inside which a policy's mails go out, None for always."""
+    return None if policy.hours == "always" else code.calendar(policy.hours)

@@ -1,0 +1,65 @@
+"""The rules, calendars and profiles in force, kept with their versions before the first use."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine
+
+from db import clocks, configuration, timers
+from db.timers import Timer
+from tower.court import Code, new_profiles
+from worker.judging import Judging
+
+_lock = threading.Lock()
+_prepared: WeakKeyDictionary[Engine, tuple[Judging, Code]] = WeakKeyDictionary()
+
+
+def code_for(engine: Engine, config: Judging, now: datetime) -> Code:
+    """What judges in this database; made on the first call and again when the files change."""
+    with _lock:
+        known = _prepared.get(engine)
+        if known is not None and known[0] is config:
+            return known[1]
+        with engine.begin() as conn:
+            code = prepare(conn, config, now)
+        _prepared[engine] = (config, code)
+        return code
+
+
+def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
+    """Keep every version in force for good; have every source looked at, and every unit with an
+    open clock that another version of its rule judged."""
+    kept = clocks.kept_profiles(conn)
+    fresh = new_profiles(config.network, kept)
+    code = Code(config.network, config.rulebook, {})
+    named = {*config.network.calendars, config.network.company.calendar}
+    calendars = [code.calendar(name) for name in sorted(named)]
+    clocks.keep_versions(
+        conn,
+        rules={
+            r.version: (r.id, body)
+            for r in code.rules
+            if (body := code.versions.get(r.version)) is not None
+        },
+        calendars={
+            c.version: (c.name, {"name": c.name, "spec": c.spec.model_dump(mode="json")})
+            for c in calendars
+        },
+        profiles=fresh,
+        now=now,
+    )
+    timers.sooner(conn, [Timer(timers.SOURCE, name, now) for name in config.network.sources])
+    outdated = clocks.outdated_homes(conn, [r.version for r in code.rules])
+    timers.sooner(conn, [Timer(timers.UNIT, str(home), now) for home in outdated])
+    active = configuration.active(conn, configuration.RULES)
+    return Code(
+        config.network,
+        config.rulebook,
+        profiles=clocks.kept_profiles(conn),
+        activated_at=active.activated_at if active is not None else now,
+        old_rules=clocks.kept_rules(conn),
+        old_calendars=clocks.kept_calendars(conn),
+    )

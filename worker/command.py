@@ -1,0 +1,137 @@
+"""The ``tower`` command: doors to what the rooms can do.
+
+A command checks its words, calls one function and prints. Every answer also comes as JSON with
+``--json``; docs/command.md holds the shapes and the exit codes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+from tower import settings as settings_module
+from tower.errors import ConfigError, DatabaseAway, SchemaOutOfDate, TowerError
+from worker import logs
+from worker.answers import (
+    EXIT_CONFIG,
+    EXIT_DATABASE,
+    EXIT_FAULT,
+    EXIT_STOPPED,
+    EXIT_USAGE,
+    AsJson,
+    console,
+    emit,
+    shown,
+)
+from worker.commands import ask, bring, house, lead
+
+app = typer.Typer(
+    name="tower",
+    help="A business observability control tower for distribution companies.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+rules = typer.Typer(help="The rule book sla_rules.yaml.", no_args_is_help=True)
+app.add_typer(rules, name="rules")
+
+lead.register(app)
+ask.register(app)
+bring.register(app)
+house.register(app, rules)
+
+
+@app.command()
+def worker() -> None:
+    """Read sources, judge clocks, send mails, until stopped. Example: tower worker"""
+    from db import engine, migrate
+    from worker.run import Worker
+
+    logs.start()
+    chosen = settings_module.load()
+    with engine.connected(chosen) as database:
+        with database.connect() as conn:
+            migrate.check(conn)
+        Worker(database, chosen).run()
+
+
+@app.command()
+def api() -> None:
+    """Serve the machine door (HTTP) until stopped. Example: tower api"""
+    os.execv(sys.executable, [sys.executable, "-m", "api.serve"])  # noqa: S606
+
+
+@app.command()
+def ui() -> None:
+    """Serve the screens until stopped. Example: tower ui"""
+    os.execv(sys.executable, [sys.executable, "-m", "app.serve"])  # noqa: S606
+
+
+@app.command()
+def version(as_json: AsJson = False) -> None:
+    """The version of this program. Example: tower version"""
+    from importlib.metadata import version as installed
+
+    emit({"version": installed("tower")}, as_json, lambda c: c.print(installed("tower")))
+
+
+def main(arguments: Annotated[list[str] | None, "for tests"] = None) -> int:
+    """Run the command; errors become a sentence on standard error and an exit code."""
+    try:
+        result = app(arguments, standalone_mode=False)
+    except typer.Exit as error:
+        return int(error.exit_code)
+    except Exception as error:
+        return _failed(error)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong and what to do; a bug of ours is raised on, with its trace."""
+    if isinstance(error, typer.Abort):
+        return _say(EXIT_STOPPED, "Stopped.")
+    if isinstance(error, (ConfigError, SchemaOutOfDate)):
+        return _say(EXIT_CONFIG, str(error))
+    if isinstance(error, DatabaseAway):
+        return _say(EXIT_DATABASE, str(error))
+    if isinstance(error, OperationalError):
+        return _say(
+            EXIT_DATABASE,
+            f"The database does not answer: {str(error.orig).strip()}",
+            "next: check that it runs (tower doctor) and try again",
+        )
+    if isinstance(error, ProgrammingError):
+        # A table that is missing is told as SchemaOutOfDate before; what is left are rights.
+        return _say(
+            EXIT_CONFIG,
+            f"The database refuses: {str(error.orig).strip()}",
+            "next: run tower migrate with the same settings; it lets the program's account in",
+        )
+    if isinstance(error, DBAPIError):
+        return _say(EXIT_DATABASE, f"The database failed: {str(error.orig).strip()}")
+    if isinstance(error, TowerError):
+        return _say(EXIT_FAULT, str(error))
+    usage = getattr(error, "format_message", None)
+    if usage is None:
+        raise error
+    said = str(usage())
+    asked = getattr(getattr(error, "ctx", None), "command_path", "tower")
+    # Without any words the whole help is the message.
+    lines = (said,) if said.startswith("Usage:") else (said, f"next: {asked} --help")
+    return _say(int(getattr(error, "exit_code", EXIT_USAGE)), *lines)
+
+
+def _say(code: int, *lines: str) -> int:
+    err = console(errors=True)
+    for line in lines:
+        err.print(shown(line), soft_wrap=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

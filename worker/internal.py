@@ -1,0 +1,103 @@
+"""Cases that the tower opens about itself: no clock stands behind them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from tower.cases import ANY_CYCLE, Brief, Happening, Level, owner_of
+from tower.categories import CATEGORIES, Severity
+from tower.signs import Subject
+from worker import casework
+from worker.addressing import mark
+from worker.code import code_for
+from worker.judging import Judging
+
+POLICY = "technical"  # of the rule book; any policy stands in where it has no such
+BROKEN = "broken"  # the one level of these cases
+
+
+def mail_failed(
+    conn: Connection, config: Judging, recipient: str, address: str, words: str, now: datetime
+) -> None:
+    """A mail server refuses an address for good."""
+    brief = _brief(
+        config,
+        "tower.mail_failed",
+        "MAIL_FAILED",
+        Subject("address", "", recipient),
+        title=f"Mails to {recipient} are refused",
+        advice="Correct the address in network.yaml; what was not told goes to the fallback.",
+        severity=Severity.HIGH,
+    )
+    _happened(conn, config, brief, BROKEN, now, {"address": address, "answer": words})
+
+
+def unit_failed(
+    conn: Connection, config: Judging, home: int, subject: str, error: str, now: datetime
+) -> None:
+    """Judging a unit crashed; it is tried again in an hour, others go on."""
+    brief = _brief(
+        config,
+        "tower.unit_failed",
+        "TOWER_UNHEALTHY",
+        Subject("unit", "", str(home)),
+        title=f"Judging {subject} fails",
+        advice="The log has the trace; the unit is tried again every hour.",
+        severity=Severity.HIGH,
+    )
+    _happened(conn, config, brief, BROKEN, now, {"cause": error})
+
+
+def unit_recovered(conn: Connection, config: Judging, home: int, now: datetime) -> None:
+    """A unit that crashed before is judged again: its case heals."""
+    brief = _brief(
+        config,
+        "tower.unit_failed",
+        "TOWER_UNHEALTHY",
+        Subject("unit", "", str(home)),
+        title="",
+        advice="",
+        severity=Severity.HIGH,
+    )
+    _happened(conn, config, brief, "end:met", now, {})
+
+
+def _brief(
+    config: Judging,
+    rule: str,
+    category: str,
+    subject: Subject,
+    *,
+    title: str,
+    advice: str,
+    severity: Severity,
+) -> Brief:
+    notify = config.rulebook.notify
+    name = POLICY if POLICY in notify else next(iter(notify), "")
+    policy = notify.get(name)
+    letter = CATEGORIES[category].owner
+    return Brief(
+        subject=subject,
+        home_key=None,
+        rule=rule,
+        category=category,
+        levels={BROKEN: Level(BROKEN, severity.value, name)},
+        title=title,
+        advice=advice,
+        owner=owner_of(letter, config.network, None, policy.fallback if policy else None),
+        letter=letter,
+        cause="tower",
+    )
+
+
+def _happened(
+    conn: Connection, config: Judging, brief: Brief, name: str, now: datetime, why: dict[str, str]
+) -> None:
+    code = code_for(conn.engine, config, now)
+    # Each breakdown is a cycle of its own, so that one put right by hand counts when it comes back.
+    cycle = int(now.timestamp()) if name == BROKEN else ANY_CYCLE
+    news = Happening(name=name, cycle=cycle, effective=now, detected=now, why=why)
+    worked = casework.apply(conn, code, [(brief, [news])], (), now)
+    mark(conn, config, code, worked.changes, now)

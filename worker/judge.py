@@ -1,0 +1,320 @@
+"""Judging: one round over everything that waits for an instant.
+
+``timer`` is the only queue. A row says that a unit (a purchase order with its lines, or a
+shipment), a source, a case, a mail group or a daily summary has something to do; claiming the row
+locks its subject. The cost of a round is what is due, never what is open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from db import clocks, timers
+from db.clocks import UnitRows
+from db.driver import no_garbage
+from db.timers import CASE, DIGEST, MAIL_GROUP, SOURCE, UNIT, Timer
+from tower.cases import Changed
+from tower.court import Code
+from worker import addressing, casework, internal, sources_judge, telling, wakeups
+from worker.code import code_for
+from worker.impact import recompute, tomorrow
+from worker.judging import Judging
+from worker.units import Visit, looking_back, visit, with_impact_at
+
+__all__ = ["Judging", "TickResult", "tick"]
+
+log = logging.getLogger(__name__)
+
+AGAIN = timedelta(hours=1)  # until a unit that crashed is tried again
+_TAKE_TURNS = frozenset({"40001", "40P01", "55P03"})  # serialisation, deadlock, lock not available
+_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TickResult:
+    """What one round did.
+
+    now      the instant it was given
+    claimed  due timers taken, by kind
+    more     something is still due: call again at once
+    next_due earliest timer that is left, None if nothing waits
+    """
+
+    now: datetime
+    claimed: dict[str, int] = field(default_factory=dict)
+    units: int = 0
+    transitions: int = 0
+    cases_opened: int = 0
+    cases_closed: int = 0
+    mails: int = 0
+    failures: int = 0
+    more: bool = False
+    next_due: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Sums of a round; steps add to them once their transaction is through."""
+
+    claimed: dict[str, int] = field(default_factory=dict)
+    units: int = 0
+    transitions: int = 0
+    opened: int = 0
+    closed: int = 0
+    mails: int = 0
+    failures: int = 0
+    held_by: set[str] = field(default_factory=set)
+
+    def add(self, other: _Counts) -> None:
+        for kind, n in other.claimed.items():
+            self.claimed[kind] = self.claimed.get(kind, 0) + n
+        self.held_by |= other.held_by
+        for name in ("units", "transitions", "opened", "closed", "mails", "failures"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def tell(self, changes: Sequence[Changed]) -> None:
+        kinds = [note.kind for change in changes for note in change.notes]
+        self.opened += sum(kind in ("opened", "reopened") for kind in kinds)
+        self.closed += kinds.count("resolved")
+
+
+_Step = Callable[[Connection, Judging, Code, Sequence[Timer], datetime], _Counts]
+
+
+def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> TickResult:
+    """Do what is due at ``now``: at most ``limit`` timers of each kind, each kind in transactions
+    of its own. Call again at once while ``more``; any number of workers may do so together.
+    """
+    code = code_for(engine, config, now)
+    done = _Counts()
+    with engine.begin() as conn:
+        following = timers.next_due(conn)
+        if following is None or following > now:
+            return TickResult(now=now, next_due=following)
+        due = timers.due_kinds(conn, now, limit)
+    for kind in (SOURCE, UNIT, CASE, MAIL_GROUP, DIGEST):
+        if kind in due:
+            done.add(_step(engine, kind, config, code, now, limit))
+    with engine.begin() as conn:
+        # A source that came back while these clocks were judged found nothing to wake yet.
+        soon = now + sources_judge.LOOK_AGAIN
+        timers.sooner(conn, [Timer(SOURCE, name, soon) for name in done.held_by])
+        following = timers.next_due(conn)
+    return TickResult(
+        now=now,
+        claimed=done.claimed,
+        units=done.units,
+        transitions=done.transitions,
+        cases_opened=done.opened,
+        cases_closed=done.closed,
+        mails=done.mails,
+        failures=done.failures,
+        # Rows that others hold are due too; without having got any ourselves we let them finish.
+        more=bool(done.claimed) and following is not None and following <= now,
+        next_due=following,
+    )
+
+
+def _step(
+    engine: Engine, kind: str, config: Judging, code: Code, now: datetime, limit: int
+) -> _Counts:
+    work = _WORK[kind]
+    for attempt in range(_TRIES):
+        try:
+            with no_garbage(), engine.begin() as conn:
+                claimed = timers.claim(conn, [kind], now, limit)
+                if not claimed:
+                    return _Counts()
+                done = work(conn, config, code, claimed, now)
+                done.claimed[kind] = len(claimed)
+                return done
+        except DBAPIError as error:
+            if not _may_repeat(error) or attempt == _TRIES - 1:
+                if kind == UNIT and not error.connection_invalidated:
+                    return _one_by_one(engine, config, code, now, limit)
+                raise
+            log.info("Rounds crossed; repeated", extra={"action": "judge.repeated"})
+    return _Counts()
+
+
+def _may_repeat(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _TAKE_TURNS
+
+
+# --- units ----------------------------------------------------------------------------------------
+
+
+def _units(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    """Visit units together: their rows are read and written set by set."""
+    found = clocks.load(conn, (int(t.key) for t in claimed), code.unheard)
+    feeds = clocks.feeds(conn, code.network.sources, min(map(looking_back, found.values())))
+    visits: list[Visit] = []
+    crashed: list[tuple[int, Exception]] = []
+    for home, rows in found.items():
+        try:
+            visits.append(visit(rows, code, feeds, now))
+        except Exception as error:
+            log.exception(
+                "Judging a unit failed", extra={"action": "judge.unit_failed", "home": home}
+            )
+            crashed.append((home, error))
+    clocks.save(conn, [v.judged for v in visits], now)
+    done = _Counts(units=len(visits), failures=len(crashed))
+    done.transitions = sum(len(v.judged.journal) for v in visits)
+    done.held_by = {
+        cycle.held_by
+        for v in visits
+        for cycles in v.judged.changed.values()
+        for cycle in cycles
+        if cycle.held_by is not None
+    }
+    done.tell(_follow_up(conn, config, code, visits, found, now))
+    _set_timers(conn, visits, [home for home, _ in crashed], now)
+    for home, cause in crashed:
+        clocks.mark_failed(conn, home, now)
+        internal.unit_failed(conn, config, home, _subject(found[home]), _said(cause), now)
+    for v in visits:
+        if found[v.judged.home].failed_at is not None:
+            internal.unit_recovered(conn, config, v.judged.home, now)
+    return done
+
+
+def _follow_up(
+    conn: Connection,
+    config: Judging,
+    code: Code,
+    visits: list[Visit],
+    found: dict[int, UnitRows],
+    now: datetime,
+) -> list[Changed]:
+    """Whom it hurts, which cases that makes, and who must hear of them."""
+    orders = {v.judged.home for v in visits if _is_order(found[v.judged.home])}
+    shipments = {v.judged.home for v in visits if v.judged.journal} - orders
+    reached = {po for _, po in casework.linked_orders(conn, shipments)}
+    hurt = recompute(conn, code, orders | reached, now)
+    work = [piece for v in visits for piece in v.work]
+    homes = hurt.po_homes | {v.judged.home for v in visits}
+    worked = casework.apply(conn, code, work, homes, now)
+    moved = []
+    for n, v in enumerate(visits):
+        ahead = [hurt.next.get(v.judged.home) if v.judged.home in orders else None]
+        if v.judged.home in worked.open_homes:
+            # The nearer the need, the more urgent the case: weighed anew each day.
+            ahead.append(tomorrow(code, now))
+        at = min((instant for instant in ahead if instant is not None), default=None)
+        if at != v.judged.impact_at:
+            visits[n] = with_impact_at(v, at)
+            moved.append(visits[n].judged)
+    clocks.save_impact_at(conn, moved)
+    addressing.mark(conn, config, code, worked.changes, now)
+    return worked.changes
+
+
+def _is_order(rows: UnitRows) -> bool:
+    return any(subject.kind in ("po", "po_line") for subject in rows.signs)
+
+
+def _set_timers(
+    conn: Connection, visits: Sequence[Visit], crashed: Sequence[int], now: datetime
+) -> None:
+    ringing, silent = [], []
+    for v in visits:
+        ahead = [at for at in (v.next, v.judged.impact_at) if at is not None]
+        if ahead:
+            # Never at once: what could be done now is done.
+            due = max(min(ahead), now + timedelta(milliseconds=1))
+            ringing.append(Timer(UNIT, str(v.judged.home), due))
+        else:
+            silent.append((UNIT, str(v.judged.home)))
+    ringing.extend(Timer(UNIT, str(home), now + AGAIN) for home in crashed)
+    timers.set_(conn, ringing)
+    timers.drop(conn, silent)
+
+
+def _one_by_one(
+    engine: Engine, config: Judging, code: Code, now: datetime, limit: int
+) -> _Counts:
+    """One unit of a round cannot be stored: find it, put it off, and let the others through."""
+    done = _Counts()
+    with engine.begin() as conn:
+        waiting = timers.claim(conn, [UNIT], now, limit)
+    for timer in waiting:
+        try:
+            with engine.begin() as conn:
+                if timers.claim_one(conn, timer, now):
+                    done.add(_units(conn, config, code, [timer], now))
+                    done.claimed[UNIT] = done.claimed.get(UNIT, 0) + 1
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            log.exception(
+                "Storing a unit failed", extra={"action": "judge.unit_failed", "home": timer.key}
+            )
+            done.failures += 1
+            with engine.begin() as conn:
+                timers.set_(conn, [Timer(UNIT, timer.key, now + AGAIN)])
+                clocks.mark_failed(conn, int(timer.key), now)
+                internal.unit_failed(
+                    conn, config, int(timer.key), f"unit {timer.key}", _said(error), now
+                )
+    return done
+
+
+def _subject(rows: UnitRows) -> str:
+    """The document a unit is about, in words."""
+    named = sorted(s for s in rows.signs if s.kind in ("po", "asn"))
+    return str(named[0]) if named else f"unit {rows.home}"
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+# --- the other kinds ------------------------------------------------------------------------------
+
+
+def _sources(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    done = _Counts()
+    names = [timer.key for timer in claimed]
+    done.transitions, changes = sources_judge.look(conn, config, code, names, now)
+    done.tell(changes)
+    return done
+
+
+def _cases(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    done = _Counts()
+    done.tell(wakeups.wake(conn, config, code, claimed, now))
+    return done
+
+
+def _groups(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    return _Counts(mails=sum(telling.flush(conn, config, code, t, now) for t in claimed))
+
+
+def _digests(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    return _Counts(mails=sum(telling.summarise(conn, config, code, t, now) for t in claimed))
+
+
+_WORK: dict[str, _Step] = {
+    UNIT: _units,
+    SOURCE: _sources,
+    CASE: _cases,
+    MAIL_GROUP: _groups,
+    DIGEST: _digests,
+}

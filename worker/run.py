@@ -1,0 +1,211 @@
+"""``tower worker``: reads sources, judges clocks, sends mails, keeps house.
+
+Any number of identical workers share the work through the database; none is special and nothing in
+its memory matters.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import signal
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import Engine
+
+from collectors import registry
+from collectors.contract import Reader
+from db import health, sources
+from tower.errors import ConfigError
+from tower.settings import Settings
+from worker import judge, mailer, reading
+from worker.configuration import Configuration, Watched
+
+log = logging.getLogger(__name__)
+
+READERS = 4  # sources read at once: they wait for networks, not for this machine
+LOOK_S = 0.5
+TICK_S = 0.1
+MAIL_S = 1.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Worker:
+    """The loops of one worker process.
+
+    ``clock`` is read once per step and passed on; tests and the demo give their own.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._clock = clock
+        self._stop = threading.Event()
+        self._started_at = clock()
+        self.name = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._watched = Watched(engine, settings.network, settings.rules, on_change=self._configure)
+        self._readers: dict[str, Reader] = {}
+        self._judging: judge.Judging | None = None
+        self._errors = 0
+        self._last_tick: judge.TickResult | None = None
+
+    def _configure(self, config: Configuration) -> None:
+        readers = {}
+        for name, source in config.network.sources.items():
+            if source.is_pull:
+                try:
+                    readers[name] = registry.reader_for(
+                        name, source, config.network, base=self._settings.home
+                    )
+                except ConfigError as error:
+                    log.error(
+                        "Source cannot be read",
+                        extra={
+                            "action": "source.misconfigured",
+                            "source": name,
+                            "cause": str(error),
+                        },
+                    )
+        self._readers = readers
+        self._judging = judge.Judging(
+            config.network,
+            config.rulebook,
+            base_url=self._settings.base_url,
+            sender=self._settings.smtp_from,
+        )
+        log.info(
+            "Configuration in force",
+            extra={"action": "config.activated", "sources": len(config.network.sources)},
+        )
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; finishes what it holds, then returns."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        self._watched.refresh(self._clock())
+        scheduler = BackgroundScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        scheduler.add_job(self._guarded(self._beat), "interval", seconds=5)
+        scheduler.add_job(self._guarded(self._reload), "interval", seconds=10)
+        scheduler.start()
+        self._beat()
+        loops = [
+            threading.Thread(target=self._loop, args=(step, pause), name=name, daemon=True)
+            for name, step, pause in (
+                ("judge", self._judge, TICK_S),
+                ("mail", self._mail, MAIL_S),
+            )
+        ]
+        for loop in loops:
+            loop.start()
+        try:
+            self._read_loop()
+        finally:
+            self._stop.set()
+            scheduler.shutdown(wait=True)
+            for loop in loops:
+                loop.join(timeout=30)
+            log.info("Worker stopped", extra={"action": "worker.stopped", "worker": self.name})
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _loop(self, step: Callable[[], bool], pause: float) -> None:
+        """Repeat a step; at once while it says there is more, else after ``pause`` seconds."""
+        guarded = self._guarded(step)
+        while not self._stop.is_set():
+            if not guarded():
+                self._stop.wait(pause)
+
+    def _guarded(self, step: Callable[[], bool | None]) -> Callable[[], bool]:
+        """A step whose failure is logged and waited out: a database that is away comes back."""
+
+        def run() -> bool:
+            try:
+                return bool(step())
+            except Exception:
+                self._errors += 1
+                log.exception("A step failed", extra={"action": "worker.step_failed"})
+                self._stop.wait(min(30.0, 1.0 * 2 ** min(self._errors, 5)))
+                return False
+
+        return run
+
+    def _judge(self) -> bool:
+        if self._judging is None:
+            return False
+        result = judge.tick(self._engine, self._judging, self._clock())
+        self._last_tick = result
+        self._errors = 0
+        return result.more
+
+    def _mail(self) -> bool:
+        if self._judging is None:
+            return False
+        return mailer.send_due(self._engine, self._settings, self._judging, self._clock()) > 0
+
+    def _read_loop(self) -> None:
+        running: dict[str, Future[reading.ReadResult]] = {}
+        look = self._guarded(lambda: self._look(pool, running))
+        with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
+            while not self._stop.is_set():
+                look()
+                self._stop.wait(LOOK_S)
+
+    def _look(
+        self, pool: ThreadPoolExecutor, running: dict[str, Future[reading.ReadResult]]
+    ) -> bool:
+        for name in [name for name, future in running.items() if future.done()]:
+            running.pop(name).result()
+        config = self._watched.current
+        free = [name for name in self._readers if name not in running]
+        if config is None or not free:
+            return False
+        with self._engine.connect() as conn:
+            due = sources.due(conn, free, self._clock())
+        for name in due[: READERS - len(running)]:
+            running[name] = pool.submit(
+                reading.read_source,
+                self._engine,
+                config.network,
+                name,
+                self._readers[name],
+                holder=self.name,
+                now=self._clock(),
+            )
+        return False
+
+    def _reload(self) -> None:
+        self._watched.refresh(self._clock())
+
+    def _beat(self) -> None:
+        tick = self._last_tick
+        with self._engine.begin() as conn:
+            health.beat(
+                conn,
+                process=self.name,
+                node=platform.node(),
+                role="worker",
+                version=version("tower"),
+                started_at=self._started_at,
+                now=self._clock(),
+                detail={
+                    "errors": self._errors,
+                    "sources": len(self._readers),
+                    "last_tick_at": tick.now.isoformat() if tick else None,
+                },
+            )

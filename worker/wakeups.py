@@ -1,0 +1,61 @@
+"""What waits in cases themselves: the end of a snooze or of a promise, and "still true"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from db import cases as kept
+from db import clocks, timers
+from db.timers import CASE, Timer
+from tower import cases
+from tower.cases import Case, Changed
+from tower.court import Code
+from worker import addressing
+from worker.judging import Judging
+
+
+def wake(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> list[Changed]:
+    """Act on cases whose own time has come, and tell what people did to them.
+
+    The caller holds their timers; each is set anew or dropped here.
+    """
+    found = kept.by_ids(conn, (int(t.key) for t in claimed), lock=True)
+    standing = clocks.standing(
+        conn, [(c.home_key, c.rule, c.subject, c.clock_cycle) for c in found if c.home_key]
+    )
+    changes, ringing = [], []
+    for case in found:
+        due = _due(case, code)
+        changed = None
+        if due is not None and due <= now:
+            still_true = (case.home_key, case.rule, case.subject, case.clock_cycle) in standing
+            changed = cases.wake(case, now, still_true)
+        # What a person did is told too: a case that was closed or given to somebody else.
+        changes.append(changed or Changed(case, (), True))
+        following = _due((changed or changes[-1]).case, code)
+        if following is not None and following > now:
+            ringing.append(Timer(CASE, str(case.id), following))
+    timers.drop(conn, [(t.kind, t.key) for t in claimed])
+    timers.set_(conn, ringing)
+    stored = kept.write(conn, [c for c in changes if c.notes])
+    addressing.mark(conn, config, code, changes, now)
+    return stored
+
+
+def _due(case: Case, code: Code) -> datetime | None:
+    """When this case has something to do by itself."""
+    if case.state == "taken":
+        return case.taken_until
+    if case.state == "snoozed":
+        return case.snoozed_until
+    if case.state == "resolved" and case.resolution == "repaired" and case.resolved_at is not None:
+        # Put right by hand: looked at again on the next business morning.
+        hours = code.calendar(code.network.company.calendar)
+        day = case.resolved_at.astimezone(hours.zone).date()
+        return hours.next_open(hours.end_of_day(day))
+    return None
