@@ -1,0 +1,1 @@
+"""The door for machines: facts in, figures and health out, over HTTP."""

@@ -1,0 +1,121 @@
+"""What every route needs: the database, the network in force, bodies within their limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from fastapi import Request
+from sqlalchemy import Engine
+
+from db import configuration
+from tower.network import Network, Source, load_network
+from worker.pipeline import Intake
+
+NETWORK_AGE_S = 5.0
+MOST_BYTES = 10 * 1024 * 1024
+RETRY_AFTER_S = 5
+
+
+class Refused(Exception):
+    """A request that cannot be served: HTTP status, what is wrong, what to do next."""
+
+    def __init__(
+        self, status: int, error: str, next_step: str, *, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.next_step = next_step
+        self.retry_after_s = retry_after_s
+
+
+@dataclass
+class Doors:
+    """State of one API process: nothing that another process would miss."""
+
+    engine: Engine
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    most_bytes: int = MOST_BYTES
+    _network: Network | None = None
+    _hash: str = ""
+    _looked_at: float = -NETWORK_AGE_S
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.engine, self.network, clock=self.clock)
+
+    def network(self) -> Network:
+        """The network in force, at most five seconds old."""
+        with self._guard:
+            if self._network is None or time.monotonic() - self._looked_at > NETWORK_AGE_S:
+                with self.engine.connect() as conn:
+                    found = configuration.active(conn, configuration.NETWORK)
+                if found is None:
+                    raise Refused(
+                        503,
+                        "The tower knows no network yet.",
+                        "Start a worker (tower up): it takes network.yaml in. Then send again.",
+                        retry_after_s=RETRY_AFTER_S,
+                    )
+                if found.hash != self._hash:
+                    self._network = load_network(found.body, configuration.NETWORK)
+                    self._hash = found.hash
+                self._looked_at = time.monotonic()
+            if self._network is None:
+                raise AssertionError("a network was found but not kept")
+            return self._network
+
+    def push_source(self, name: str, *formats: str) -> Source:
+        """The push source of this name, or a refusal that lists those there are."""
+        sources = self.network().sources
+        source = sources.get(name)
+        if source is None or source.kind != "push":
+            known = sorted(n for n, s in sources.items() if s.kind == "push") or ["none"]
+            raise Refused(
+                404,
+                f'"{name}" is not a push source of this network.',
+                f"Add it to network.yaml with kind: push, or use one of: {', '.join(known)}.",
+            )
+        if formats and source.format not in formats:
+            raise Refused(
+                415,
+                f'Source "{name}" takes {source.format}; this address takes {", ".join(formats)}.',
+                f"Send it to /v1/documents/{name}."
+                if source.format != "cloudevents"
+                else "Send it to /v1/events.",
+            )
+        return source
+
+
+async def bounded_body(request: Request) -> bytes:
+    """The body, counted while it streams; refused as soon as it passes the limit."""
+    doors: Doors = request.app.state.doors
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > doors.most_bytes:
+        raise _too_large(doors.most_bytes)
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refused(
+            415, "Compressed bodies are not read here.", "Send the body without Content-Encoding."
+        )
+    return b"".join([chunk async for chunk in _counted(request, doors.most_bytes)])
+
+
+async def _counted(request: Request, most: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        yield chunk
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(
+        413,
+        f"The body is larger than {most:,} bytes. Nothing of it was kept.",
+        "Send it in parts, or drop it as a file.",
+    )
