@@ -1,0 +1,1 @@
+"""The screens: how people see the tower."""

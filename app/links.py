@@ -1,0 +1,289 @@
+"""Addresses of pages: frozen records to and from query parameters.
+
+The address is the state of a page, so that it can be mailed: a screen reads its record with
+``from_query(st.query_params)`` and everything that leads somewhere carries a record. A parameter
+that is missing, empty or not understood means its default, never an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlencode
+
+LONGEST = 300  # characters of one parameter; a longer one is nobody's document number
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One screen: its file below ``app/`` and how navigation shows it.
+
+    ``section`` is the heading in the navigation; "" stands before all headings, None means that
+    the page is reached by links only. ``path`` is its address; "" is the front page.
+    """
+
+    file: str
+    path: str
+    title: str
+    icon: str
+    section: str | None
+    help: str
+
+
+DEMO = "Demo"
+"""The section that only `tower demo` shows."""
+
+OVERVIEW = Page(
+    "screens/overview.py",
+    "",
+    "Overview",
+    ":material/monitoring:",
+    "",
+    "Is supply under control today? Key figures, what needs a decision, what changed.",
+)
+PURCHASE_ORDERS = Page(
+    "screens/purchase_orders.py",
+    "purchase-orders",
+    "Purchase orders",
+    ":material/receipt_long:",
+    "Procurement",
+    "Purchase orders with their acknowledgement ladder; saved views of what is stuck.",
+)
+ORDERS_AT_RISK = Page(
+    "screens/orders_at_risk.py",
+    "orders-at-risk",
+    "Orders at risk",
+    ":material/running_with_errors:",
+    "Procurement",
+    "Customer orders that their supply does not cover in time, and what is to blame.",
+)
+EXCEPTIONS = Page(
+    "screens/exceptions.py",
+    "exceptions",
+    "Exceptions",
+    ":material/report:",
+    "Support",
+    "The work queue: exception cases by root cause, with owner, age and severity.",
+)
+CASE = Page(
+    "screens/case.py",
+    "case",
+    "Case",
+    ":material/assignment:",
+    None,
+    "One exception case: rule, evidence, impact, history, mails.",
+)
+TRACE = Page(
+    "screens/trace.py",
+    "trace",
+    "Trace",
+    ":material/account_tree:",
+    "Support",
+    "One box takes any number or id: ladder, waterfall, events and the bytes as received.",
+)
+QUEUES = Page(
+    "screens/queues.py",
+    "queues",
+    "Queues",
+    ":material/stacks:",
+    "Support",
+    "Depth, age, rates and consumers of message queues over time.",
+)
+HEALTH = Page(
+    "screens/health.py",
+    "health",
+    "Health",
+    ":material/monitor_heart:",
+    "Support",
+    "The tower about itself: feeds, worker steps, clocks overdue, outbox, database.",
+)
+MAILBOX = Page(
+    "screens/mailbox.py",
+    "mailbox",
+    "Mailbox",
+    ":material/mail:",
+    DEMO,
+    "The mails that the tower sent, as their recipients see them.",
+)
+
+PAGES = (
+    OVERVIEW,
+    PURCHASE_ORDERS,
+    ORDERS_AT_RISK,
+    EXCEPTIONS,
+    CASE,
+    TRACE,
+    QUEUES,
+    HEALTH,
+    MAILBOX,
+)
+
+PeriodWord = Literal["7d", "30d", "90d"]
+ViewWord = Literal[
+    "all",
+    "awaiting_ack",
+    "answered_not_in_erp",
+    "asn_failed",
+    "no_asn_due_soon",
+    "ack_missed",
+    "asn_late",
+    "asn_refused",
+    "otif_missed",
+]
+GroupWord = Literal["line", "customer", "cause", "buyer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Base of all addresses; each field is one query parameter of the same name."""
+
+    PAGE: ClassVar[Page]
+
+    def to_query(self) -> dict[str, str]:
+        """Only what differs from the default, so that addresses stay short."""
+        found = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and value != "" and value != field.default:
+                found[field.name] = str(value)
+        return found
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Self:
+        readers = _readers(cls)
+        found: dict[str, Any] = {}
+        for name, options in readers.items():
+            text = query.get(name, "")[:LONGEST].strip()
+            if not text or "\x00" in text:  # no document can carry it: the database takes none
+                continue
+            value = _read(text, options)
+            if value is not None:
+                found[name] = value
+        return cls(**found)
+
+    def url(self, base: str = "") -> str:
+        """Path with query; with ``base`` (TOWER_BASE_URL) an address that can be mailed."""
+        query = urlencode(self.to_query())
+        return f"{base}/{self.PAGE.path}" + (f"?{query}" if query else "")
+
+
+def _read(text: str, accepted: tuple[Any, ...]) -> Any:
+    for kind in accepted:
+        if kind is str:
+            return text
+        if kind is int:
+            return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+        if kind == text:
+            return text
+    return None
+
+
+_Readers = dict[str, tuple[Any, ...]]
+_readers_of: dict[type, _Readers] = {}
+
+
+def _readers(cls: type[Link]) -> _Readers:
+    """What each field takes: ``str``, ``int``, or the words of its Literal."""
+    readers = _readers_of.get(cls)
+    if readers is None:
+        hints = get_type_hints(cls)
+        readers = {f.name: _accepted(hints[f.name]) for f in dataclasses.fields(cls)}
+        _readers_of[cls] = readers
+    return readers
+
+
+def _accepted(hint: Any) -> tuple[Any, ...]:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return get_args(hint)
+    if origin is None:
+        return (hint,)
+    if origin is Union or origin.__name__ == "UnionType":
+        return tuple(
+            word for part in get_args(hint) if part is not type(None) for word in _accepted(part)
+        )
+    raise TypeError(f"a link cannot carry {hint}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered(Link):
+    """Pages with the filter row; these parameters travel from page to page."""
+
+    period: PeriodWord = "30d"
+    supplier: str | None = None
+    buyer: str | None = None
+    warehouse: str | None = None
+
+
+FILTER_NAMES = ("period", "supplier", "buyer", "warehouse")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewLink(Filtered):
+    PAGE: ClassVar[Page] = OVERVIEW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseOrdersLink(Filtered):
+    """``after`` is the place in the list from which the page goes on (db.reads.paging)."""
+
+    PAGE: ClassVar[Page] = PURCHASE_ORDERS
+    view: ViewWord = "all"
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersAtRiskLink(Filtered):
+    PAGE: ClassVar[Page] = ORDERS_AT_RISK
+    group: GroupWord = "line"
+    cause: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionsLink(Filtered):
+    PAGE: ClassVar[Page] = EXCEPTIONS
+    category: str | None = None
+    severity: str | None = None
+    owner: str | None = None
+    age: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseLink(Link):
+    PAGE: ClassVar[Page] = CASE
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceLink(Link):
+    """``ref``: "po:main:4500001234" for a document, or any number or id as a person types it.
+
+    ``event``: number of the event whose bytes are shown, counted from 0 in order of happening.
+    """
+
+    PAGE: ClassVar[Page] = TRACE
+    ref: str | None = None
+    event: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuesLink(Link):
+    PAGE: ClassVar[Page] = QUEUES
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthLink(Link):
+    PAGE: ClassVar[Page] = HEALTH
+    feed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxLink(Link):
+    PAGE: ClassVar[Page] = MAILBOX
+    recipient: str | None = None
+    mail: int | None = None

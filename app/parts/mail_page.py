@@ -1,0 +1,83 @@
+"""A list of mails and one mail as its recipient sees it."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Mapping, Sequence
+from email.message import EmailMessage
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from app.components.letter import letter
+from app.links import MailboxLink
+from app.parts.tables import table
+from app.parts.words import day_clock
+from db.reads.mails import Letterhead
+
+STATE_SIGN = {"sent": "✓", "waiting": "…", "failed": "✕", "superseded": "↷"}
+
+
+def mail_list(rows: Sequence[Letterhead], recipient: str | None, zone: ZoneInfo) -> None:
+    """The newest mails; a subject opens its mail beside the list."""
+    table(
+        {
+            "Subject": [m.subject for m in rows],
+            "To": [m.recipient for m in rows],
+            "When": [day_clock(m.sent_at or m.created_at, zone) for m in rows],
+            " ": [STATE_SIGN.get(m.state, m.state) for m in rows],
+        },
+        alt="Mails, newest first",
+        key="mails",
+        opens="Subject",
+        links=[MailboxLink(mail=m.id, recipient=recipient) for m in rows],
+        config={
+            " ": st.column_config.TextColumn(width=30, help="✓ sent  … waiting  ✕ refused"),
+            "To": st.column_config.TextColumn(width=104),
+            "When": st.column_config.TextColumn(width=118),
+        },
+        height=760,
+    )
+
+
+def mail(
+    head: Letterhead, message: bytes, attempts: Sequence[Mapping[str, Any]], zone: ZoneInfo
+) -> None:
+    """Headers, the HTML part in a frame of its own, the text part, and how it was delivered."""
+    parsed = email.message_from_bytes(message, policy=email.policy.default)
+    st.markdown(f"**{_safe(head.subject)}**")
+    sent = f"sent {day_clock(head.sent_at, zone)}" if head.sent_at else head.state
+    st.caption(
+        f"to {_safe(head.address)} · {_safe(head.reason)} · {sent} · attempts {head.attempts}"
+        + (f" · {_safe(head.error)}" if head.error else "")
+    )
+    how = st.segmented_control(
+        "Form",
+        ["As sent", "Text", "Headers"],
+        default="As sent",
+        required=True,
+        key="mail form",
+        label_visibility="collapsed",
+    )
+    if how == "Headers":
+        st.code("\n".join(f"{k}: {v}" for k, v in parsed.items()), language=None, wrap_lines=True)
+        for attempt in attempts:
+            st.caption(
+                f"{day_clock(attempt['at'], zone)}: {attempt['outcome']} "
+                f"{attempt['code'] or ''} {_safe(attempt['text'])}"
+            )
+    elif how == "Text":
+        st.code(_part(parsed, "plain"), language=None, wrap_lines=True)
+    else:
+        letter(_part(parsed, "html"), key="letter")
+
+
+def _part(parsed: EmailMessage, kind: str) -> str:
+    body = parsed.get_body((kind,))
+    return "" if body is None else str(body.get_content())
+
+
+def _safe(text: str) -> str:
+    return "".join(f"\\{c}" if c in "\\`*_[]$<>" else c for c in text)

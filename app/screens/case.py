@@ -1,0 +1,41 @@
+"""One exception case: what, by which rule, whom it hurts, what was said, what to do."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import data
+from app.links import CaseLink, ExceptionsLink
+from app.parts import case_page
+from app.parts.empty import nothing_here
+from app.parts.header import header
+from app.session import current_viewer
+from db.reads import cases
+
+viewer = current_viewer()
+link = CaseLink.from_query(st.query_params)
+now = data.this_minute()
+found = None
+if link.id is not None:
+    with data.connected() as conn:
+        found = cases.detail(conn, viewer.scope, link.id)
+if found is None:
+    header("Case", viewer)
+    nothing_here(
+        "No case was named." if link.id is None else f"There is no case {link.id} in your area.",
+        back=ExceptionsLink(),
+    )
+    st.stop()
+
+header(case_page.title(found), viewer)
+case_page.banner(found, now, viewer.zone)
+left, right = st.columns([3, 2], gap="medium")
+with left:
+    case_page.why(found, now, viewer.zone)
+    case_page.impact(found)
+    case_page.history(found, viewer.zone)
+with right:
+    case_page.next_step(found)
+    case_page.wishes(found, viewer, now)
+    case_page.mails(found, viewer.zone)
+    case_page.related(found, now)

@@ -1,0 +1,57 @@
+"""The work queue of exception cases."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import data
+from app.links import ExceptionsLink
+from app.parts import case_queue
+from app.parts.empty import nothing_here
+from app.parts.filters import choose, segments
+from app.parts.header import header
+from app.session import current_viewer
+from db.reads import cases
+
+viewer = current_viewer()
+link = ExceptionsLink.from_query(st.query_params)
+now = data.this_minute()
+header("Exceptions", viewer)
+wanted = cases.CaseFilter(
+    category=link.category,
+    severity=link.severity,
+    owner=link.owner,
+    supplier=link.supplier,
+    age=link.age,
+)
+with data.connected() as conn:
+    counts = cases.counts(conn, viewer.scope, now)
+    groups = cases.groups(conn, viewer.scope, wanted, now)
+    page = cases.queue(conn, viewer.scope, wanted, now, after=link.after)
+
+with st.container(horizontal=True, vertical_alignment="center"):
+    segments("severity", "Severity", case_queue.severities(counts), link.severity or "", "")
+    choose("category", "Category", case_queue.categories(counts), link.category, "All categories")
+    choose("owner", "Owner", case_queue.numbered(counts["owner"]), link.owner, "All owners")
+    choose("age", "Age", case_queue.numbered(counts["age"]), link.age, "Any age", 150)
+    choose(
+        "supplier",
+        "Supplier",
+        dict(data.choices(viewer.scope).suppliers),
+        link.supplier,
+        "All suppliers",
+        220,
+    )
+
+if not page.total:
+    if any(counts["severity"].values()):
+        nothing_here("No open case fits these choices.", back=ExceptionsLink())
+    else:
+        nothing_here(
+            "No exception is open: no rule found anything late, failed or silent.",
+            next_step="Cases open by the rules of sla_rules.yaml as soon as events arrive.",
+        )
+    st.stop()
+
+case_queue.group_table(groups, now)
+case_queue.case_table(page, link.after, now)

@@ -1,0 +1,43 @@
+"""One box takes any number or id and shows the whole story, down to the bytes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import data
+from app.links import TraceLink
+from app.parts import trace_page
+from app.parts.empty import nothing_here
+from app.parts.header import header
+from app.session import current_viewer
+from db.reads import stories
+
+viewer = current_viewer()
+link = TraceLink.from_query(st.query_params)
+now = data.this_minute()
+header("Trace", viewer)
+trace_page.search_box(link)
+if link.ref is None:
+    nothing_here(
+        "Type a purchase order, shipment notice, invoice, customer order, control number or "
+        "correlation id.",
+        next_step="Links in mails and on other pages lead here too.",
+    )
+    st.stop()
+
+with data.connected() as conn:
+    found = stories.search(conn, viewer.scope, link.ref)
+    ref = trace_page.chosen(found, link)
+    story = None if ref is None else stories.story(conn, viewer.scope, ref)
+if ref is not None and ref.startswith("raw:"):
+    trace_page.raw_page(ref, link, viewer)
+    st.stop()
+if story is None:
+    trace_page.not_one(found, link)
+    st.stop()
+
+trace_page.head(story, viewer)
+trace_page.ladder_part(story, now, viewer)
+event = trace_page.waterfall_part(story, link, viewer)
+trace_page.payload_part(story, event, link, viewer)
+trace_page.details(story, now, viewer)
