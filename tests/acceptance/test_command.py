@@ -1,0 +1,513 @@
+"""The command on an empty and on a filled installation: every answer, shape and exit code."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db import migrate
+from tests.acceptance import shapes
+from tests.acceptance.installation import Installation
+from tests.conftest import Databases
+from worker import command
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+
+COMMANDS = sorted(
+    c.name or getattr(c.callback, "__name__", "") for c in command.app.registered_commands
+)
+QUESTIONS = ("overview", "orders", "risk", "cases", "queues", "mails", "unmatched", "status")
+PROMISED = shapes.promised()
+
+
+def texts(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """(key, text) of every text in an answer."""
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in texts(inner, key)]
+    if isinstance(value, list):
+        return [pair for inner in value for pair in texts(inner, name)]
+    return [(name, value)] if isinstance(value, str) else []
+
+
+def numbers(value: Any) -> list[int | float]:
+    if isinstance(value, dict):
+        return [n for inner in value.values() for n in numbers(inner)]
+    if isinstance(value, list):
+        return [n for inner in value for n in numbers(inner)]
+    return [value] if isinstance(value, int | float) else []
+
+
+# --- help and words -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "rules lint"])
+def test_every_command_has_help_with_an_example(filled: Installation, name: str) -> None:
+    answer = filled.tower(*name.split(), "--help")
+    assert answer.code == 0
+    said = " ".join(answer.out.split())
+    assert re.search(rf"Example: tower {name}\b", said)
+
+
+def test_the_command_alone_lists_all_commands(filled: Installation) -> None:
+    answer = filled.tower()
+    assert answer.code == 2
+    for name in [*COMMANDS, "rules"]:
+        assert re.search(rf"^  {name} ", answer.err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("nonsense", "No such command 'nonsense'"),
+        ("case", "Missing argument"),
+        ("case twelve", "valid integer"),
+        ("orders --limit 0", "greater than or equal to 1"),
+        ("orders --view late", "awaiting_ack"),
+        ("orders --view awaiting", "write awaiting_ack"),
+        ("cases --state closed", "open, resolved, all"),
+        ("cases --severity hihg", "write high"),
+        ("cases --category ACK_OVRDUE", "write ACK_OVERDUE"),
+        ("risk --cause LATE", "write one of"),
+        ("cases --josn", "--json"),
+        ("ingest", "Missing argument"),
+    ],
+)
+def test_wrong_words_are_told_with_what_fits(
+    filled: Installation, words: str, said: str
+) -> None:
+    answer = filled.tower(*words.split())
+    assert answer.code == 2
+    assert answer.out == ""
+    assert said in answer.err
+    assert "--help" in answer.err
+
+
+# --- shapes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_an_empty_installation_answers_every_question(
+    empty: Installation, name: str
+) -> None:
+    answer = empty.tower(name, "--json")
+    assert (answer.code, answer.err) == (0, "")
+    assert shapes.faults(answer.json, PROMISED[name]) == []
+    shown = empty.tower(name)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.strip()
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_filled_installation_answers_as_the_page_says(
+    filled: Installation, name: str
+) -> None:
+    answer = filled.tower(name, "--json").json
+    assert shapes.faults(answer, PROMISED[name]) == []
+    # No worker runs here, so no process beats.
+    assert shapes.empty_lists(answer, PROMISED[name]) == (
+        ["processes"] if name == "status" else []
+    )
+    shown = filled.tower(name)
+    assert (shown.code, shown.err) == (0, "")
+
+
+def test_every_command_with_json_has_its_shape_on_the_page() -> None:
+    silent = {"up", "worker", "api", "ui"}
+    assert set(PROMISED) == (set(COMMANDS) | {"rules lint"}) - silent
+
+
+def test_show_gives_the_story_of_an_order(filled: Installation) -> None:
+    answer = filled.tower("show", "4500007001", "--json").json
+    assert shapes.faults(answer, PROMISED["show"]) == []
+    assert answer["ref"] == "po:main:4500007001"
+    assert answer["message"] is None
+    story = answer["story"]
+    assert {case["category"] for case in story["cases"]} == {"ACK_OVERDUE", "ASN_MISSING"}
+    assert story["pegs"][0]["order"] == "SO-1"
+    assert story["impacts"][0]["open_value"] == "600"
+    assert story["document"]["value"] == "500"
+    shown = filled.tower("show", "po:main:4500007001")
+    assert shown.code == 0
+    for words in ("Acknowledgement ladder", "FST-00201", "po.unacknowledged", "ACK_OVERDUE"):
+        assert words in shown.out
+
+
+@pytest.mark.parametrize(
+    ("ref", "types"),
+    [
+        ("4500007002", {"po.released", "po.acknowledged", "receipt.posted"}),
+        ("R-1", {"receipt.posted"}),
+        ("SO-1", {"order.placed", "order.promised", "peg.set"}),
+        ("po_line:main:4500007002:10", {"po.released", "po.acknowledged", "receipt.posted"}),
+        ("x12:set:ZZ:BUYER/01:123456789/PO/2/1",
+         {"po.released", "po.acknowledged", "receipt.posted"}),
+    ],
+)
+def test_show_opens_documents_of_every_kind_with_their_events(
+    filled: Installation, ref: str, types: set[str]
+) -> None:
+    answer = filled.tower("show", ref, "--json")
+    assert answer.code == 0
+    assert shapes.faults(answer.json, PROMISED["show"]) == []
+    assert {event["type"] for event in answer.json["story"]["events"]} == types
+    assert filled.tower("show", ref).code == 0
+
+
+def test_show_opens_a_raw_message_with_what_became_of_it(filled: Installation) -> None:
+    letter = filled.tower("unmatched", "--json").json["dead_letters"][0]
+    key = f"{letter['source']}/{letter['key']}"
+    answer = filled.tower("show", key, "--json").json
+    assert shapes.faults(answer, PROMISED["show"]) == []
+    assert (answer["ref"], answer["story"]) == (f"raw:{key}", None)
+    message = answer["message"]
+    assert message["name"] == "cut.edi"
+    body = base64.b64decode(message["body"])
+    assert message["size"] == len(body) == 250
+    assert message["sha256"] == hashlib.sha256(body).hexdigest()
+    assert message["dead_letters"][0]["cause"] == letter["cause"]
+    assert message["dead_letters"][0]["byte_offset"] is not None
+    shown = filled.tower("show", key)
+    assert "cut.edi, 250 bytes" in shown.out
+    assert "BAK*00*AC*4500007001*" in shown.out
+
+
+def test_show_lists_what_shares_a_name(filled: Installation) -> None:
+    # Both answers to that order are known to nobody but themselves.
+    told = filled.tower("show", "x12:group:01:123456789/ZZ:BUYER/PR/12", "--json").json
+    assert len(told["found"]) >= 1
+    assert all(found["ref"] for found in told["found"])
+
+
+def test_case_tells_one_case_whole(filled: Installation) -> None:
+    listed = filled.tower("cases", "--category", "ACK_OVERDUE", "--json").json
+    assert listed["total"] == 1
+    number = listed["cases"][0]["id"]
+    answer = filled.tower("case", number, "--json").json
+    assert shapes.faults(answer, PROMISED["case"]) == []
+    assert shapes.empty_lists(answer, PROMISED["case"]) == []
+    assert answer["case"]["why"]["rule"] == "po.unacknowledged"
+    shown = filled.tower("case", number)
+    assert shown.code == 0
+    for words in ("not acknowledged by Acme Fasteners", "next: Call the order desk", "SO-1"):
+        assert words in shown.out
+
+
+def test_lists_can_be_narrowed(filled: Installation) -> None:
+    def totals(*words: str) -> int:
+        answer = filled.tower(*words, "--json").json
+        total = answer["total"]
+        return int(total["rows"] if isinstance(total, dict) else total)
+
+    assert totals("orders") == 2
+    assert totals("orders", "--view", "awaiting_ack") == 1
+    assert totals("orders", "--view", "answered_not_in_erp") == 1
+    assert totals("orders", "--supplier", "BOLT") == 0
+    assert totals("cases", "--supplier", "BOLT") == 0
+    assert totals("cases", "--state", "all") == totals("cases") + totals(
+        "cases", "--state", "resolved"
+    )
+    assert totals("cases", "--owner", "purchasing_desk") >= 1
+    assert totals("risk", "--cause", "FA_OVERDUE") == 0
+    assert len(filled.tower("cases", "--limit", "1", "--json").json["cases"]) == 1
+    assert len(filled.tower("mails", "--recipient", "nobody", "--json").json["mails"]) == 0
+
+
+def test_json_keeps_to_its_forms(filled: Installation) -> None:
+    instants = decimals = 0
+    for words in [[name] for name in QUESTIONS] + [["show", "4500007001"], ["case", "1"]]:
+        answer = filled.tower(*words, "--json")
+        for name, text in texts(answer.json):
+            if name.endswith("_at") or name in ("at", "as_of"):
+                assert datetime.fromisoformat(text).utcoffset() == timedelta(0), (name, text)
+                instants += 1
+            if name in ("open_value", "value_at_risk", "uncovered_qty", "qty"):
+                assert re.fullmatch(r"-?\d+(\.\d+)?", text), (name, text)
+                decimals += 1
+        # Readers in other languages keep 53 bits.
+        assert all(abs(number) < 2**53 for number in numbers(answer.json))
+    assert instants > 50
+    assert decimals > 10
+
+
+# --- exit codes ---------------------------------------------------------------------------------
+
+
+def test_what_is_not_there_exits_with_3(empty: Installation) -> None:
+    for words in (("show", "4500000000"), ("case", 12)):
+        answer = empty.tower(*words)
+        assert (answer.code, answer.out) == (3, "")
+        assert answer.err.strip()
+    missing = empty.tower("ingest", empty.folder / "nowhere.edi")
+    assert missing.code == 3
+    assert "nowhere.edi does not exist" in missing.err
+
+
+DATABASE_COMMANDS = [*QUESTIONS, "show 4500000000", "case 1", "ingest FILE", "worker"]
+
+
+@pytest.mark.parametrize("words", [*DATABASE_COMMANDS, "migrate", "up"])
+def test_a_database_that_is_away_exits_with_4_and_a_sentence(
+    tmp_path: Path, words: str
+) -> None:
+    away = Installation.make(
+        tmp_path, database_url="postgresql://tower:s3cret@127.0.0.1:1/tower"
+    )
+    answer = away.tower(*words.replace("FILE", str(away.network)).split())
+    assert (answer.code, answer.out) == (4, "")
+    assert answer.err.startswith("The database does not answer")
+    assert "tower doctor" in answer.err
+    assert "Traceback" not in answer.err
+    assert "s3cret" not in answer.err
+
+
+def test_without_any_database_the_command_says_how_to_start_one(tmp_path: Path) -> None:
+    answer = Installation.make(tmp_path).tower("cases")
+    assert answer.code == 4
+    assert "Start it with `tower up`" in answer.err
+
+
+@pytest.mark.parametrize("words", DATABASE_COMMANDS)
+def test_a_database_that_was_not_migrated_exits_with_5_and_the_next_step(
+    unmigrated: Installation, words: str
+) -> None:
+    answer = unmigrated.tower(*words.replace("FILE", str(unmigrated.network)).split())
+    assert (answer.code, answer.out) == (5, "")
+    assert answer.err == 'The database is empty. Run "tower migrate" and start again.\n'
+
+
+def test_migrate_tells_the_revisions_and_twice_changes_nothing(
+    unmigrated_alone: Installation,
+) -> None:
+    first = unmigrated_alone.tower("migrate", "--json")
+    assert first.code == 0
+    assert first.json == {"before": None, "after": migrate.head()}
+    again = unmigrated_alone.tower("migrate")
+    assert again.out == f"Schema {migrate.head()} -> {migrate.head()}.\n"
+    assert unmigrated_alone.tower("cases").code == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"TOWER_DATABSE_URL": "x"}, "no such setting\n    next: write TOWER_DATABASE_URL"),
+        ({"TOWER_SMTP_PORT": "smtp"}, "TOWER_SMTP_PORT  "),
+        ({"TOWER_API_HOST": "0.0.0.0"}, "must be 127.0.0.1, ::1 or localhost"),  # noqa: S104
+        ({"TOWER_BASE_URL": "tower"}, "https://tower.example.com"),
+        ({"TOWER_SMTP_USER": "kim"}, "belong together"),
+        ({"TOWER_SMTP_PASSWORD_FILE": "/no/such"}, "cannot be read"),
+    ],
+)
+def test_a_wrong_setting_exits_with_5_and_names_it(
+    empty: Installation, settings: dict[str, str], said: str
+) -> None:
+    for words in (["cases"], ["rules", "lint"], ["up"], ["worker"], ["migrate"]):
+        answer = empty.tower(*words, **settings)
+        assert (answer.code, answer.out) == (5, "")
+        assert said in answer.err
+
+
+def test_wrong_files_keep_the_tower_from_starting(tmp_path: Path) -> None:
+    wrong = Installation.make(tmp_path)
+    wrong.rules.write_text(wrong.rules.read_text().replace("kind: deadline", "kind: dedline", 1))
+    answer = wrong.tower("up")
+    assert answer.code == 5
+    assert re.search(r"sla_rules\.yaml:\d+:\d+  rules\[po\.unacknowledged\]\.kind: ", answer.err)
+    assert not (tmp_path / "home").exists()
+
+
+# --- doctor -------------------------------------------------------------------------------------
+
+
+def test_the_doctor_finds_a_sound_installation_fit(empty: Installation) -> None:
+    answer = empty.tower("doctor", "--json")
+    assert answer.code == 0
+    assert shapes.faults(answer.json, PROMISED["doctor"]) == []
+    assert answer.json["fit"] is True
+    states = {check["name"]: check["state"] for check in answer.json["checks"]}
+    assert states["settings"] == states["files"] == states["database"] == "ok"
+    # Mails wait in the outbox: worth telling, nothing is broken.
+    assert states["mail"] == "warn"
+    assert empty.tower("doctor").code == 0
+
+
+def test_the_doctor_tells_each_thing_that_is_broken_and_what_to_do(tmp_path: Path) -> None:
+    broken = Installation.make(
+        tmp_path,
+        database_url="postgresql://tower@127.0.0.1:1/tower",
+        smtp_host="127.0.0.1",
+        smtp_port="1",
+    )
+    broken.rules.write_text("version: 1\n")
+    answer = broken.tower("doctor", "--json")
+    assert answer.code == 1
+    assert answer.json["fit"] is False
+    failed = {c["name"]: c for c in answer.json["checks"] if c["state"] == "fail"}
+    assert set(failed) == {"files", "database", "mail"}
+    assert "sla_rules.yaml:1:1" in failed["files"]["message"]
+    assert all(check["next_step"] for check in failed.values())
+    assert broken.tower("doctor").code == 1
+
+
+def test_the_doctor_sees_a_database_without_the_schema(unmigrated: Installation) -> None:
+    answer = unmigrated.tower("doctor", "--json")
+    assert answer.code == 1
+    (database,) = [c for c in answer.json["checks"] if c["name"] == "database"]
+    assert (database["state"], database["next_step"]) == ("fail", "Run tower migrate.")
+
+
+def test_the_doctor_finds_a_wrong_setting(empty: Installation) -> None:
+    answer = empty.tower("doctor", "--json", TOWER_SMTP_PORT="0")
+    assert answer.code == 1
+    assert "TOWER_SMTP_PORT" in answer.json["checks"][-1]["message"]
+
+
+# --- ingest -------------------------------------------------------------------------------------
+
+
+def test_files_are_taken_once_however_often_they_are_brought(
+    installed: Installation,
+) -> None:
+    folder = FIXTURES / "x12"
+    first = installed.tower("ingest", folder, "--json")
+    assert first.code == 0
+    assert shapes.faults(first.json, PROMISED["ingest"]) == []
+    n = len(list(folder.glob("*.edi")))
+    assert (first.json["accepted"], first.json["repeated"]) == (n, 0)
+    assert first.json["events"] > n
+    assert {row["source"] for row in first.json["files"]} == {"edi"}
+    again = installed.tower("ingest", folder, "--json").json
+    assert (again["accepted"], again["repeated"], again["events"]) == (0, n, 0)
+    story = installed.tower("show", "4500001234", "--json").json["story"]
+    assert story["document"]["answer"] == "accepted"
+    copy = installed.file("renamed.edi", (folder / "answer_855.edi").read_bytes())
+    assert installed.tower("ingest", copy, "--json").json["repeated"] == 1
+
+
+def test_files_of_every_format_find_their_source(install: Callable[..., Installation]) -> None:
+    formats = FIXTURES / "formats"
+    installed = install()
+    installed.network.write_text((formats / "network.yaml").read_text())
+    for name, source in {
+        "855_answer.edi": "edi_in",
+        "csv_eu_answers.csv": "supplier_csv",
+        "erp_changes.json": "erp",
+        "portal_activity.json": "portal",
+        "middleware.jsonl": "middleware",
+        "platform_placed.json": "platform",
+        "wms_east_receipt.json": "wms_east",
+        "wms_west_receipt.csv": "wms_west",
+    }.items():
+        partner = ["--partner", "OAKHURST-PUMPS"] if source == "supplier_csv" else []
+        answer = installed.tower(
+            "ingest", formats / name, "--source", source, *partner, "--json"
+        )
+        assert answer.code == 0, (name, answer)
+        assert answer.json["events"] > 0, name
+
+
+def test_a_file_of_an_unclear_source_is_asked_about_and_nothing_is_stored(
+    installed: Installation,
+) -> None:
+    second = "sources:\n  edi_out: {kind: push, format: x12, system: gateway}\n"
+    installed.network.write_text(installed.network.read_text().replace("sources:\n", second))
+    clear = installed.file("bring/a.json", '{"number": "R-9"}')
+    installed.file("bring/b.edi", (FIXTURES / "x12" / "answer_855.edi").read_bytes())
+    answer = installed.tower("ingest", clear.parent, "--json")
+    assert (answer.code, answer.out) == (5, "")
+    assert "b.edi could belong to several sources: name one with --source (edi, edi_out)" in (
+        answer.err
+    )
+    assert installed.tower("status", "--json").json["sources"][0]["newest_at"] is None
+    assert installed.tower("show", "R-9").code == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--source", "edy"), '"edy" is not a source of the network; known are answers, edi,'),
+        (("--partner", "ACMY"), '"ACMY" is not a partner of the network; known are ACME, BOLT.'),
+        (("--partner", "BOLT"), "looks like x12, and no source of this partner brings that"),
+    ],
+)
+def test_a_wrong_source_or_partner_is_told_with_those_there_are(
+    installed: Installation, words: tuple[str, ...], said: str
+) -> None:
+    answer = installed.tower("ingest", FIXTURES / "x12" / "answer_855.edi", *words)
+    assert (answer.code, answer.out) == (5, "")
+    assert said in answer.err
+
+
+def test_the_partner_of_a_file_can_be_told(installed: Installation) -> None:
+    file = installed.file("a.csv", "po;line;qty;date;status;at\n77;10;5;2026-04-01;OK;2026-03-02\n")
+    answer = installed.tower("ingest", file, "--partner", "BOLT", "--json")
+    assert (answer.code, answer.json["events"]) == (0, 1)
+    story = installed.tower("show", "po:main:77", "--json").json["story"]
+    assert story["document"]["supplier"] == "BOLT"
+
+
+def test_texts_of_partners_cannot_steer_the_terminal(installed: Installation) -> None:
+    hostile = "po;line;qty;date;status;at\n[red]7\x1b[2J;10;5;2026-04-01;OK;2026-03-02\n"
+    file = installed.file("\x1b[31m[bold]a.csv", hostile)
+    answer = installed.tower("ingest", file, "--partner", "BOLT")
+    assert "[bold]a.csv" in answer.out
+    assert "\x1b" not in answer.out
+    shown = installed.tower("unmatched")
+    assert "[red]7" in shown.out
+    assert "\x1b" not in shown.out
+
+
+# --- as a user runs it --------------------------------------------------------------------------
+
+
+def test_the_installed_script_answers_like_the_function(filled: Installation) -> None:
+    spawned = filled.spawn("cases", "--json")
+    assert (spawned.code, spawned.err) == (0, "")
+    assert spawned.json == filled.tower("cases", "--json").json
+    assert filled.spawn("show", "nothing").code == 3
+    assert filled.spawn("cases", "--severity", "big").code == 2
+
+
+@pytest.fixture
+def empty(empty_installation: Installation) -> Installation:
+    return empty_installation
+
+
+@pytest.fixture(scope="module")
+def empty_installation(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A migrated database in which nothing ever happened. Tests only ask it."""
+    name = databases.make(databases.template)
+    yield Installation.make(
+        tmp_path_factory.mktemp("empty"), database_url=databases.app_url(name)
+    )
+    databases.drop(name)
+
+
+def _without_schema(databases: Databases, name: str, folder: Path) -> Installation:
+    return Installation.make(
+        folder, database_url=databases.app_url(name), owner_url=databases.owner_url(name)
+    )
+
+
+@pytest.fixture(scope="module")
+def unmigrated(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A database without tables. Tests only ask it."""
+    name = databases.make(None)
+    yield _without_schema(databases, name, tmp_path_factory.mktemp("unmigrated"))
+    databases.drop(name)
+
+
+@pytest.fixture
+def unmigrated_alone(databases: Databases, tmp_path: Path) -> Any:
+    """A database without tables, of this test's own."""
+    name = databases.make(None)
+    yield _without_schema(databases, name, tmp_path)
+    databases.drop(name)

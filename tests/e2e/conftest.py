@@ -1,0 +1,140 @@
+"""A tower with ten days of the pretend distributor, its screens served, and a browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from db import embedded
+from tests.e2e.visiting import Tower, Visitor
+from tower import settings
+from worker.demo import Options, run_once
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="session")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tower]:
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    home = tmp_path_factory.mktemp("tower")
+    chosen = settings.load(
+        home=home, network=ROOT / "network.yaml", rules=ROOT / "sla_rules.yaml", base_url=address
+    )
+    answer = run_once(chosen, Options(days=10, suppliers=40, pos_per_day=12))
+    mails = tuple(
+        message_from_bytes(path.read_bytes(), policy=policy.default)
+        for path in sorted((home / "once" / "mailbox").glob("*.eml"))
+    )
+    with embedded.running(home / "once"):
+        screens = subprocess.Popen(
+            [sys.executable, "-m", "app.serve"],
+            env={
+                **os.environ,
+                "TOWER_HOME": str(home / "once"),
+                "TOWER_UI_PORT": str(port),
+                "TOWER_BASE_URL": address,
+            },
+            cwd=home,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _await(f"{address}/_stcore/health", screens)
+            yield Tower(address, mails, answer, _an_edi_order(home / "once"))
+        finally:
+            screens.terminate()
+            screens.wait(20)
+
+
+def _an_edi_order(home: Path) -> str:
+    """Number of an order that went out as X12, read from the file itself."""
+    for path in sorted((home / "doors" / "edi_out" / "done").rglob("*.edi*")):
+        found = re.search(rb"BEG.00.\w\w.(450\d{7})", path.read_bytes())
+        if found:
+            return found[1].decode()
+    raise AssertionError("no order went out by EDI")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the screens ended at once"
+        try:
+            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own screens
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"no answer from {address}")
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+def _visit(
+    browser: Browser, tower: Tower, width: int, scheme: Any
+) -> tuple[BrowserContext, Visitor]:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        timezone_id="America/New_York",
+    )
+    page = context.new_page()
+    outside: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            outside.append(request.url)
+            if not request.url.startswith((tower.address, "data:", "blob:", "ws://127.0.0.1"))
+            else None
+        ),
+    )
+    return context, Visitor(page, tower, outside)
+
+
+@pytest.fixture
+def visitor(browser: Browser, tower: Tower) -> Iterator[Visitor]:
+    context, who = _visit(browser, tower, 1440, "light")
+    yield who
+    context.close()
+
+
+@pytest.fixture(params=[(1440, "light"), (1024, "dark")], ids=["1440-light", "1024-dark"])
+def any_visitor(
+    request: pytest.FixtureRequest, browser: Browser, tower: Tower
+) -> Iterator[Visitor]:
+    context, who = _visit(browser, tower, *request.param)
+    yield who
+    context.close()
