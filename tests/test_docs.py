@@ -111,7 +111,7 @@ def test_commands_and_options_in_examples_exist(path: Path) -> None:
     spoken += re.findall(r"^(?:\w+=\S+ )*(tower [a-z].*)$", examples, re.MULTILINE)
     for said in spoken:
         words = said.split()[1:]
-        name = " ".join(words[:2]) if words[0] == "rules" else words[0]
+        name = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
         assert name in known, said
         options = {option for one in known[name].params for option in one.opts} | {"--help"}
         for word in words[1:]:

@@ -66,11 +66,15 @@ def commitment(
         _report_orders(node["o"], reports)
         _order(told, orders[0][2])  # an answer may carry an earlier time than the order itself
     answers = node.get("a", {})
+    told_by = reports
     if answers or replies:
         if answers:
             named = owned(answers, "confirmed", owners)
             story += [(at, event, True, entry) for at, event, entry in named]
-            if len(named) < len(answers):
+            if "confirmed" in owners.split:
+                told_by = {}  # composed entries are nobody's own words
+                _report_others(answers, (), reports)
+            elif len(named) < len(answers):
                 _report_others(answers, named, reports)
         for at, event, entry in replies:
             word = "rejected" if entry[2] == "po.rejected" else entry[3]
@@ -82,7 +86,7 @@ def commitment(
     changed = True
     for at, _, is_answer, entry in story:
         if is_answer:
-            commits = _answer(told, entry, changed, reports)
+            commits = _answer(told, entry, changed, told_by)
             changed = changed and not commits
             continue
         before = (told.ordered_qty, told.price, told.requested_date)

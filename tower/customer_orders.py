@@ -32,7 +32,7 @@ def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
         "cancelled_at": times.get("cancelled"),
     }
     if "w" in state:
-        for _, _, entry in owned(state["w"], "ordered", owners):
+        for _, _, entry in owned(state["w"], "placed", owners, whole=True):
             header.update({k: v for k, v in entry[3].items() if k in _COPIED})
     states = state.get("l", {})
     lines = [_line(name, states[name], header, owners) for name in sorted(states, key=by_number)]
@@ -76,7 +76,7 @@ def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
     reports: dict[str, dict[str, list[str]]] = {}
     if "o" in node:
         line["known"] = True
-        orders = owned(node["o"], "ordered", owners)
+        orders = owned(node["o"], "placed", owners)
         line["released_at"] = orders[0][0]
         for _, _, entry in orders:
             for column, value in zip(

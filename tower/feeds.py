@@ -103,7 +103,11 @@ def _path(value: str) -> str:
 ClockTime = Annotated[
     timedelta, BeforeValidator(clock_time), Field(json_schema_extra={"type": "string"})
 ]
-Size = Annotated[int, BeforeValidator(size), Field(gt=0)]
+Size = Annotated[
+    int,
+    BeforeValidator(size),
+    Field(gt=0, json_schema_extra={"type": ["integer", "string"]}),
+]
 WebAddress = Annotated[str, AfterValidator(_address)]
 InnerNetwork = Annotated[str, AfterValidator(_network)]
 Variable = Annotated[str, AfterValidator(_variable)]

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from tower import network_checks, strict_yaml, zones
 from tower.calendars import CalendarSpec
 from tower.errors import ConfigError
-from tower.feeds import OPTIONS, ClockTime, FeedOptions, Strict, clock_time
+from tower.feeds import OPTIONS, ClockTime, FeedOptions, Size, Strict, clock_time
 from tower.identity import partner_id
 from tower.mapping import Mapping as PartnerMapping
 from tower.strict_yaml import mistake
@@ -28,6 +28,7 @@ __all__ = [
     "Network",
     "Partner",
     "PartnerIds",
+    "PartnerLimits",
     "Person",
     "Source",
     "Strict",
@@ -114,9 +115,28 @@ class PartnerIds(Strict):
         return values
 
 
+class PartnerLimits(Strict):
+    """What one partner may send through the machine door; others never notice.
+
+    per_minute  messages in a minute, in the long run; more are told 429 with Retry-After
+    burst       messages that may come at once after a quiet time; default: those of one minute
+    max_bytes   of one message; the feed's own limit holds too
+    """
+
+    per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
+    burst: int | None = Field(default=None, ge=1, le=1_000_000)
+    max_bytes: Size | None = None
+
+
 class Partner(Strict):
     """A supplier: how it speaks, what it is asked for, whose hours count.
 
+    template          how it is connected: which documents are expected of it
+    stage             onboarding: seen, nothing is asked of it yet; live; paused: not measured for
+                      a while; ended. Only live partners are accused of anything
+    signed_off        who said that it may go live, and when ("kim 2026-03-27")
+    limits            throttle and size at the machine door
+    resend            what is right when a document of theirs has to come again
     feeds             sources that bring its answers
     expects_fa        functional acknowledgement (997, 999) agreed
     usual_delay_days  what silence is taken to cost
@@ -128,11 +148,14 @@ class Partner(Strict):
     name: str
     template: Literal["api", "edi_x12", "edi_edifact", "file", "portal"] = "edi_x12"
     stage: Literal["onboarding", "live", "paused", "ended"] = "live"
+    signed_off: str | None = Field(default=None, min_length=1, max_length=200)
     tier: str | None = None
     group: str | None = None
     country: str | None = None
     zone: ZoneName = "UTC"
     ids: PartnerIds = PartnerIds()
+    limits: PartnerLimits = PartnerLimits()
+    resend: Literal["same_control_number", "new_control_number", "ask_partner"] = "ask_partner"
     feeds: list[str] = Field(default_factory=list)
     acknowledges: bool = True
     expects_fa: bool = False
@@ -176,11 +199,24 @@ class Warehouse(Strict):
     dock_to_stock_days: int = Field(default=1, ge=0, le=60)
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Systems = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_listed),
+    Field(json_schema_extra={"type": ["string", "array"], "items": {"type": "string"}}),
+]
+"""One kind or name of a system, or several in falling order of authority."""
+
+
 class Network(Strict):
     """Everything a reader, an interpreter or a rule must know about who is who.
 
     owners           letter of the category table (B D S I W P C T) -> person
-    source_of_truth  field -> kind of system that owns it
+    source_of_truth  field -> kinds or names of systems whose word counts, the first before the
+                     next; or po_line, order_line -> the same for that kind of line alone
     """
 
     version: Literal[1] = 1
@@ -193,7 +229,7 @@ class Network(Strict):
     owners: dict[str, str] = Field(default_factory=dict)
     warehouses: dict[str, Warehouse] = Field(default_factory=dict)
     mappings: dict[str, PartnerMapping] = Field(default_factory=dict)
-    source_of_truth: dict[str, str] = Field(default_factory=dict)
+    source_of_truth: dict[str, Systems | dict[str, Systems]] = Field(default_factory=dict)
 
     def zone(self, name: str) -> ZoneInfo:
         return zones.zone(name)

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from tower.errors import Problem
 from tower.feeds import OPTIONS
+from tower.owners import field_named, kinds_with_fields
+from tower.shipped_mappings import shipped
 from tower.strict_yaml import Mark, Marks, Path, closest, problems_of
 
 if TYPE_CHECKING:
@@ -63,13 +65,40 @@ def _all(network: Network) -> Iterator[Found]:
         yield from _partner(network, ("partners", key), partner)
     yield from _identifiers(network)
     yield from _owners(network)
+    yield from _source_of_truth(network)
+
+
+def _source_of_truth(network: Network) -> Iterator[Found]:
+    fields_of = kinds_with_fields()
+    for word, choice in network.source_of_truth.items():
+        path: Path = ("source_of_truth", word)
+        if not isinstance(choice, Mapping):
+            every = frozenset[str]().union(*fields_of.values())
+            yield from _owned_field(network, path, word, choice, every)
+        elif word not in fields_of:
+            yield path, f'"{word}" is no kind of line', f"write one of: {', '.join(fields_of)}"
+        else:
+            for name, systems in choice.items():
+                yield from _owned_field(network, (*path, name), name, systems, fields_of[word])
+
+
+def _owned_field(
+    network: Network, path: Path, name: str, systems: Iterable[str], known: frozenset[str]
+) -> Iterator[Found]:
+    if field_named(name) not in known:
+        near = closest(name, known)
+        yield (
+            path,
+            f'"{name}" is no field that can have an owner',
+            f"write {near}" if near else f"write one of: {', '.join(sorted(known))}",
+        )
     kinds = {system.kind for system in network.systems.values()}
-    for field, kind in network.source_of_truth.items():
-        if kind not in kinds:
+    for system in systems:
+        if system not in kinds and system not in network.systems:
             yield (
-                ("source_of_truth", field),
-                f"no system of kind {kind} is described",
-                f"write one of: {', '.join(sorted(kinds)) or 'none is described yet'}",
+                path,
+                f"no system of kind {system} is described, nor one of that name",
+                f"write one of: {', '.join(sorted(kinds | set(network.systems))) or 'none'}",
             )
 
 

@@ -46,7 +46,7 @@ def _words(header: Row, state: State, owners: Owners) -> None:
     if "by" in state:
         header["supplier"] = state["by"][2]
     if "w" in state:
-        for _, _, entry in owned(state["w"], "ordered", owners):
+        for _, _, entry in owned(state["w"], "ordered", owners, whole=True):
             header.update(entry[3])
     if "c" in state:
         header["channel"] = state["c"][2]

@@ -26,8 +26,8 @@ def rule_schema() -> dict[str, Any]:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Rule book of the control tower",
-        **_draft_7(body),
-        "definitions": {name: _draft_7(definitions[name]) for name in sorted(definitions)},
+        **draft_7(body),
+        "definitions": {name: draft_7(definitions[name]) for name in sorted(definitions)},
     }
 
 
@@ -36,18 +36,19 @@ def schema_text() -> str:
     return json.dumps(rule_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _draft_7(node: Any) -> Any:
+def draft_7(node: Any) -> Any:
     """Without words draft 7 does not know; it also ignores what stands beside a reference."""
     if isinstance(node, list):
-        return [_draft_7(item) for item in node]
+        return [draft_7(item) for item in node]
     if not isinstance(node, dict):
         return node
-    named = _NAMED.get(node.get("format", ""))
+    form = node.get("format")  # a mapping where a property has that name
+    named = _NAMED.get(form) if isinstance(form, str) else None
     if named is not None:
         return {"$ref": f"#/definitions/{named}"}
     # Titles repeat the names of fields; a property that is called title stays.
     kept = {
-        key: _draft_7(value)
+        key: draft_7(value)
         for key, value in node.items()
         if key != "discriminator"
         and not (key == "title" and isinstance(value, str))

@@ -20,10 +20,15 @@ def in_order(register: State) -> Timeline:
     return sorted((entry[0], event, entry) for event, entry in register.items())
 
 
-def owned(register: State, field: str, owners: Owners) -> Timeline:
-    """The entries of the systems that own the field; each entry names its system second."""
+def owned(register: State, field: str, owners: Owners, *, whole: bool = False) -> Timeline:
+    """The entries of the systems that own the field; each entry names its system second.
+
+    ``whole``: entries are words of a header, never taken apart by field.
+    """
     entries = in_order(register)
     if len(entries) > 1:
+        if field in owners.split and not whole:
+            return owners.field_by_field(field, entries)
         counting = owners.of_field(field, {entry[1] for _, _, entry in entries})
         entries = [e for e in entries if e[2][1] in counting]
     return entries

@@ -27,7 +27,7 @@ from worker.answers import (
     emit,
     shown,
 )
-from worker.commands import ask, bring, house, lead
+from worker.commands import ask, bring, house, lead, network
 
 app = typer.Typer(
     name="tower",
@@ -39,11 +39,14 @@ app = typer.Typer(
 )
 rules = typer.Typer(help="The rule book sla_rules.yaml.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
+network_words = typer.Typer(help="The network file network.yaml.", no_args_is_help=True)
+app.add_typer(network_words, name="network")
 
 lead.register(app)
 ask.register(app)
 bring.register(app)
 house.register(app, rules)
+network.register(app, network_words)
 
 
 @app.command()

@@ -36,7 +36,7 @@ def test_the_example_is_a_whole_network(example: Network) -> None:
 @pytest.mark.parametrize(
     ("wrote", "writes", "said"),
     [
-        ("system: edi\n", "system: edj\n", '34:13  sources.edi.system: "edj" is not in systems'),
+        ("system: edi\n", "system: edj\n", '35:13  sources.edi.system: "edj" is not in systems'),
         ("format: x12", "format: json", "sources.edi: format json needs a mapping"),
         ("silent_after: 4h", "silent_after: 10s", "is not longer than every"),
         ("path: inbox/edi ", "pth: inbox/edi ", "sources.edi.options.pth: is not known here"),
@@ -52,7 +52,10 @@ def test_the_example_is_a_whole_network(example: Network) -> None:
         ('"12:442071234567"', '"442071234567"', "is not an ISA identifier"),
         ("  T: it_int", "  Z: it_int", "owners.Z: is not a letter of the category table"),
         ("  T: it_int", "  Z: it_int", "nobody is named for T (tower operator)"),
-        ("  qty: erp", "  qty: tms", "no system of kind tms is described"),
+        ("  price: erp", "  price: tms", "no system of kind tms is described"),
+        ("  price: erp", "  prise: erp", '"prise" is no field that can have an owner'),
+        ("  price: erp", "  po_lin: {price: erp}", '"po_lin" is no kind of line'),
+        ("  price: erp", "  po_line: {promised_date: erp}", "is no field that can have an owner"),
         ("calendar: hq\n  currency", "calendar: hp\n  currency", '"hp" is not in calendars'),
         ("mail: kim@northgate.example", "mail: kim at home", "people.kim.mail"),
         ("zone: Europe/London\n    calendar", "zone: Europe/Londn\n    calendar", "time zone"),
