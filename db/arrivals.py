@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import UUID
@@ -16,7 +16,7 @@ from tower.event import Event
 from tower.identity import item_key
 from tower.raw import Interpretation, Interpreted, Raw
 from tower.registers import microseconds, record, short
-from tower.touch import Touch
+from tower.touch import Facts
 from tower.touches import touches
 
 EVERY_ORDER = frozenset(("asn.replaced", "asn.cancelled", "asn.accepted", "asn.rejected"))
@@ -32,6 +32,7 @@ Identity = tuple[str, str]
 class Item:
     """A raw message at its first place in a batch.
 
+    heard            its receipt in microseconds since 1970 UTC
     received, named  its receipt, and its key with item_key before it, as fields of a COPY line
     """
 
@@ -41,23 +42,15 @@ class Item:
     raw: Raw
     reading: Interpretation
     sha256: bytes
+    heard: int
     received: str
     named: str
     n_known: int = 0
     homes: set[int] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class Arrival:
-    """An event that may be new. Instants in microseconds since 1970 UTC."""
-
-    event: Event
-    item: Item
-    place: Place
-    touches: tuple[Touch, ...]
-    at: int
-    received: int
-    when: str
+Found = Mapping[UUID, tuple[Event, Item]]
+"""Events that may be new, each with its message."""
 
 
 def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, Item]]]:
@@ -81,41 +74,23 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
             raw,
             one.reading,
             sha256(raw.body).digest(),
+            microseconds(raw.received_at),
             str(raw.received_at),
             f"{home}\t{staging.text(source)}\t{staging.text(key)}",
         )
     return list(firsts.values()), others
 
 
-def arrivals(items: Iterable[Item]) -> dict[UUID, Arrival]:
+def events_of(items: Iterable[Item]) -> dict[UUID, tuple[Event, Item]]:
     """The events of these messages, each id once; later ones count as known to their message."""
-    found: dict[UUID, Arrival] = {}
+    found: dict[UUID, tuple[Event, Item]] = {}
     for item in items:
-        events = item.reading.events
-        if not events:
-            continue
-        received = microseconds(item.raw.received_at)
-        for event in events:
-            event_id = event.id
-            if event_id in found:
+        for event in item.reading.events:
+            if event.id in found:
                 item.n_known += 1
-                continue
-            happened = event.occurred_at
-            found[event_id] = Arrival(
-                event,
-                item,
-                place(event),
-                touches(event),
-                microseconds(happened),
-                received,
-                str(happened),
-            )
+            else:
+                found[event.id] = (event, item)
     return found
-
-
-def homes_of(spoken: Iterable[Touch]) -> set[int]:
-    """Homes of the documents that these touches speak of."""
-    return {document_home(HEADER_OF.get(t.kind, t.kind), t.scope, t.number) for t in spoken}
 
 
 NEVER = 1 << 62
@@ -125,7 +100,7 @@ NEVER = 1 << 62
 class Subject:
     """A document with its lines, and what a batch says about it.
 
-    named    its scope and number as fields of a COPY line
+    named    its kind, scope and number as fields of a COPY line
     arrived  earliest receipt of these records
     """
 
@@ -138,11 +113,16 @@ class Subject:
 
 @dataclass(slots=True)
 class Gathered:
-    """What new events add, by table; ``seeds`` are flows whose events may now reach orders.
+    """What new events add, by table; instants in microseconds since 1970 UTC.
 
-    orders  customer orders that changed: supply pegged to them is judged again
+    living   (home, id) of each event
+    spoken   (home, id) of each document that an event names
+    seeds    flows whose events may now reach orders
+    orders   customer orders that changed: supply pegged to them is judged again
     """
 
+    living: list[tuple[int, UUID]] = field(default_factory=list)
+    spoken: list[tuple[int, UUID]] = field(default_factory=list)
     gains: dict[int, FlowGain] = field(default_factory=dict)
     ties: dict[TieKey, tuple[Tie, int]] = field(default_factory=dict)
     seeds: set[int] = field(default_factory=set)
@@ -153,18 +133,22 @@ class Gathered:
     object_lines: list[str] = field(default_factory=list)
 
 
-def gather(found: Iterable[Arrival]) -> Gathered:
-    """Take the new events of a batch apart."""
+def gather(found: Found) -> Gathered:
+    """Take the events of a batch apart."""
     result = Gathered()
-    for one in found:
-        partner = one.event.partner
-        number = None if partner is None else partner_id(partner)
-        take_flows(result, one.event, one.place, one.at, one.received, number)
-        one.item.homes.add(one.place.node.home)
-        _take_touches(result, one)
-        result.event_lines.append(_event_line(one))
-        if one.event.type in ("peg.set", "peg.removed"):
-            _take_pegs(result, one)
+    for event_id, (event, item) in found.items():
+        partner = None if event.partner is None else partner_id(event.partner)
+        happened = event.occurred_at
+        at, when = microseconds(happened), str(happened)
+        spot = place(event)
+        home = spot.node.home
+        result.living.append((home, event_id))
+        item.homes.add(home)
+        take_flows(result, event, spot, at, item.heard, partner)
+        _take_touches(result, event, item, home, at, when)
+        result.event_lines.append(_event_line(event, item, spot, partner, when))
+        if event.type in ("peg.set", "peg.removed"):
+            _take_pegs(result, event, at)
     return result
 
 
@@ -213,32 +197,41 @@ def _gain(gains: dict[int, FlowGain], node: Node) -> FlowGain:
     return gain
 
 
-def _take_touches(result: Gathered, one: Arrival) -> None:
-    event, at = one.event, one.at
-    type_, system = event.type, event.system
-    event_id, name = str(event.id), short(event.id)
-    shared = (
-        f"{type_}\t{staging.text(system)}\t{one.when}\t{one.item.received}\t"
-        f"{one.place.node.home}\t\\N\t"
-    )
-    lines, homes, subjects = result.object_lines, one.item.homes, result.subjects
-    text, json, received = staging.text, staging.json, one.received
-    for ordinal, (kind, scope, number, line, qualifier, facts) in enumerate(one.touches):
-        header = HEADER_OF.get(kind, kind)
-        subject = subjects.get((header, scope, number))
-        if subject is None:
-            subject = subject_of(result, header, scope, number)
-        homes.add(subject.home)
-        lines.append(
-            f"{subject.home}\t{event_id}\t{ordinal}\t{kind}\t{subject.named}\t"
-            f"{line if line.isalnum() else text(line)}\t{qualifier}\t{shared}{json(facts)}"
-        )
+def _take_touches(
+    result: Gathered, event: Event, item: Item, home: int, at: int, when: str
+) -> None:
+    """What an event says about each document it names: records to fold, and one row."""
+    type_, system, name = event.type, event.system, short(event.id)
+    spoken: dict[tuple[str, str, str], tuple[Subject, dict[str, Facts]]] = {}
+    key: tuple[str, str, str] | None = None
+    for kind, scope, number, line, _, facts in touches(event):
+        named = (HEADER_OF.get(kind, kind), scope, number)
+        if named != key:  # mostly the lines of the document just seen
+            key = named
+            known = spoken.get(key)
+            if known is None:
+                known = spoken[key] = (subject_of(result, *key), {})
+            (subject, words) = known
+        words[line] = facts
         subject.records.append(record((name, kind, line, type_, system, at, facts)))
-        if received < subject.arrived:
-            subject.arrived = received
+    if not spoken:
+        return
+    heard = item.heard
+    shared = (
+        f"{event.id}\tf\t{home}\t\\N\t{when}\t{item.received}\t{type_}\t{staging.text(system)}"
+    )
+    for (header, scope, number), (subject, words) in spoken.items():
+        here = subject.home
+        item.homes.add(here)
+        result.spoken.append((here, event.id))
+        result.object_lines.append(
+            f"{here}\t{shared}\t{subject.named}\t{staging.json(words)}"
+        )
+        if heard < subject.arrived:
+            subject.arrived = heard
         if header == "order":
             order = (scope, number)
-            result.orders[order] = min(received, result.orders.get(order, received))
+            result.orders[order] = min(heard, result.orders.get(order, heard))
 
 
 def subject_of(result: Gathered, header: str, scope: str, number: str) -> Subject:
@@ -247,13 +240,12 @@ def subject_of(result: Gathered, header: str, scope: str, number: str) -> Subjec
     subject = result.subjects.get(named)
     if subject is None:
         home = document_home(header, scope, number)
-        field_text = f"{staging.text(scope)}\t{staging.text(number)}"
-        subject = result.subjects[named] = Subject(home, FamilyKey(home, *named), field_text)
+        fields = f"{header}\t{staging.text(scope)}\t{staging.text(number)}"
+        subject = result.subjects[named] = Subject(home, FamilyKey(home, *named), fields)
     return subject
 
 
-def _take_pegs(result: Gathered, one: Arrival) -> None:
-    event = one.event
+def _take_pegs(result: Gathered, event: Event, at: int) -> None:
     for peg in event.data.get("pegs") or ():
         home = document_home("po", peg["erp"], peg["po"])
         key = (
@@ -265,7 +257,7 @@ def _take_pegs(result: Gathered, one: Arrival) -> None:
             peg["order_line"],
         )
         qty = peg["qty"] if event.type == "peg.set" else staging.NULL
-        told = (one.at, str(event.id), qty)
+        told = (at, str(event.id), qty)
         known = result.pegs.get(key)
         if known is None or known[:2] < told[:2]:
             result.pegs[key] = told
@@ -278,19 +270,17 @@ EVENT_COLUMNS = (
 )
 
 
-def _event_line(one: Arrival) -> str:
-    event, spot = one.event, one.place
-    partner = "\\N" if event.partner is None else partner_id(event.partner)
+def _event_line(event: Event, item: Item, spot: Place, partner: int | None, when: str) -> str:
     objects = [(o.kind, o.scope, o.number, o.line, o.qualifier) for o in event.objects]
     text, maybe, json = staging.text, staging.maybe, staging.json
     recorded = event.recorded_at
     return (
         f"{spot.node.home}\t{event.id}\t{event.type}\t{text(event.source)}\t"
-        f"{text(event.raw_key)}\t{text(event.position)}\t{one.when}\t"
-        f"{staging.NULL if recorded is None else recorded}\t{one.item.received}\t"
-        f"{event.time_quality}\t{text(event.system)}\t{partner}\t{maybe(event.channel)}\t"
-        f"{text(spot.node.text)}\t{spot.basis}\t{maybe(event.correlation_id)}\t"
-        f"{maybe(event.causation_id)}\t"
+        f"{text(event.raw_key)}\t{text(event.position)}\t{when}\t"
+        f"{staging.NULL if recorded is None else recorded}\t{item.received}\t"
+        f"{event.time_quality}\t{text(event.system)}\t{staging.number(partner)}\t"
+        f"{maybe(event.channel)}\t{text(spot.node.text)}\t{spot.basis}\t"
+        f"{maybe(event.correlation_id)}\t{maybe(event.causation_id)}\t"
         f"{staging.texts(event.carries) if event.carries else '{}'}\t"
         f"{staging.texts(event.answers) if event.answers else '{}'}\t"
         f"{json(objects)}\t{json(event.data)}"

@@ -41,6 +41,7 @@ from db.tables import (
 )
 from tower.court import Profile
 from tower.cycles import Cycle
+from tower.documents import LINE_OF
 from tower.identity import source_key
 from tower.signs import Evidence, Sign, Spell, Subject
 from tower.timeline import ClockKey, Entry
@@ -73,12 +74,11 @@ _events = select(
     event_object.c.kind,
     event_object.c.scope,
     event_object.c.number,
-    event_object.c.line,
     event_object.c.type,
     event_object.c.occurred_at,
     event_object.c.arrived_at,
     event_object.c.event_id,
-    event_object.c.facts,
+    event_object.c.words,
     event_object.c.applied_at,
 ).where(
     event_object.c.home_key == any_(_HOMES),
@@ -113,13 +113,15 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
     given = {"homes": list(found)}
     subjects: dict[tuple[str, str, str, str], Subject] = {}
     for row in conn.execute(_events, {**given, "unheard": sorted(unheard)}):
-        home, kind, scope, number, line, type_, occurred, arrived, event_id, facts, applied = row
-        key = (kind, scope, number, line)
-        subject = subjects.get(key)
-        if subject is None:
-            subject = subjects[key] = Subject(*key)
-        sign = Sign(type_, occurred, arrived, event_id, facts, applied)
-        found[home].signs.setdefault(subject, []).append(sign)
+        home, header, scope, number, type_, occurred, arrived, event_id, words, applied = row
+        signs = found[home].signs
+        for line, facts in words.items():
+            key = (LINE_OF[header] if line else header, scope, number, line)
+            subject = subjects.get(key)
+            if subject is None:
+                subject = subjects[key] = Subject(*key)
+            sign = Sign(type_, occurred, arrived, event_id, facts, applied)
+            signs.setdefault(subject, []).append(sign)
     for home, rule, kind, scope, number, line, state in conn.execute(_cycles, given):
         clocks = found[home].clocks
         clock_key = (rule, Subject(kind, scope, number, line))

@@ -21,7 +21,7 @@ from db import staging
 from db.driver import Conflict
 from db.tables import document
 from tower import identity
-from tower.documents import HEADER_OF, Owners, Record, State, merge, project
+from tower.documents import HEADER_OF, LINE_OF, Owners, Record, State, merge, project
 from tower.registers import short
 from tower.timelines import stamp
 
@@ -48,10 +48,6 @@ class Family:
     rev: int = 0
     state: State = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
-
-
-def family_of(home: int, kind: str, scope: str, number: str) -> FamilyKey:
-    return FamilyKey(home, HEADER_OF.get(kind, kind), scope, number)
 
 
 _LOAD = (
@@ -175,8 +171,8 @@ def write(cursor: Cursor[Any], families: Mapping[FamilyKey, Family], owners: Own
 # --- folding anew -------------------------------------------------------------------------------
 
 _RECORDS = (
-    "SELECT home_key, event_id, kind, scope, number, line, type, system, "
-    "(extract(epoch FROM occurred_at) * 1000000)::bigint, facts::text FROM event_object "
+    "SELECT home_key, event_id, kind, scope, number, type, system, "
+    "(extract(epoch FROM occurred_at) * 1000000)::bigint, words::text FROM event_object "
     "WHERE home_key = ANY(%s::bigint[])"
 )
 
@@ -190,13 +186,12 @@ def refold(cursor: Cursor[Any], homes: Iterable[int]) -> dict[FamilyKey, Family]
     kept = load(cursor, homes)
     folded = {key: Family(rev=family.rev) for key, family in kept.items()}
     cursor.execute(_RECORDS, (staging.numbers(homes),))
-    for home, event, kind, scope, number, line, type_, system, at, facts in cursor.fetchall():
-        key = family_of(home, kind, scope, number)
-        family = folded.setdefault(key, Family())
-        merge(
-            family.state,
-            Record(short(event), kind, line, type_, system, at, orjson.loads(facts)),
-        )
+    for home, event, kind, scope, number, type_, system, at, words in cursor.fetchall():
+        family = folded.setdefault(FamilyKey(home, kind, scope, number), Family())
+        name = short(event)
+        for line, facts in orjson.loads(words).items():
+            of = LINE_OF[kind] if line else kind
+            merge(family.state, Record(name, of, line, type_, system, at, facts))
     return folded
 
 
@@ -225,7 +220,6 @@ def known(state: State) -> bool:
 __all__: Sequence[str] = [
     "Family",
     "FamilyKey",
-    "family_of",
     "known",
     "load",
     "partner_id",

@@ -122,10 +122,8 @@ def _store_items(
     firsts, repeats = arrivals.unique(items)
     known = messages.known_keys(cursor, firsts)
     new = [item for item in firsts if item.identity not in known]
-    found = arrivals.arrivals(new)
-    for event_id in messages.known_events(cursor, found, careful=careful):
-        found.pop(event_id).item.n_known += 1
-    gathered = arrivals.gather(found.values())
+    found = arrivals.events_of(new)
+    gathered = messages.gather_unknown(cursor, found, careful=careful)
     messages.write(cursor, new, spreading.now)
     probe("messages")
     staging.copy(cursor, "event", arrivals.EVENT_COLUMNS, gathered.event_lines)

@@ -13,9 +13,10 @@ from psycopg import Cursor
 from sqlalchemy import Connection
 
 from db import flows, records, staging
-from db.arrivals import Arrival, Identity, Item, homes_of
+from db.arrivals import Gathered, Identity, Item, gather
 from db.families import partner_id
 from db.tables import sighting
+from tower.event import Event
 from tower.identity import fingerprint
 from tower.raw import DeadLetter, Finding, Raw
 
@@ -32,7 +33,7 @@ _EVENTS = (
 _OBJECTS = (
     "SELECT e.event_id FROM unnest(%s::bigint[], %s::uuid[]) AS asked (home_key, event_id) "
     "JOIN event_object e ON e.home_key = asked.home_key AND e.event_id = asked.event_id "
-    "AND e.ordinal >= 0"
+    "AND NOT e.linked"
 )
 
 
@@ -155,27 +156,34 @@ def read_again(cursor: Cursor[Any], item: Item, now: datetime) -> None:
     )
 
 
-def known_events(
-    cursor: Cursor[Any], found: Mapping[UUID, Arrival], *, careful: bool
-) -> set[UUID]:
+def gather_unknown(
+    cursor: Cursor[Any], found: dict[UUID, tuple[Event, Item]], *, careful: bool
+) -> Gathered:
+    """What those of the events add that no earlier message told; the others leave ``found``."""
+    gathered = gather(found)
+    known = known_events(cursor, gathered, careful=careful)
+    if not known:
+        return gathered
+    for event_id in known:
+        _, item = found.pop(event_id)
+        item.n_known += 1
+    return gather(found)
+
+
+def known_events(cursor: Cursor[Any], gathered: Gathered, *, careful: bool) -> set[UUID]:
     """Events that an earlier message told already."""
-    if not found:
+    if not gathered.living:
         return set()
-    homes = [one.place.node.home for one in found.values()]
-    standing = flows.look_up(cursor, sorted(set(homes)))
+    standing = flows.look_up(cursor, sorted({home for home, _ in gathered.living}))
     asked = [
         (home, event_id)
-        for home, event_id in zip(homes, found, strict=True)
+        for home, event_id in gathered.living
         if home in standing and standing[home].n_events
     ]
     known = _probe_ids(cursor, _EVENTS, asked)
     if careful:
         # The same id with other content may live elsewhere, yet speak of the same documents.
-        known |= _probe_ids(
-            cursor,
-            _OBJECTS,
-            [(home, i) for i, one in found.items() for home in homes_of(one.touches)],
-        )
+        known |= _probe_ids(cursor, _OBJECTS, gathered.spoken)
     return known
 
 

@@ -156,8 +156,9 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         "I4",
         "subjects that have no document",
         "SELECT count(*), min(o.kind || ':' || o.number || ':' || o.line) FROM "
-        "(SELECT DISTINCT home_key, kind, scope, number, line FROM event_object) o "
-        "LEFT JOIN document d ON d.home_key = o.home_key AND d.kind = o.kind "
+        "(SELECT DISTINCT home_key, CASE line WHEN '' THEN kind ELSE kind || '_line' END AS kind, "
+        "scope, number, line FROM event_object CROSS JOIN LATERAL json_object_keys(words) AS line"
+        ") o LEFT JOIN document d ON d.home_key = o.home_key AND d.kind = o.kind "
         "AND d.scope = o.scope AND d.number = o.number AND d.line = o.line "
         "WHERE d.home_key IS NULL",
     ),

@@ -17,13 +17,13 @@ from psycopg import Cursor
 from sqlalchemy import Connection
 
 from db import arrivals, families, flows, messages, staging, weaving
-from db.arrivals import Arrival, Gathered, Item
+from db.arrivals import Gathered, Item
 from db.driver import no_garbage, raw_cursor
 from db.flows import Flow, FlowGain, TieKey, tie_key
 from db.ingest import ItemResult, Stored, result_of
 from db.spreading import Spreading
-from tower.correlation import DOCUMENTS, Node, Tie, identifies, place
-from tower.documents import Owners
+from tower.correlation import DOCUMENTS, Node, Tie, document_home, identifies, place
+from tower.documents import HEADER_OF, Owners
 from tower.event import Event
 from tower.network import Network
 from tower.raw import Interpreted
@@ -74,10 +74,7 @@ def reinterpret(
             received, former_homes = standing
             gone, found = _compare(cursor, item, received, former_homes)
             homes |= _take_back(spreading, gone)
-            for event_id in messages.known_events(cursor, found, careful=True):
-                found.pop(event_id)
-                item.n_known += 1
-            gathered = arrivals.gather(found.values())
+            gathered = messages.gather_unknown(cursor, found, careful=True)
             staging.copy(cursor, "event", arrivals.EVENT_COLUMNS, gathered.event_lines)
             staging.copy(cursor, "event_object", weaving.COLUMNS, gathered.object_lines)
             written, touched = spreading.spread(gathered)
@@ -121,31 +118,36 @@ def _standing(cursor: Cursor[Any], item: Item) -> tuple[datetime, list[int]] | N
 
 def _compare(
     cursor: Cursor[Any], item: Item, received: datetime, homes: Sequence[int]
-) -> tuple[list[_Kept], dict[UUID, Arrival]]:
+) -> tuple[list[_Kept], dict[UUID, tuple[Event, Item]]]:
     """(events to take back, events to add); an event that stays as it was is in neither."""
     item.raw = replace(item.raw, received_at=received)
-    item.received = str(received)
-    found = arrivals.arrivals([item])
+    item.received, item.heard = str(received), microseconds(received)
+    found = arrivals.events_of([item])
     former = {
         one.event.id: one
         for one in _events_at(cursor, homes)
         if (one.event.source, one.event.raw_key) == item.identity
     }
-    for arrival in found.values():
-        item.homes.add(arrival.place.node.home)
-        item.homes |= arrivals.homes_of(arrival.touches)
+    for event, _ in found.values():
+        item.homes.add(place(event).node.home)
+        item.homes |= _homes_of(event)
     gone = []
     for event_id, one in former.items():
-        new = found.get(event_id)
-        if new is not None and _same(one, new):
+        if event_id in found and _same(one, found[event_id][0]):
             del found[event_id]
         else:
             gone.append(one)
     return gone, found
 
 
-def _same(kept: _Kept, arrival: Arrival) -> bool:
-    new = arrival.event
+def _homes_of(event: Event) -> set[int]:
+    """Homes of the documents that an event names."""
+    return {
+        document_home(HEADER_OF.get(t.kind, t.kind), t.scope, t.number) for t in touches(event)
+    }
+
+
+def _same(kept: _Kept, new: Event) -> bool:
     partner = None if new.partner is None else families.partner_id(new.partner)
     return kept.partner == partner and all(
         getattr(kept.event, name) == getattr(new, name)
@@ -183,7 +185,7 @@ def _take_back(spreading: Spreading, gone: Sequence[_Kept]) -> set[int]:
     flows.gain(cursor, gains, standing)  # locks them
     ids = "{" + ",".join(str(one.event.id) for one in gone) + "}"
     part = flows.component(cursor, [h for h, node in nodes.items() if not node.is_root])
-    spoken_at = {h for one in gone for h in arrivals.homes_of(touches(one.event))} | part.roots
+    spoken_at = {h for one in gone for h in _homes_of(one.event)} | part.roots
     cursor.execute(
         "DELETE FROM event_object WHERE home_key = ANY(%s::bigint[]) AND event_id = ANY(%s::uuid[])"
         " RETURNING home_key",
@@ -216,7 +218,7 @@ def _settle_flows(cursor: Cursor[Any], standing: Mapping[int, Flow]) -> None:
     around = homes | {one.other for ends in kept.values() for one in ends}
     cursor.execute(
         "SELECT DISTINCT event_home FROM event_object "
-        "WHERE home_key = ANY(%s::bigint[]) AND ordinal >= 0",
+        "WHERE home_key = ANY(%s::bigint[]) AND NOT linked",
         (staging.numbers(sorted(homes)),),
     )
     around |= {row[0] for row in cursor.fetchall()}
@@ -308,16 +310,17 @@ def _settle_pegs(cursor: Cursor[Any], homes: Iterable[int]) -> None:
     asked = staging.numbers(sorted(homes))
     cursor.execute("DELETE FROM peg WHERE home_key = ANY(%s::bigint[])", (asked,))
     cursor.execute(
-        "SELECT home_key, scope, number, line, type, occurred_at, event_id, facts "
-        "FROM event_object WHERE home_key = ANY(%s::bigint[]) AND kind = 'po_line' "
+        "SELECT home_key, scope, number, type, occurred_at, event_id, words "
+        "FROM event_object WHERE home_key = ANY(%s::bigint[]) AND kind = 'po' "
         "AND type IN ('peg.set', 'peg.removed') ORDER BY occurred_at, event_id",
         (asked,),
     )
     latest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for home, scope, number, name, type_, at, event_id, facts in cursor.fetchall():
-        for order, order_line, qty in facts["pegs"]:
-            told = qty if type_ == "peg.set" else None
-            latest[(home, scope, number, name, order, order_line)] = (told, at, event_id)
+    for home, scope, number, type_, at, event_id, words in cursor.fetchall():
+        for name, facts in words.items():
+            for order, order_line, qty in facts["pegs"]:
+                told = qty if type_ == "peg.set" else None
+                latest[(home, scope, number, name, order, order_line)] = (told, at, event_id)
     for key in sorted(latest):
         cursor.execute(
             'INSERT INTO peg (home_key, scope, po, po_line, "order", order_line, qty, at, event_id)'

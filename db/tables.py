@@ -29,7 +29,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
-    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -278,25 +277,26 @@ event = Table(
 )
 
 event_object = Table(
-    # What one event says about one subject. Documents and clocks are folds over these rows.
+    # What one event says about one document and its lines. Documents and clocks are folds over
+    # these rows.
     "event_object",
     metadata,
-    _key("home_key"),  # the subject's home
+    _key("home_key"),  # the document's home
     Column("event_id", UUID(as_uuid=True), primary_key=True),
-    Column("ordinal", SmallInteger, primary_key=True),  # place in touches(event); -1 = by a link
-    Column("kind", Text, nullable=False),
-    Column("scope", Text, nullable=False),
-    Column("number", Text, nullable=False),
-    Column("line", Text, nullable=False, server_default=""),
-    Column("qualifier", Text, nullable=False, server_default=""),
-    Column("type", Text, nullable=False),
-    Column("system", Text, nullable=False),
-    Column("occurred_at", _Instant, nullable=False),
-    Column("arrived_at", _Instant, nullable=False),  # when this subject could know it
+    # an id or a shipment brought it here; else the event names the document
+    Column("linked", Boolean, primary_key=True, server_default=text("false")),
     Column("event_home", BigInteger, nullable=False),
     Column("via", BigInteger),  # home of the id that tied it here; null = the event names it
-    Column("facts", JSON, nullable=False),
-    Column("applied_at", _Instant),  # logical instant at which the subject's clocks took it
+    Column("occurred_at", _Instant, nullable=False),
+    Column("arrived_at", _Instant, nullable=False),  # when this document could know it
+    Column("applied_at", _Instant),  # logical instant at which the document's clocks took it
+    Column("type", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # of the header
+    Column("scope", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    # {line: facts}, the header under "": tower/touch.py names the facts
+    Column("words", JSON, nullable=False),
     info=HOME,
     postgresql_with={"fillfactor": "80"},
 )

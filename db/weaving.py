@@ -1,6 +1,6 @@
 """Events that name no order, brought to the orders that their ids and shipments lead to.
 
-Such an event has one row in `event_object` at each order it reaches, with ordinal -1. Which rows
+Such an event has one row in `event_object` at each order it reaches, marked as linked. Which rows
 there should be follows from the set of events and links alone; here that set is compared with the
 rows that are there, both when an event comes after its link and when a link comes after its events.
 """
@@ -20,9 +20,6 @@ from tower.correlation import document_home, leads_from
 from tower.event import Event, ObjectRef, TimeQuality
 from tower.registers import instant, microseconds
 from tower.touches import told
-
-VIA = -1
-"""Ordinal of a row that an id or a document brought, not the event's own word."""
 
 _OF_EVERY_ORDER = frozenset(("asn.replaced", "asn.cancelled", "asn.accepted", "asn.rejected"))
 """What is said of an ASN concerns every order in it, also one that it no longer names."""
@@ -107,7 +104,7 @@ def weave(cursor: Cursor[Any], seeds: Iterable[int], lost: Iterable[int] = ()) -
 
 _KEPT = (
     "SELECT home_key, event_id, (extract(epoch FROM arrived_at) * 1000000)::bigint, via "
-    "FROM event_object WHERE home_key = ANY(%s::bigint[]) AND ordinal = -1"
+    "FROM event_object WHERE home_key = ANY(%s::bigint[]) AND linked"
 )
 
 
@@ -138,7 +135,7 @@ _BESIDE = (
     "OR carries && %s::text[] OR answers && %s::text[])"
 )
 _AT_DOCUMENTS = (
-    "SELECT home_key, event_id, type, system, occurred_at, arrived_at, event_home, facts::text "
+    "SELECT home_key, event_id, type, system, occurred_at, arrived_at, event_home, words::text "
     "FROM event_object WHERE home_key = ANY(%s::bigint[]) AND kind IN ('asn', 'invoice')"
 )
 
@@ -184,7 +181,7 @@ def _candidates(cursor: Cursor[Any], part: flows.Component) -> list[_Candidate]:
         roots = part.roots
         cursor.execute(_AT_DOCUMENTS, (staging.numbers(documents),))
         for home, event_id, type_, system, at, arrived, event_home, text in cursor.fetchall():
-            facts = orjson.loads(text)
+            facts = orjson.loads(text)[""]
             pos = facts.get("pos") or ()
             # An event of one order lives there, one of several names them; any other names none.
             names_none = event_home not in roots and not pos
@@ -234,8 +231,8 @@ def event_of(row: Any) -> Event:
 # --- writing ------------------------------------------------------------------------------------
 
 COLUMNS = (
-    "home_key, event_id, ordinal, kind, scope, number, line, qualifier, type, system, "
-    "occurred_at, arrived_at, event_home, via, facts"
+    "home_key, event_id, linked, event_home, via, occurred_at, arrived_at, type, system, kind, "
+    "scope, number, words"
 )
 
 
@@ -247,21 +244,21 @@ def apply(
     for row in woven.new:
         kind, scope, number = subjects[row.home]
         lines.append(
-            f"{row.home}\t{row.event_id}\t{VIA}\t{kind}\t{staging.text(scope)}\t"
-            f"{staging.text(number)}\t\tcarries\t{row.type}\t{staging.text(row.system)}\t"
-            f"{instant(row.at)}\t{instant(row.arrived)}\t{row.event_home}\t{row.via}\t"
-            f"{staging.json(row.facts)}"
+            f"{row.home}\t{row.event_id}\tt\t{row.event_home}\t{row.via}\t"
+            f"{instant(row.at)}\t{instant(row.arrived)}\t{row.type}\t{staging.text(row.system)}\t"
+            f"{kind}\t{staging.text(scope)}\t{staging.text(number)}\t"
+            f"{staging.json({'': row.facts})}"
         )
     staging.copy(cursor, "event_object", COLUMNS, lines)
     for row in woven.moved:
         cursor.execute(
             "UPDATE event_object SET arrived_at = %s, via = %s "
-            "WHERE home_key = %s AND event_id = %s AND ordinal = -1",
+            "WHERE home_key = %s AND event_id = %s AND linked",
             (instant(row.arrived), row.via, row.home, row.event_id),
         )
     for home, event_id in woven.lost:
         cursor.execute(
-            "DELETE FROM event_object WHERE home_key = %s AND event_id = %s AND ordinal = -1",
+            "DELETE FROM event_object WHERE home_key = %s AND event_id = %s AND linked",
             (home, event_id),
         )
 

@@ -19,6 +19,9 @@ Row = dict[str, Any]
 HEADER_OF = {"po_line": "po", "order_line": "order"}
 """Kind of the header that a line belongs to."""
 
+LINE_OF = {header: line for line, header in HEADER_OF.items()}
+"""Kind of the lines that a header has."""
+
 _PROJECT: dict[str, Callable[[str, str, State, Owners], list[Row]]] = {
     "po": purchase_orders.project,
     "order": customer_orders.project,
@@ -48,4 +51,15 @@ def project(kind: str, scope: str, number: str, state: State, owners: Owners) ->
     return _PROJECT[kind](scope, number, state, owners)
 
 
-__all__ = ["HEADER_OF", "KINDS", "Owners", "Record", "Row", "State", "fold", "merge", "project"]
+__all__ = [
+    "HEADER_OF",
+    "KINDS",
+    "LINE_OF",
+    "Owners",
+    "Record",
+    "Row",
+    "State",
+    "fold",
+    "merge",
+    "project",
+]

@@ -47,10 +47,10 @@ owners: {B: purchasing_desk, D: purchasing_desk, S: purchasing_desk, I: it_integ
 COPIES = """
 CREATE TEMPORARY TABLE copies AS
 SELECT n FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) n;
-INSERT INTO event_object (home_key, event_id, ordinal, kind, scope, number, line, qualifier, type,
-       system, occurred_at, arrived_at, event_home, facts, applied_at)
-SELECT n, event_id, ordinal, kind, scope, 'C' || n, line, qualifier, type, system, occurred_at,
-       arrived_at, n, facts, applied_at
+INSERT INTO event_object (home_key, event_id, linked, kind, scope, number, type, system,
+       occurred_at, arrived_at, event_home, words, applied_at)
+SELECT n, event_id, linked, kind, scope, 'C' || n, type, system, occurred_at, arrived_at, n, words,
+       applied_at
   FROM event_object CROSS JOIN copies WHERE home_key = :home;
 INSERT INTO clock (home_key, rule, kind, scope, number, line, cycle, partner_id, verdict, open,
        paused, started_at, due_at, breached_at, ended_at, next_at, held_by, rule_hash,

@@ -282,7 +282,7 @@ _TABLES = {
     "flow_link": ("SELECT * FROM flow_link ORDER BY home_key, other_key, basis", set()),
     "event": ("SELECT * FROM event ORDER BY home_key, event_id", set()),
     "event_object": (
-        "SELECT * FROM event_object ORDER BY home_key, event_id, ordinal",
+        "SELECT * FROM event_object ORDER BY home_key, event_id, linked",
         set(),
     ),
     "peg": (

@@ -55,7 +55,7 @@ def heard(conn: Connection, number: str) -> set[str]:
     return set(
         conn.execute(
             text(
-                "SELECT type FROM event_object WHERE kind = 'po' AND number = :n AND ordinal = -1"
+                "SELECT type FROM event_object WHERE kind = 'po' AND number = :n AND linked"
             ),
             {"n": number},
         ).scalars()
@@ -102,7 +102,7 @@ def test_a_functional_acknowledgement_before_its_order_is_found_by_it(
     assert order["func_acked_at"] == at(2)
     assert flow(connection, "x12:set:1").matched
     since = connection.execute(
-        text("SELECT arrived_at FROM event_object WHERE ordinal = -1")
+        text("SELECT arrived_at FROM event_object WHERE linked")
     ).scalar_one()
     assert since == max(at(2 + 1 / 60), at(1 / 60))
 
@@ -337,7 +337,7 @@ def test_up_to_the_limit_an_id_brings_its_events_to_every_order(connection: Conn
         t.tell("message.failed", {}, hours=60, system="middleware", correlation="run 7"),
     )
     reached = connection.execute(
-        text("SELECT count(*) FROM event_object WHERE ordinal = -1")
+        text("SELECT count(*) FROM event_object WHERE linked")
     ).scalar_one()
     assert reached == ROOTS_PER_ID
     assert the(connection, "po", "4")["failed_at"] == at(60)

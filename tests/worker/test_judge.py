@@ -378,7 +378,7 @@ def test_a_unit_that_crashes_waits_an_hour_and_the_others_go_on(house: Any) -> N
     house.released("4711", "03-30 08:00")
     with house.engine.begin() as conn:
         conn.execute(
-            update(event_object).where(event_object.c.event_id == bad.id).values(facts=[1])
+            update(event_object).where(event_object.c.event_id == bad.id).values(words={"": [1]})
         )
     result = house.until("03-30 12:30")
     assert {(c.category, c.number) for c in house.cases() if c.category == "ACK_OVERDUE"} == {
@@ -390,7 +390,9 @@ def test_a_unit_that_crashes_waits_an_hour_and_the_others_go_on(house: Any) -> N
     assert result.next_due is not None
     # Mended: an hour later it is judged, and its case heals.
     with house.engine.begin() as conn:
-        conn.execute(update(event_object).where(event_object.c.event_id == bad.id).values(facts={}))
+        conn.execute(
+            update(event_object).where(event_object.c.event_id == bad.id).values(words={"": {}})
+        )
     house.until("03-30 13:31")
     [broken] = [c for c in house.cases() if c.category == "TOWER_UNHEALTHY"]
     assert (broken.state, broken.resolution) == ("resolved", "healed")
