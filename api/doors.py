@@ -84,11 +84,15 @@ class Doors:
             raise Refused(
                 415,
                 f'Source "{name}" takes {source.format}; this address takes {", ".join(formats)}.',
-                f"Send it to /v1/documents/{name}."
-                if source.format != "cloudevents"
-                else "Send it to /v1/events.",
+                f"Send it to {_address(name, source)}.",
             )
         return source
+
+
+def _address(name: str, source: Source) -> str:
+    """Where a push source takes its messages."""
+    fixed = {"cloudevents": "/v1/events", "otlp": "/v1/logs"}
+    return fixed.get(source.format, f"/v1/documents/{name}")
 
 
 async def bounded_body(request: Request) -> bytes:

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from api import logs
 from api.doors import RETRY_AFTER_S, Doors, Refused, bounded_body
 from collectors import cloudevents
 from db import health, sources
@@ -49,6 +50,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.post("/v1/events", status_code=202)(push_events)
     app.post("/v1/documents/{source}", status_code=202)(push_document)
     app.post("/v1/heartbeats/{source}", status_code=202)(push_beat)
+    logs.register(app)
     app.get("/v1/sources")(list_sources)
     app.get("/health")(tell_health)
     return app

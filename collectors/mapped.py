@@ -29,8 +29,8 @@ from tower.raw import DeadLetter, Interpretation, Raw
 SHOWN_BYTES = 60
 
 
-class _Mapped:
-    """What the three have in common: mapping, partner, and a result whatever happens."""
+class MappedInterpreter:
+    """What all of them have in common: mapping, partner, and a result whatever happens."""
 
     name: str
     version: int
@@ -72,7 +72,7 @@ class _Mapped:
         return Interpretation(self.name, self.version, dead_letters=(letter,), partner=partner)
 
 
-class JsonInterpreter(_Mapped):
+class JsonInterpreter(MappedInterpreter):
     """One body: the record itself, or a list of records at the mapping's path."""
 
     name = "json"
@@ -99,7 +99,7 @@ class JsonInterpreter(_Mapped):
                 )
 
 
-class LogInterpreter(_Mapped):
+class LogInterpreter(MappedInterpreter):
     """Lines of text, each a JSON object; usually a message is one line."""
 
     name = "log"
@@ -128,7 +128,7 @@ class LogInterpreter(_Mapped):
             reading.record(JsonRecord(value, where, nulls), None, f"line:{n}")
 
 
-class CsvInterpreter(_Mapped):
+class CsvInterpreter(MappedInterpreter):
     """A delimited file: rows, or rows grouped into documents."""
 
     name = "csv"

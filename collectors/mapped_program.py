@@ -40,6 +40,7 @@ class Rule:
     id: Template | None
     time: Expression | None
     recorded: Expression | None
+    system: Expression | None
     header: tuple[Field, ...]
     lines_from: str | None
     lines_when: Callable[[Record], bool] | None
@@ -89,8 +90,8 @@ def program_of(mapping: PartnerMapping, name: str) -> Program:
 
 
 def _compile(mapping: PartnerMapping, name: str) -> Program:
-    rules = tuple(_rule(emit, mapping) for emit in mapping.emit)
-    used = [path for emit in mapping.emit for path in _columns_of(emit)] + mapping.group_by
+    rules = tuple(_rule(emit, mapping) for emit in mapping.rules)
+    used = [path for emit in mapping.rules for path in _columns_of(emit)] + mapping.group_by
     key = {path for rule in rules for choice in rule.key_columns for path in choice}
     return Program(
         name=name,
@@ -114,6 +115,7 @@ def _rule(emit: Emit, mapping: PartnerMapping) -> Rule:
         id=_template(emit.id),
         time=_expression(emit.time),
         recorded=_expression(emit.recorded),
+        system=_expression(emit.system),
         header=tuple(field for field in header if field.spec.name != "supplier"),
         lines_from=emit.lines_from,
         lines_when=compile_condition(emit.lines_when),
@@ -158,7 +160,8 @@ def _template(text: str | None) -> Template | None:
 
 def _columns_of(emit: Emit) -> list[str]:
     found = [*emit.when, *emit.lines_when]
-    texts = [emit.time, emit.recorded, emit.supplier, *emit.fields.values(), *emit.lines.values()]
+    named = [emit.time, emit.recorded, emit.system, emit.supplier]
+    texts = [*named, *emit.fields.values(), *emit.lines.values()]
     templates = [emit.id, emit.correlation, emit.causation, *emit.carries, *emit.answers]
     for text in [*texts, *templates]:
         if text is not None:

@@ -63,7 +63,7 @@ class MappedReading:
             if count > MOST_ALIKE:
                 more = f"{count - MOST_ALIKE:,} more of this kind: {subject}"
                 findings.append(Finding(code, more))
-        if self._records and not self._fired and self._source.format != "log":
+        if self._records and not self._fired and self._source.format not in ("log", "otlp"):
             findings.append(
                 Finding("no_rule", f"no rule of mapping {self.program.name} applies to any record")
             )
@@ -160,7 +160,7 @@ class MappedReading:
             position=place,
             occurred_at=occurred_at,
             own_id=_fill(rule.id, record),
-            system=self._source.system,
+            system=self._system(rule, record),
             partner=partner,
             channel=self._source.channel,
             time_quality=quality,
@@ -186,6 +186,12 @@ class MappedReading:
         """The position of an event; the second of its type in one record is told apart."""
         count = seen[type_] = seen.get(type_, 0) + 1
         return position if count == 1 else f"{position}/{count}"
+
+    def _system(self, rule: Rule, record: Record) -> str:
+        """The system that speaks, where it says so and we know it; else the source's."""
+        said = None if rule.system is None else rule.system(record, None, 0)
+        name = "" if said is None else as_text(said.value) or ""
+        return name if name in self._net.systems else self._source.system
 
     # --- partner ----------------------------------------------------------------------------------
 
@@ -235,7 +241,7 @@ class MappedReading:
         found: list[dict[str, Any]] = []
         wanted = refused = 0
         shape = shape_of(rule.event.type)
-        for line, place in _line_records(rule, record, rows, position, self.program.nulls):
+        for line, place in _line_records(rule, record, rows, position):
             if rule.lines_when is not None and not rule.lines_when(line):
                 continue
             wanted += 1
@@ -384,7 +390,6 @@ def _line_records(
     record: Record,
     rows: Sequence[Record] | None,
     position: str,
-    nulls: frozenset[str],
 ) -> Iterator[tuple[Record, str]]:
     """The lines of a record with their positions."""
     if rows is not None:
@@ -397,8 +402,7 @@ def _line_records(
     found = walk(record.value, rule.lines_from)
     lines = found if isinstance(found, list) else [] if found is None else [found]
     for n, line in enumerate(lines):
-        where = f"{record.place(rule.lines_from).element}[{n}]"
-        yield JsonRecord(line, where, nulls), f"{position}/line:{n}"
+        yield record.item(rule.lines_from, n, line), f"{position}/line:{n}"
 
 
 def _row_position(record: Record) -> str:

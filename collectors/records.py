@@ -79,6 +79,10 @@ class JsonRecord:
     def place(self, path: str) -> Place:
         return Place(f"{self._where}.{path}")
 
+    def item(self, path: str, n: int, value: Any) -> JsonRecord:
+        """The n-th object of the list at ``path``, a record of its own."""
+        return JsonRecord(value, f"{self.place(path).element}[{n}]", self._nulls)
+
 
 def walk(value: Any, path: str) -> Any:
     """The value at a dotted path. A key that itself contains dots is found too; None if absent."""
@@ -188,7 +192,7 @@ def _condition(path: str, wanted: list[str] | str) -> Callable[[Record], bool]:
         if any_value:
             return True
         text = (as_text(value) or "").casefold()
-        return text in equal or any(text != word for word in unequal)
+        return text in equal or (bool(unequal) and text not in unequal)
 
     return test
 

@@ -12,6 +12,7 @@ from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.drop_folder import DropFolder
 from collectors.log_file import LogFiles
 from collectors.mapped import CsvInterpreter, JsonInterpreter, LogInterpreter
+from collectors.otlp import OtlpInterpreter
 from collectors.rabbitmq import RabbitQueues
 from collectors.rest import RestRecords
 from collectors.x12.interpreter import X12Interpreter
@@ -27,6 +28,7 @@ INTERPRETERS: Mapping[str, Interpreter] = {
     "csv": CsvInterpreter(),
     "json": JsonInterpreter(),
     "log": LogInterpreter(),
+    "otlp": OtlpInterpreter(),
     "cloudevents": CloudEventsInterpreter(),
 }
 """Format -> interpreter; a format without one brings no messages (queue)."""

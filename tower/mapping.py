@@ -25,6 +25,7 @@ Missing means: no such key, JSON null, an empty text, or a text listed in ``null
 Conditions (``when``, ``lines_when``: column or path -> accepted value or list of them)
     word   equals, capitals do not matter     "*"  any value
     !word  anything else, also missing        "-"  missing
+    Of several !words none may stand there.
 
 Values are read by the kind of the canonical field (docs/events.md lists fields and kinds)
     qty, money  by ``decimal`` and ``thousands``     date  by ``date_format``, else ISO 8601; a date
@@ -50,6 +51,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -63,6 +65,7 @@ from pydantic import (
     model_validator,
 )
 
+from tower.log_map import LogMap
 from tower.strict_yaml import closest, mistake
 from tower.vocabulary import EVENT_TYPES
 from tower.zones import ZoneName
@@ -152,6 +155,8 @@ class Emit(_Strict):
     time         when it happened; a bare date is that day's start in the zone, marked "date".
                  Missing or unreadable: the time of receipt, marked "observed"
     recorded     when the source noted it
+    system       expression of the system that tells it; one that `systems` does not know, or none,
+                 is the system of the source
     fields       canonical header field -> expression
     lines_from   json, log: path of the list of lines inside the record. Without it, but with
                  ``lines``, the record is its own single line. csv: not used, rows are the lines
@@ -173,6 +178,7 @@ class Emit(_Strict):
     id: str | None = None
     time: str | None = None
     recorded: str | None = None
+    system: str | None = None
     fields: dict[Annotated[str, AfterValidator(_header_field)], Word] = Field(default_factory=dict)
     lines_from: str | None = None
     lines_when: Conditions = Field(default_factory=dict)
@@ -210,6 +216,7 @@ class Mapping(_Strict):
     group_by     csv columns whose equal values make one document
     nulls        texts that mean "no value"
     other_lines  log: what a line that is no JSON object becomes: a dead letter, or nothing
+    log_map      log: a short form of ``emit`` for the log of a middleware (tower/log_map.py)
     """
 
     format: Literal["csv", "json", "log"]
@@ -230,7 +237,14 @@ class Mapping(_Strict):
     key: str | None = None
     group_by: list[str] = Field(default_factory=list)
     other_lines: Literal["refuse", "ignore"] = "refuse"
-    emit: list[Emit] = Field(min_length=1)
+    log_map: LogMap | None = None
+    emit: list[Emit] = Field(default_factory=list)
+
+    @cached_property
+    def rules(self) -> tuple[Emit, ...]:
+        """All rules, those of the log map first."""
+        mapped = [] if self.log_map is None else self.log_map.emits()
+        return (*(Emit.model_validate(emit) for emit in mapped), *self.emit)
 
     @field_validator("encoding")
     @classmethod
@@ -245,6 +259,10 @@ class Mapping(_Strict):
 
     @model_validator(mode="after")
     def _fits_format(self) -> Self:
+        if self.log_map is not None and self.format != "log":
+            raise mistake(f"log_map belongs to format log, not {self.format}", "remove it")
+        if self.log_map is None and not self.emit:
+            raise mistake("no rule says what a record tells", "write one in emit")
         if self.format == "csv":
             if not self.header and not self.columns:
                 raise mistake(

@@ -19,6 +19,7 @@ from tower.errors import ConfigError
 from tower.feeds import OPTIONS, ClockTime, FeedOptions, Size, Strict, clock_time
 from tower.identity import partner_id
 from tower.mapping import Mapping as PartnerMapping
+from tower.shipped_mappings import shipped
 from tower.strict_yaml import mistake
 from tower.zones import ZoneName
 
@@ -65,14 +66,15 @@ class Source(Strict):
     calendar      when it is expected to speak; without it always
     options       what the reader of this kind needs; tower/feeds.py lists and checks it. Never a
                   secret, only names of the variables that hold them
-    mapping       name in `mappings` for formats csv, json and log (tower/mapping.py)
+    mapping       name in `mappings` for formats csv, json, log and otlp (tower/mapping.py), or of
+                  one that comes with the tower (tower/shipped_mappings.py); otlp may do without
     partner       fixed partner, where the feed belongs to one
     channel       how documents of this feed travelled
     zone          zone of its times that carry none
     """
 
     kind: Literal["drop_folder", "log_file", "rest", "rabbitmq", "push"]
-    format: Literal["x12", "csv", "json", "log", "cloudevents", "queue"]
+    format: Literal["x12", "csv", "json", "log", "cloudevents", "otlp", "queue"]
     system: str
     every: ClockTime = timedelta(minutes=1)
     silent_after: ClockTime = timedelta(hours=4)
@@ -256,9 +258,11 @@ class Network(Strict):
     def mapping_for(self, source: Source, partner: str | None) -> tuple[str, PartnerMapping] | None:
         """Name and mapping for a body of this source: the partner's own before the source's."""
         profile = self.partners.get(partner or "")
-        for name in (profile.mapping if profile else None, source.mapping):
-            mapping = self.mappings.get(name or "")
-            if name and mapping is not None and mapping.format == source.format:
+        usual = source.mapping or ("otlp" if source.format == "otlp" else None)
+        wanted = network_checks.MAPPING_FORMAT.get(source.format, source.format)
+        for name in (profile.mapping if profile else None, usual):
+            mapping = self.mappings.get(name or "") or shipped().get(name or "")
+            if name and mapping is not None and mapping.format == wanted:
                 return name, mapping
         return None
 

@@ -37,9 +37,11 @@ FORMATS_OF = {
     "log_file": ("log", "cloudevents"),
     "rest": ("json", "cloudevents"),
     "rabbitmq": ("queue",),
-    "push": ("x12", "csv", "json", "log", "cloudevents"),
+    "push": ("x12", "csv", "json", "log", "cloudevents", "otlp"),
 }
 MAPPED = ("csv", "json", "log")
+MAPPING_FORMAT = {"otlp": "log"}
+"""Formats whose records are read by mappings of another."""
 
 Found = tuple[Path, str, str]
 
@@ -204,8 +206,10 @@ def _owners(network: Network) -> Iterator[Found]:
 
 
 def _mapping(path: Path, name: str | None, wanted: str | None, network: Network) -> Iterator[Found]:
-    yield from _name(path, name, network.mappings, "mappings")
-    mapping = network.mappings.get(name or "")
+    known = {**shipped(), **network.mappings}
+    yield from _name(path, name, known, "mappings")
+    mapping = known.get(name or "")
+    wanted = MAPPING_FORMAT.get(wanted or "", wanted)
     if mapping is not None and wanted is not None and mapping.format != wanted:
         yield (
             path,
