@@ -16,11 +16,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from collectors.cloudevents_envelope import HEADER_PREFIX, from_binary, from_structured
-from collectors.cloudevents_reading import EventReading
+from collectors.cloudevents_reading import ONLY_DATA, EventReading
 from collectors.contract import bounded_key
 from collectors.limits import BOM, parse_json
 from tower.errors import PayloadRejected
@@ -93,14 +94,15 @@ class CloudEventsInterpreter:
     def interpret(self, raw: Raw, net: Network, source: Source) -> Interpretation:
         reading = EventReading(raw, net, source)
         try:
-            if _is_binary(raw.headers) and _media_type(raw.headers) not in (STRUCTURED, BATCH):
+            structured = _media_type(raw.headers) in (STRUCTURED, BATCH)
+            if not structured and _is_binary(raw.headers):
                 reading.take(from_binary(raw.headers, raw.body), "item:0", "$")
             else:
                 value = parse_json(raw.body)
                 if isinstance(value, list):
                     reading.take_all(value)
                 else:
-                    reading.take(from_structured(value), "item:0", "$.data")
+                    reading.take(from_structured(value), "item:0", ONLY_DATA)
         except PayloadRejected as error:
             reading.refuse(error, "")
         return reading.result(self.name, self.version)
@@ -188,8 +190,13 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _media_type(headers: Mapping[str, str]) -> str:
-    said = headers.get("content-type", "application/octet-stream")
-    return said.partition(";")[0].strip().lower()
+    return _bare(headers.get("content-type", "application/octet-stream"))
+
+
+@lru_cache(maxsize=64)
+def _bare(content_type: str) -> str:
+    """A media type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _is_binary(headers: Mapping[str, str]) -> bool:

@@ -20,14 +20,16 @@ REQUIRED = ("id", "source", "type")
 _STANDARD = frozenset(
     {"specversion", "datacontenttype", "dataschema", "subject", "time", *REQUIRED}
 )
+_DATA = frozenset({"data", "data_base64"})
 LONGEST = 4096
 """Characters of one attribute; the spec wants intermediaries to carry envelopes of 64 KB."""
 
 HEADER_PREFIX = "ce-"
 
 _NAME = re.compile(r"[a-z0-9]+\Z")
-_TEXTS = (*REQUIRED, "datacontenttype", "dataschema", "subject", "time")
-_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_USUAL_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}(?:\d{3})?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII
+)
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII
 )
@@ -62,26 +64,25 @@ class Envelope(NamedTuple):
         """Whether the data are JSON; they are if nothing is said."""
         return self.datacontenttype is None or bool(_JSON_TYPE.match(self.datacontenttype))
 
-    def text(self, name: str) -> str | None:
-        """An extension as text, None if it is absent or empty."""
-        value = self.extensions.get(name)
-        if value is None or value == "":
-            return None
-        return str(value).lower() if isinstance(value, bool) else str(value)
+    def texts(self) -> dict[str, str]:
+        """The extensions as texts, without the empty ones."""
+        return {
+            name: value if isinstance(value, str) else _written(value)
+            for name, value in self.extensions.items()
+            if value != ""
+        }
+
+
+def _written(value: int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def from_structured(value: Any) -> Envelope:
     """The envelope of a structured event; raises PayloadRejected ``invalid_envelope``."""
     if not isinstance(value, dict):
         raise _invalid("the event is no JSON object")
-    attributes = {
-        name: given
-        for name, given in value.items()
-        if given is not None and name not in ("data", "data_base64")
-    }
-    for name, given in attributes.items():
-        _check(name, given)
-    return _envelope(attributes, _data_of(value))
+    data = value.get("data") if "data_base64" not in value else _data_of(value)
+    return _envelope(value, data)
 
 
 def from_binary(headers: Mapping[str, str], body: bytes) -> Envelope:
@@ -94,51 +95,65 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> Envelope:
     content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), None)
     if content_type:
         attributes["datacontenttype"] = content_type.strip()
-    for name, given in attributes.items():
-        _check(name, given)
     return _envelope(attributes, body or None)
 
 
 def _envelope(attributes: Mapping[str, Any], data: Any) -> Envelope:
-    if attributes.get("specversion") != "1.0":
-        given = attributes.get("specversion")
+    standard: dict[str, str] = {}
+    extensions: dict[str, str | int | bool] = {}
+    for name, given in attributes.items():
+        if given is None or name in _DATA:
+            continue
+        if given.__class__ is not str or len(given) > LONGEST or not given.isprintable():
+            _check_value(name, given)
+        if name in _STANDARD:
+            if given.__class__ is not str or not given:
+                raise _invalid(f"{name} is not a text with at least one character")
+            standard[name] = given
+        elif _NAME.match(name):
+            extensions[name] = given
+        else:
+            raise _invalid(f'attribute name "{name[:40]}" has other signs than a-z and 0-9')
+    get = standard.get
+    if get("specversion") != "1.0":
+        version = get("specversion")
         raise _invalid(
-            "specversion is missing" if given is None else f'specversion "{given}" is not 1.0'
+            "specversion is missing" if version is None else f'specversion "{version}" is not 1.0'
         )
     for name in REQUIRED:
-        if name not in attributes:
+        if name not in standard:
             raise _invalid(f"{name} is missing")
-    for name in _TEXTS:
-        given = attributes.get(name)
-        if given is not None and (not isinstance(given, str) or not given):
-            raise _invalid(f"{name} is not a text with at least one character")
-    _check_reference("source", attributes["source"])
-    schema = attributes.get("dataschema")
+    source, schema, content_type, time = (
+        standard["source"],
+        get("dataschema"),
+        get("datacontenttype"),
+        get("time"),
+    )
+    _check_reference("source", source)
     if schema is not None:
         _check_reference("dataschema", schema)
         if not _SCHEME.match(schema):
             raise _invalid("dataschema is not an absolute URI")
-    content_type = attributes.get("datacontenttype")
     if content_type is not None:
         _check_media_type(content_type)
     return Envelope(
-        id=attributes["id"],
-        source=attributes["source"],
-        type=attributes["type"],
-        subject=attributes.get("subject"),
-        time=timestamp("time", attributes["time"]) if "time" in attributes else None,
-        datacontenttype=content_type,
-        data=data,
-        extensions={k: v for k, v in attributes.items() if k not in _STANDARD},
+        standard["id"],
+        source,
+        standard["type"],
+        get("subject"),
+        None if time is None else timestamp("time", time),
+        content_type,
+        data,
+        extensions,
     )
 
 
 def timestamp(name: str, text: str) -> datetime:
     """An RFC 3339 time with zone as aware UTC; raises PayloadRejected ``invalid_envelope``."""
-    if len(text) == 20 and text.isascii() and _USUAL_TIME.match(text):
+    if _USUAL_TIME.fullmatch(text):
         try:
-            return datetime.fromisoformat(text)
-        except ValueError:
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
             pass  # a leap second, or no time at all: looked at more closely
     match = _TIME.match(text)
     if match:
@@ -153,14 +168,12 @@ def timestamp(name: str, text: str) -> datetime:
     raise _invalid(f'{name} "{text[:40]}" is not a time like 2026-03-27T14:00:00Z')
 
 
-def _check(name: str, given: Any) -> None:
-    """Name and type of one attribute."""
-    if name not in _STANDARD and not _NAME.match(name):
-        raise _invalid(f'attribute name "{name[:40]}" has other signs than a-z and 0-9')
+def _check_value(name: str, given: Any) -> None:
+    """Type and size of one attribute."""
     if isinstance(given, str):
         if len(given) > LONGEST:
             raise _invalid(f"{name} has {len(given):,} characters, more than {LONGEST:,}")
-        if not given.isprintable() and _FORBIDDEN.search(given):
+        if _FORBIDDEN.search(given):
             raise _invalid(f"{name} holds control characters")
     elif isinstance(given, bool):
         pass

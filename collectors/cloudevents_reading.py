@@ -6,28 +6,50 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from collectors.answers import settle
+from collectors.answers import ANSWERING, settle
 from collectors.cloudevents_envelope import Envelope, from_structured, timestamp
 from collectors.contract import PARTNER
-from collectors.event_shape import shape_of
+from collectors.event_shape import SHAPES, Shape
 from collectors.limits import parse_json
 from collectors.origins import LazyOrigins
 from tower.errors import PayloadRejected
 from tower.event import Event, TimeQuality
 from tower.network import Network, Source
 from tower.raw import DeadLetter, Finding, Interpretation, Origin, Raw
-from tower.vocabulary import EVENT_TYPES, EventSpec, make_event
+from tower.vocabulary import EVENT_TYPES, make_event
 
 ALL_OTHERS = "*"
-_VERSION = re.compile(r"\.v1\Z")
+ONLY_DATA = "$.data"
+"""Where the data of a structured event stand that is alone in its message."""
+
+AS_SENT: Mapping[int, tuple[Origin, ...]] = MappingProxyType(
+    {0: (Origin(ALL_OTHERS, f"{ONLY_DATA}.{ALL_OTHERS}", None, None),)}
+)
+"""The origins of such an event when nothing had to be changed: most events share them."""
+
+_VERSION = ".v1"
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _CHANNELS = frozenset({"edi", "api", "portal", "file", "manual"})
 
 
 class EventReading:
     """One message while its events are read."""
+
+    __slots__ = (
+        "_as_sent",
+        "_events",
+        "_findings",
+        "_letters",
+        "_net",
+        "_partner",
+        "_prefix",
+        "_raw",
+        "_sheets",
+        "_source",
+    )
 
     def __init__(self, raw: Raw, net: Network, source: Source) -> None:
         self._raw = raw
@@ -37,19 +59,25 @@ class EventReading:
         self._prefix = str(source.options.get("type_prefix", ""))
         self._events: dict[Any, Event] = {}
         self._sheets: list[partial[tuple[Origin, ...]]] = []
+        self._as_sent = False  # the only event, and its data are the very object that was sent
         self._findings: list[Finding] = []
         self._letters: list[DeadLetter] = []
 
     def result(self, name: str, version: int) -> Interpretation:
-        partners = {event.partner for event in self._events.values()}
+        events = tuple(self._events.values())
+        partner = self._partner
+        if not partner and events:
+            partner = events[0].partner
+            if any(event.partner != partner for event in events):
+                partner = None
         return Interpretation(
-            interpreter=name,
-            version=version,
-            events=tuple(self._events.values()),
-            origins=LazyOrigins(self._sheets),
-            findings=tuple(self._findings),
-            dead_letters=tuple(self._letters),
-            partner=self._partner or (partners.pop() if len(partners) == 1 else None),
+            name,
+            version,
+            events,
+            AS_SENT if self._as_sent else LazyOrigins(self._sheets),
+            tuple(self._findings),
+            tuple(self._letters),
+            partner,
         )
 
     def refuse(self, error: PayloadRejected, position: str) -> None:
@@ -77,21 +105,22 @@ class EventReading:
 
     def take(self, envelope: Envelope, position: str, where: str) -> None:
         """One event; raises PayloadRejected if its data cannot be used."""
-        type_ = _VERSION.sub("", envelope.type.removeprefix(self._prefix))
-        spec = EVENT_TYPES.get(type_)
-        if spec is None:
+        type_ = envelope.type.removeprefix(self._prefix).removesuffix(_VERSION)
+        shape = SHAPES.get(type_)
+        if shape is None:
             self.find("unsupported", "an event of a type the tower does not know", position, type_)
             return
-        sent = _object(envelope)
-        partner, data = self._who(envelope, spec, sent)
-        settled = settle(type_, data)
-        if settled.finding is not None:
-            self.find(*settled.finding, position=position)
-        says = envelope.text
-        occurred_at, quality = self._moment(envelope, position)
+        sent = envelope.data if envelope.data.__class__ is dict else _object(envelope)
+        says = envelope.texts().get
+        partner, data = self._who(shape, says("partner"), sent)
+        if type_ in ANSWERING:
+            type_, data, finding = settle(type_, data)
+            if finding is not None:
+                self.find(*finding, position=position)
+        occurred_at, quality = self._moment(envelope.time, says("timequality"), position)
         event = make_event(
-            settled.type,
-            settled.data,
+            type_,
+            data,
             source=self._raw.source,
             raw_key=self._raw.key,
             position=position,
@@ -99,44 +128,40 @@ class EventReading:
             own_id=f"{envelope.source} {envelope.id}",
             system=self._source.system,
             partner=partner,
-            channel=self._channel(envelope, position),
+            channel=self._channel(says("channel"), position),
             time_quality=quality,
-            recorded_at=self._recorded(envelope, position),
-            correlation_id=says("correlationid") or _trace(envelope),
+            recorded_at=self._recorded(says("recordedtime"), position),
+            correlation_id=says("correlationid") or _trace(says("traceparent")),
             causation_id=says("causationid"),
-            carries=tuple((says("carries") or "").split()),
-            answers=tuple((says("answers") or "").split()),
+            carries=_several(says("carries")),
+            answers=_several(says("answers")),
         )
-        if event.id not in self._events:
-            self._events[event.id] = event
+        first = self._events.setdefault(event.id, event)
+        if first is event:
             self._sheets.append(partial(_origins, event, sent, where))
-        elif self._events[event.id].data != event.data:
+            self._as_sent = event.data is sent and where == ONLY_DATA
+        elif first.data != event.data:
             self.find("doubled_id", "the same id tells two things", position, envelope.id)
 
     def _who(
-        self, envelope: Envelope, spec: EventSpec, sent: Mapping[str, Any]
-    ) -> tuple[str | None, dict[str, Any]]:
-        """The partner it is about, and the data with supplier and ERP as the tower names them."""
-        data = dict(sent)
-        shape = shape_of(spec.type)
+        self, shape: Shape, named: str | None, data: Mapping[str, Any]
+    ) -> tuple[str | None, Mapping[str, Any]]:
+        """The partner it is about, and the data with supplier and ERP as the tower names them.
+
+        ``named`` is the partner that the envelope tells. Data that need no change stay the object
+        they are.
+        """
         house = self._net.company.erp
         if shape.wants_erp(data):
-            data["erp"] = house
-        lines = data.get(spec.list_name) if shape.lines_have_erp else None
-        if isinstance(lines, list):
-            data[spec.list_name] = [
-                {**line, "erp": house}
-                if isinstance(line, dict) and shape.line_wants_erp(line)
-                else line
-                for line in lines
-            ]
-        said = [envelope.text("partner"), data.get("supplier")]
-        erp = str(data.get("erp") or "")
+            data = {**data, "erp": house}
+        if shape.lines_have_erp:
+            data = _with_erp(shape, data, house)
         partner = self._partner
-        for name in said:
+        supplier = data.get("supplier")
+        for name in (named, supplier):
             if name is None or name == "":
                 continue
-            key = self._net.partner_by_any(str(name), erp)
+            key = self._net.partner_by_any(str(name), str(data.get("erp") or ""))
             if key is None:
                 raise PayloadRejected(
                     f'"{str(name)[:60]}" is the key, vendor number or identifier of no partner.',
@@ -152,22 +177,24 @@ class EventReading:
                     "from its source.",
                 )
             partner = key
-        if partner is not None and shape.has_supplier:
-            data["supplier"] = partner
+        if partner is not None and partner != supplier and shape.has_supplier:
+            data = {**data, "supplier": partner}
         return partner, data
 
-    def _moment(self, envelope: Envelope, position: str) -> tuple[datetime, TimeQuality]:
-        if envelope.time is None:
+    def _moment(
+        self, told: datetime | None, said: str | None, position: str
+    ) -> tuple[datetime, TimeQuality]:
+        if told is None:
             return self._raw.received_at, TimeQuality.OBSERVED
-        said = envelope.text("timequality")
+        if said is None:
+            return told, TimeQuality.EXACT
         try:
-            return envelope.time, TimeQuality(said) if said else TimeQuality.EXACT
+            return told, TimeQuality(said)
         except ValueError:
-            self.find("unknown_code", "timequality is unknown", position, said or "")
-            return envelope.time, TimeQuality.EXACT
+            self.find("unknown_code", "timequality is unknown", position, said)
+            return told, TimeQuality.EXACT
 
-    def _recorded(self, envelope: Envelope, position: str) -> datetime | None:
-        said = envelope.text("recordedtime")
+    def _recorded(self, said: str | None, position: str) -> datetime | None:
         if said is None:
             return None
         try:
@@ -176,12 +203,26 @@ class EventReading:
             self.find("bad_date", "recordedtime is not a time with zone", position, said)
             return None
 
-    def _channel(self, envelope: Envelope, position: str) -> str | None:
-        said = envelope.text("channel")
+    def _channel(self, said: str | None, position: str) -> str | None:
         if said is None or said in _CHANNELS:
             return said or self._source.channel
         self.find("unknown_code", "channel is none that the tower knows", position, said)
         return self._source.channel
+
+
+def _with_erp(shape: Shape, data: Mapping[str, Any], house: str) -> Mapping[str, Any]:
+    """The data, each line with the ERP whose order it names."""
+    lines = data.get(shape.list_name)
+    if not isinstance(lines, list):
+        return data
+    wanting = [isinstance(line, dict) and shape.line_wants_erp(line) for line in lines]
+    if not any(wanting):
+        return data
+    full = [
+        {**line, "erp": house} if wants else line
+        for line, wants in zip(lines, wanting, strict=True)
+    ]
+    return {**data, shape.list_name: full}
 
 
 def _object(envelope: Envelope) -> dict[str, Any]:
@@ -206,9 +247,14 @@ def _not_an_object(said: str) -> PayloadRejected:
     )
 
 
-def _trace(envelope: Envelope) -> str | None:
-    match = _TRACE.match(envelope.text("traceparent") or "")
+def _trace(parent: str | None) -> str | None:
+    """The trace id of a W3C ``traceparent``."""
+    match = _TRACE.match(parent) if parent else None
     return match[1] if match and match[1].strip("0") else None
+
+
+def _several(said: str | None) -> tuple[str, ...]:
+    return tuple(said.split()) if said else ()
 
 
 def _origins(event: Event, sent: Mapping[str, Any], where: str) -> tuple[Origin, ...]:
@@ -216,7 +262,7 @@ def _origins(event: Event, sent: Mapping[str, Any], where: str) -> tuple[Origin,
     stand in the payload under the name they have here.
     """
     rest = Origin(ALL_OTHERS, f"{where}.{ALL_OTHERS}", None, None)
-    if event.data == sent:
+    if event.data is sent or event.data == sent:
         return (rest,)
     found = []
     spec = EVENT_TYPES[event.type]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
-from tower.vocabulary import EVENT_TYPES, FieldSpec
+from tower.vocabulary import EVENT_TYPES, EventSpec, FieldSpec
 
 
 class Shape(NamedTuple):
-    """``needs_erp``, ``lines_need_erp``: the field is a key."""
+    """``needs_erp``, ``lines_need_erp``: the field is a key; ``list_name`` as in ``EventSpec``."""
 
+    list_name: str
     has_supplier: bool
     has_erp: bool
     needs_erp: bool
@@ -30,12 +30,15 @@ class Shape(NamedTuple):
         return self.lines_need_erp or bool(line.get("po") or line.get("order"))
 
 
-@cache
 def shape_of(type_: str) -> Shape:
     """The shape of an event type of the vocabulary."""
-    spec = EVENT_TYPES[type_]
+    return SHAPES[type_]
+
+
+def _shape(spec: EventSpec) -> Shape:
     erp, lines_erp = _field(spec.header, "erp"), _field(spec.lines, "erp")
     return Shape(
+        list_name=spec.list_name,
         has_supplier=_field(spec.header, "supplier") is not None,
         has_erp=erp is not None,
         needs_erp=erp is not None and erp.required,
@@ -46,3 +49,6 @@ def shape_of(type_: str) -> Shape:
 
 def _field(specs: tuple[FieldSpec, ...], name: str) -> FieldSpec | None:
     return next((spec for spec in specs if spec.name == name), None)
+
+
+SHAPES: Mapping[str, Shape] = {name: _shape(spec) for name, spec in EVENT_TYPES.items()}

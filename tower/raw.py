@@ -13,7 +13,7 @@ from tower.event import Event
 MARK_LIMIT_BYTES = 8192
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # like events: never changed
 class Raw:
     """The bytes exactly as received. Identity is (source, key).
 
@@ -88,7 +88,7 @@ class DeadLetter:
     kind: str = "interpret"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # like events: never changed
 class Interpretation:
     """What one interpreter version made of one raw message. Same bytes and network, same result.
 
@@ -168,7 +168,7 @@ class Batch:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # like events: never changed
 class Interpreted:
     """A raw message beside its interpretation: the unit that ingest stores."""
 

@@ -14,15 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from tower.canonical import Check, FieldSpec, bad_value, checked, decimal_text, in_form, instant
 from tower.errors import PayloadRejected
 from tower.event import Event, ObjectRef, TimeQuality
 from tower.identity import derived_event_id, own_event_id
+
+__all__ = [
+    "ANSWER_WORDS",
+    "EVENT_TYPES",
+    "FA_VERDICTS",
+    "EventSpec",
+    "FieldSpec",
+    "canonical",
+    "decimal_text",
+    "instant",
+    "make_event",
+    "objects_of",
+]
 
 _PO_LINES = (
     "line!:text item:text description:text qty:qty uom:text price:money requested_date:date "
@@ -178,15 +190,6 @@ FA_VERDICTS = frozenset(["accepted", "accepted_with_errors", "part_accepted", "r
 
 
 @dataclass(frozen=True, slots=True)
-class FieldSpec:
-    """One field: its name and its kind as listed above."""
-
-    name: str
-    kind: str
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
 class EventSpec:
     """Fields of one event type; ``list_name`` is "" when the type has no lines."""
 
@@ -210,168 +213,68 @@ EVENT_TYPES: dict[str, EventSpec] = {
 }
 
 
-def canonical(type_: str, data: Mapping[str, Any]) -> dict[str, Any]:
+class _Form(NamedTuple):
+    """How the data of one event type are brought into form."""
+
+    spec: EventSpec
+    is_header: Check
+    is_line: Check
+
+
+def _form(spec: EventSpec) -> _Form:
+    lines = (FieldSpec(spec.list_name, "list", False),) if spec.list_name else ()
+    return _Form(spec, checked((*spec.header, *lines)), checked(spec.lines))
+
+
+_FORMS = {name: _form(spec) for name, spec in EVENT_TYPES.items()}
+
+
+def canonical(type_: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data of an event with every known field in its canonical form, unknown ones dropped.
 
-    Raises PayloadRejected (code ``unsupported_type``, ``missing_key`` or ``bad_value``) naming the
-    field. Empty strings and None count as missing and are left out.
+    Data, or lines of them, that are in this form already are taken as they are, not copied: whoever
+    gives them leaves them alone afterwards. Raises PayloadRejected (code ``unsupported_type``,
+    ``missing_key`` or ``bad_value``) naming the field. Empty strings and None count as missing and
+    are left out.
     """
-    spec = EVENT_TYPES.get(type_)
-    if spec is None:
+    form = _FORMS.get(type_)
+    if form is None:
         raise PayloadRejected(
             f'"{type_}" is not an event type of the tower',
             code="unsupported_type",
             advice="Map it to one of the types in docs/events.md, or leave it out.",
         )
-    result = _record(spec.header, data, type_, "")
-    if spec.list_name:
-        lines = data.get(spec.list_name) or []
-        if not isinstance(lines, list):
-            raise _bad(type_, spec.list_name, "is not a list")
-        out = []
-        for n, line in enumerate(lines):
-            place = f"{spec.list_name}[{n}]"
-            if not isinstance(line, Mapping):
-                raise _bad(type_, place, "is not an object")
-            out.append(_record(spec.lines, line, type_, place + "."))
-        result[spec.list_name] = out
-    return result
+    header = data
+    if not (isinstance(data, dict) and form.is_header(data)):
+        header = in_form(form.spec.header, data, type_, "")
+    name = form.spec.list_name
+    if not name:
+        return header
+    given = data.get(name)
+    lines = _lines(form, given or [], type_)
+    return data if header is data and lines is given else {**header, name: lines}
 
 
-def _record(
-    specs: tuple[FieldSpec, ...], data: Mapping[str, Any], type_: str, prefix: str
-) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    get = data.get
-    for spec in specs:
-        value = get(spec.name)
-        if value is None or value == "" or (value.__class__ is str and not value.strip()):
-            if spec.required:
-                raise PayloadRejected(
-                    f"{type_} has no {prefix}{spec.name}",
-                    code="missing_key",
-                    advice=f"Send {prefix}{spec.name}, or correct the mapping that should give it.",
-                )
-            continue
-        try:
-            result[spec.name] = _CONVERT[spec.kind](value)
-        except (ValueError, TypeError, InvalidOperation) as error:
-            raise _bad(
-                type_, prefix + spec.name, f'"{str(value)[:60]}" is not a {_SAID[spec.kind]}'
-            ) from error
-    return result
+def _lines(form: _Form, lines: Any, type_: str) -> list[Any]:
+    """The lines in canonical form; the same list if they are."""
+    name, is_line = form.spec.list_name, form.is_line
+    if not isinstance(lines, list):
+        raise bad_value(type_, name, "is not a list")
+    for line in lines:
+        if line.__class__ is not dict or not is_line(line):
+            break
+    else:
+        return lines
+    found = []
+    for n, line in enumerate(lines):
+        place = f"{name}[{n}]"
+        if not isinstance(line, Mapping):
+            raise bad_value(type_, place, "is not an object")
+        found.append(in_form(form.spec.lines, line, type_, place + "."))
+    return found
 
 
-def _bad(type_: str, field: str, what: str) -> PayloadRejected:
-    return PayloadRejected(
-        f"{type_}: {field} {what}",
-        code="bad_value",
-        advice="Correct the value at its sender, or the mapping that reads it.",
-    )
-
-
-def decimal_text(value: Any) -> str:
-    """Canonical decimal string: no exponent, no trailing zeros; floats by their shortest form."""
-    if value.__class__ is str:
-        # Nearly every quantity is a short plain number: no need for arithmetic.
-        if len(value) < 16 and value.isdigit() and value.isascii() and value[0] != "0":
-            return str(value)
-    elif value.__class__ is int:
-        return str(value)
-    elif isinstance(value, bool):
-        raise TypeError("a truth value is not a number")
-    number = Decimal(str(value) if isinstance(value, float) else value)
-    if not number.is_finite() or abs(number.adjusted()) > 30:
-        raise ValueError("not a usable number")
-    text = format(number, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    sign, digits = ("-", text[1:]) if text[:1] == "-" else ("", text)
-    digits = digits.lstrip("0") or "0"
-    if digits[0] == ".":
-        digits = "0" + digits
-    return "0" if digits == "0" else sign + digits
-
-
-def _text(value: Any) -> str:
-    if value.__class__ is not str:
-        if isinstance(value, (dict, list, bool)):
-            raise TypeError("not a text")
-        value = str(value)
-    text: str = value.strip()[:500]
-    if text.isprintable():
-        return text
-    # Control characters and halves of characters: no database, mail or screen takes them.
-    return "".join(c if c.isprintable() else " " for c in text).strip()
-
-
-def _word(value: Any) -> str:
-    return _text(value).lower()
-
-
-@lru_cache(maxsize=4096)
-def _day(text: str) -> str:
-    if len(text) > 10 and text[10] in "T ":
-        text = text[:10]
-    return date.fromisoformat(text).isoformat()
-
-
-def _date(value: Any) -> str:
-    return _day(str(value).strip())
-
-
-def instant(value: Any) -> datetime:
-    """An aware UTC instant from ISO text; a text without zone is refused."""
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
-    if moment.tzinfo is None:
-        raise ValueError("a time without zone")
-    return moment.astimezone(UTC)
-
-
-def _when(value: Any) -> str:
-    return instant(value).isoformat()
-
-
-def _int(value: Any) -> int:
-    return int(Decimal(str(value)))
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise TypeError("not true or false")
-
-
-def _list(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise TypeError("not a list")
-
-
-_CONVERT: dict[str, Callable[[Any], Any]] = {
-    "text": _text,
-    "code": _word,
-    "qty": decimal_text,
-    "money": decimal_text,
-    "date": _date,
-    "when": _when,
-    "int": _int,
-    "flag": _flag,
-    "list": _list,
-}
-_SAID = {
-    "text": "text",
-    "code": "word",
-    "qty": "quantity",
-    "money": "amount",
-    "date": "date (write 2026-03-27)",
-    "when": "time with zone (write 2026-03-27T14:00:00Z)",
-    "int": "whole number",
-    "flag": "truth value",
-    "list": "list",
-}
-
-_PO_QUALIFIER = {
+_QUALIFIER = {
     "po.released": "creates",
     "po.cancelled": "cancels",
     "po.acknowledged": "answers",
@@ -380,63 +283,102 @@ _PO_QUALIFIER = {
     "po.change_answered": "answers",
     "po.answer_applied": "changes",
     "po.transmitted": "carries",
+    "asn.cancelled": "cancels",
+    "order.placed": "creates",
+    "order.promised": "promises",
 }
 
 
 def objects_of(type_: str, data: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
-    """The business objects that an event with these data touches, the main one first."""
-    family = type_.split(".", 1)[0]
-    refs: dict[tuple[str, str, str, str], ObjectRef] = {}
-
-    def add(kind: str, scope: Any, number: Any, line: Any = "", qualifier: str = "changes") -> None:
-        if scope is None or number is None or number == "":
-            return
-        ref = ObjectRef(kind, str(scope), str(number), str(line), qualifier)
-        refs.setdefault((ref.kind, ref.scope, ref.number, ref.line), ref)
-
-    if family == "po":
-        qualifier = _PO_QUALIFIER.get(type_, "changes")
-        add("po", data.get("erp"), data.get("po"), "", qualifier)
-        for line in data.get("lines", ()):
-            add("po_line", data.get("erp"), data.get("po"), line.get("line"), qualifier)
-    elif family == "asn":
-        qualifier = "cancels" if type_ == "asn.cancelled" else "ships"
-        add("asn", data.get("supplier"), data.get("asn"), "", qualifier)
-        add("po", data.get("erp"), data.get("po"), "", qualifier)
-        _po_lines(add, data, qualifier)
-    elif family == "receipt":
-        add("receipt", data.get("warehouse"), data.get("receipt"), "", "creates")
-        if data.get("asn"):
-            add("asn", data.get("supplier"), data.get("asn"), "", "receives")
-        _po_lines(add, data, "receives")
-    elif family in ("invoice", "credit"):
-        add("invoice", data.get("supplier"), data.get("invoice"), "", "creates")
-        _po_lines(add, data, "invoices")
-    elif family == "order":
-        qualifier = {"order.placed": "creates", "order.promised": "promises"}.get(type_, "changes")
-        add("order", data.get("erp"), data.get("order"), "", qualifier)
-        for line in data.get("lines", ()):
-            add("order_line", data.get("erp"), data.get("order"), line.get("line"), qualifier)
-    elif family == "peg":
-        for peg in data.get("pegs", ()):
-            add("po_line", peg.get("erp"), peg.get("po"), peg.get("line"), "pegs")
-            add("order_line", peg.get("erp"), peg.get("order"), peg.get("order_line"), "pegs")
-    elif family == "shipment" and data.get("asn"):
-        add("asn", data.get("supplier"), data.get("asn"), "", "ships")
-    elif family == "message":
-        add("po", data.get("erp"), data.get("po"), "", "carries")
-        add("asn", data.get("supplier"), data.get("asn"), "", "carries")
-    elif family == "source":
-        add("source", "", data.get("source"), "", "changes")
-    return tuple(refs.values())
+    """The business objects that an event with these canonical data touches, the main one first."""
+    find = _OBJECTS.get(type_.partition(".")[0])
+    return tuple(dict.fromkeys(find(type_, data))) if find is not None else ()
 
 
-def _po_lines(add: Any, data: Mapping[str, Any], qualifier: str) -> None:
+def _of_order(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    kind = type_.partition(".")[0]  # po or order
+    scope, number = data["erp"], data[kind]
+    qualifier = _QUALIFIER.get(type_, "changes")
+    refs = [ObjectRef(kind, scope, number, "", qualifier)]
+    kind += "_line"
     for line in data.get("lines", ()):
-        if line.get("po"):
-            add("po", line.get("erp"), line.get("po"), "", qualifier)
-            if line.get("line"):
-                add("po_line", line.get("erp"), line.get("po"), line.get("line"), qualifier)
+        refs.append(ObjectRef(kind, scope, number, line["line"], qualifier))
+    return refs
+
+
+def _of_shipment(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    qualifier = _QUALIFIER.get(type_, "ships")
+    refs = _named("asn", data, "supplier", "asn", qualifier)
+    if type_ == "shipment.status":
+        return refs
+    refs += _named("po", data, "erp", "po", qualifier)
+    return refs + _of_lines(data, qualifier)
+
+
+def _of_receipt(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    refs = _named("receipt", data, "warehouse", "receipt", "creates")
+    refs += _named("asn", data, "supplier", "asn", "receives")
+    return refs + _of_lines(data, "receives")
+
+
+def _of_invoice(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    return _named("invoice", data, "supplier", "invoice", "creates") + _of_lines(data, "invoices")
+
+
+def _of_pegs(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    refs = []
+    for peg in data.get("pegs", ()):
+        erp = peg["erp"]
+        refs.append(ObjectRef("po_line", erp, peg["po"], peg["line"], "pegs"))
+        refs.append(ObjectRef("order_line", erp, peg["order"], peg["order_line"], "pegs"))
+    return refs
+
+
+def _of_message(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    refs = _named("po", data, "erp", "po", "carries")
+    return refs + _named("asn", data, "supplier", "asn", "carries")
+
+
+def _of_source(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    return [ObjectRef("source", "", data["source"], "", "changes")]
+
+
+def _named(
+    kind: str, data: Mapping[str, Any], scope: str, number: str, qualifier: str
+) -> list[ObjectRef]:
+    """The document that the header names, if it does."""
+    whose, which = data.get(scope), data.get(number)
+    if whose is None or which is None:
+        return []
+    return [ObjectRef(kind, whose, which, "", qualifier)]
+
+
+def _of_lines(data: Mapping[str, Any], qualifier: str) -> list[ObjectRef]:
+    """The purchase orders, and lines of them, that the lines of another document name."""
+    refs = []
+    for line in data.get("lines", ()):
+        erp, po = line.get("erp"), line.get("po")
+        if erp is None or po is None:
+            continue
+        refs.append(ObjectRef("po", erp, po, "", qualifier))
+        name = line.get("line")
+        if name is not None:
+            refs.append(ObjectRef("po_line", erp, po, name, qualifier))
+    return refs
+
+
+_OBJECTS: dict[str, Callable[[str, Mapping[str, Any]], list[ObjectRef]]] = {
+    "po": _of_order,
+    "order": _of_order,
+    "asn": _of_shipment,
+    "shipment": _of_shipment,
+    "receipt": _of_receipt,
+    "invoice": _of_invoice,
+    "credit": _of_invoice,
+    "peg": _of_pegs,
+    "message": _of_message,
+    "source": _of_source,
+}
 
 
 def make_event(
