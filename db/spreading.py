@@ -78,8 +78,10 @@ class Spreading:
         }
         seeds -= {home for home, flow in standing.items() if flow.not_identifying}
         if not seeds.isdisjoint(standing):
-            self._lock_around(gains, flows.component(cursor, seeds & standing.keys()))
-            standing |= flows.look_up(cursor, sorted(gains.keys() - standing.keys()))
+            part = flows.component(cursor, seeds & standing.keys())
+            # Only what lies around: a flow of the batch that is made meanwhile was never asked
+            # what it is tied to, so it must end in a conflict.
+            standing |= self._lock_around(gains, part)
         _match_at_once(gains, ties.values(), standing)
         locked = flows.gain(cursor, gains.values(), standing)
         flows.link(cursor, ties, kept)
@@ -149,11 +151,14 @@ class Spreading:
             }
         flows.set_matched(self.cursor, matched, True)
 
-    def _lock_around(self, gains: dict[int, FlowGain], part: flows.Component) -> None:
-        for home in part.nodes:
-            flow = part.flows.get(home)
-            if flow is not None and home not in gains:
-                gains[home] = FlowGain(Node(flow.kind, flow.anchor, home))
+    def _lock_around(
+        self, gains: dict[int, FlowGain], part: flows.Component
+    ) -> dict[int, Flow]:
+        """Lock the flows of a component too; those that the batch adds nothing to."""
+        around = {home: part.flows[home] for home in part.nodes & part.flows.keys() - gains.keys()}
+        for home, flow in around.items():
+            gains[home] = FlowGain(Node(flow.kind, flow.anchor, home))
+        return around
 
     def _orders(
         self, gathered: Gathered, woven: weaving.Woven

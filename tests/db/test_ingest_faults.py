@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, select, text
 
-from db import sources
+from db import flows, sources
 from db.engine import create
 from db.ingest import Bookmark, LeaseLost, body_of, store, store_retrying
 from db.rebuild import verify
@@ -162,6 +162,35 @@ def test_a_link_and_its_event_stored_at_the_same_time_find_each_other(
             text("SELECT fa_status FROM document WHERE kind = 'po' AND line = ''")
         ).scalars().all() == ["accepted"]
         assert verify(conn) == []
+
+
+def test_a_flow_made_while_a_writer_looks_around_gets_its_link(
+    database: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict is stored after the order's writer saw no flow of the set, before it locks."""
+    t = Teller()
+    hop = t.tell("message.sent", {"text": "hop"}, hours=0, system="middleware", correlation="c-1")
+    order = t.tell("po.released", released("1"), hours=1, correlation="c-1", carries=("set:1",))
+    verdict = t.tell(
+        "fa.received", {"answered": "set", "verdict": "accepted"}, hours=2, answers=("set:1",)
+    )
+    whole = expected(t.told, database)
+    store_retrying(database, [hop], net=NET, now=NOW)
+    other = create(database_url, timeout_s=30)
+    look_around, pending = flows.component, [verdict]
+
+    def meanwhile(cursor: Any, seeds: Any) -> flows.Component:
+        found = look_around(cursor, seeds)
+        if pending:
+            store_retrying(other, [pending.pop()], net=NET, now=NOW)
+        return found
+
+    monkeypatch.setattr(flows, "component", meanwhile)
+    store_retrying(database, [order], net=NET, now=NOW)
+    monkeypatch.undo()
+    other.dispose()
+    assert not pending
+    assert kept(database) == whole
 
 
 def test_the_same_id_with_other_content_counts_once(database: Engine) -> None:
