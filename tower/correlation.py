@@ -180,13 +180,16 @@ def _about(event: Event, named: Sequence[tuple[str, str]]) -> list[tuple[str, st
 
 
 def leads_from(event: Event) -> tuple[Node, ...]:
-    """The flows from which an event without an order may reach one: its ids, ASN and invoice."""
+    """The flows from which an event without an order may reach one: its ids, ASN and invoice.
+
+    A receipt is tied to nothing but the orders it names: only an event that lives there is led.
+    """
     nodes = [id_node(i) for _, i in _about(event, event.identifiers())]
-    nodes += [
-        document_node(ref.kind, ref.scope, ref.number)
-        for ref in event.objects
-        if ref.kind in DOCUMENTS
-    ]
+    for ref in event.objects:
+        if ref.kind in DOCUMENTS:
+            node = document_node(ref.kind, ref.scope, ref.number)
+            if ref.kind != "receipt" or node == place(event).node:
+                nodes.append(node)
     return tuple(nodes)
 
 

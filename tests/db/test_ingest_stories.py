@@ -244,6 +244,27 @@ def test_a_receipt_told_by_warehouse_and_erp_is_one_receipt(connection: Connecti
     assert row["reports"]["wms"]["received_qty"][0] == "4"
 
 
+def test_a_receipt_without_an_order_is_kept_under_its_id(connection: Connection) -> None:
+    """A receipt ties nothing but the orders it names; one number says little across messages."""
+    t = Teller()
+    in_every_order(
+        connection,
+        [
+            t.tell("po.released", released("1"), hours=0),
+            t.tell("po.released", released("2"), hours=0),
+            t.tell(
+                "receipt.posted",
+                received("R1", on("1", "10"), on("2", "10")),
+                hours=2,
+                system="wms",
+            ),
+            t.tell("receipt.reversed", received("R1"), hours=3, system="wms", correlation="job-7"),
+        ],
+    )
+    assert flow(connection, "job-7").n_events == 1
+    assert heard(connection, "1") == heard(connection, "2") == set()
+
+
 def test_the_network_says_whose_receipts_count(connection: Connection) -> None:
     t = Teller()
     items = [
