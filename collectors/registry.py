@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from collectors.amqp_queue import AmqpQueue
 from collectors.cloudevents import CloudEventsInterpreter
 from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.drop_folder import DropFolder
@@ -16,6 +17,7 @@ from collectors.otlp import OtlpInterpreter
 from collectors.rabbitmq import RabbitQueues
 from collectors.rest import RestRecords
 from collectors.x12.interpreter import X12Interpreter
+from tower import feeds
 from tower.errors import ConfigError
 from tower.feeds import DropFolderOptions, LogFileOptions, RabbitOptions, RestOptions
 from tower.network import Network, Source
@@ -62,6 +64,8 @@ def reader_for(
             return LogFiles(name, source, options, net, folder)
         case RestOptions():
             return RestRecords(name, source, options, net, secrets)
+        case feeds.AmqpOptions():
+            return AmqpQueue(name, source, options, secrets)
         case RabbitOptions():
             return RabbitQueues(name, source, options, secrets)
     raise ConfigError(

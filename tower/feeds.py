@@ -75,6 +75,25 @@ def _address(value: str) -> str:
     return value
 
 
+def _broker(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+    if parts.scheme not in ("amqp", "amqps") or not parts.hostname or not port_is_fine:
+        raise mistake(
+            f'"{value}" is not the address of an AMQP broker',
+            "write one like amqp://broker.example.com:5672/orders (the path is the virtual host)",
+        )
+    if parts.username or parts.password:
+        raise mistake(
+            "the address of a broker must not carry a password",
+            "write user and password_variable, which names the variable that holds it",
+        )
+    return value
+
+
 def _network(value: str) -> str:
     try:
         ip_network(value)
@@ -109,6 +128,7 @@ Size = Annotated[
     Field(gt=0, json_schema_extra={"type": ["integer", "string"]}),
 ]
 WebAddress = Annotated[str, AfterValidator(_address)]
+BrokerAddress = Annotated[str, AfterValidator(_broker)]
 InnerNetwork = Annotated[str, AfterValidator(_network)]
 Variable = Annotated[str, AfterValidator(_variable)]
 PathText = Annotated[str, AfterValidator(_path)]
@@ -252,6 +272,22 @@ class RabbitOptions(FeedOptions):
     networks: list[InnerNetwork] = Field(default_factory=list)
 
 
+class AmqpOptions(FeedOptions):
+    """Messages consumed from a queue, acknowledged once they are stored (docs/connect/amqp.md).
+
+    url       of the broker and its virtual host ("amqps://broker.example.com/orders"); the one
+              address that is called, also inside a private network
+    queue     the tower should be its only consumer: bind a queue of its own to the exchange
+    user, password_variable   account that may read the queue
+    """
+
+    url: BrokerAddress
+    queue: str = Field(min_length=1, max_length=255)
+    user: str | None = None
+    password_variable: Variable | None = None
+    timeout: ClockTime = timedelta(seconds=20)
+
+
 class PushOptions(FeedOptions):
     """Messages that others send to the API; ``max_bytes`` bounds one body."""
 
@@ -263,6 +299,7 @@ OPTIONS: dict[str, type[FeedOptions]] = {
     "log_file": LogFileOptions,
     "rest": RestOptions,
     "rabbitmq": RabbitOptions,
+    "amqp": AmqpOptions,
     "push": PushOptions,
 }
 """Kind of source -> model of its options."""

@@ -39,6 +39,7 @@ FORMATS_OF = {
     "rabbitmq": ("queue",),
     "push": ("x12", "csv", "json", "log", "cloudevents", "otlp"),
 }
+FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")
 MAPPED = ("csv", "json", "log")
 MAPPING_FORMAT = {"otlp": "log"}
 """Formats whose records are read by mappings of another."""

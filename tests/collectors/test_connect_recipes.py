@@ -13,7 +13,7 @@ from collectors import registry
 from tower.network import Network, load_network
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("opentelemetry", "middleware-logs")
+PAGES = ("opentelemetry", "middleware-logs", "amqp")
 
 
 def blocks(page: str, language: str) -> list[str]:
