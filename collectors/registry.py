@@ -11,15 +11,23 @@ from collectors.amqp_queue import AmqpQueue
 from collectors.cloudevents import CloudEventsInterpreter
 from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.drop_folder import DropFolder
+from collectors.key_sweep import Known
 from collectors.log_file import LogFiles
 from collectors.mapped import CsvInterpreter, JsonInterpreter, LogInterpreter
 from collectors.otlp import OtlpInterpreter
 from collectors.rabbitmq import RabbitQueues
 from collectors.rest import RestRecords
+from collectors.sql_view import SqlView
 from collectors.x12.interpreter import X12Interpreter
 from tower import feeds
 from tower.errors import ConfigError
-from tower.feeds import DropFolderOptions, LogFileOptions, RabbitOptions, RestOptions
+from tower.feeds import (
+    DropFolderOptions,
+    LogFileOptions,
+    RabbitOptions,
+    RestOptions,
+    SqlViewOptions,
+)
 from tower.network import Network, Source
 from tower.raw import DeadLetter, Interpretation, Raw
 
@@ -43,12 +51,14 @@ def reader_for(
     secrets: Mapping[str, str] = os.environ,
     *,
     base: Path | None = None,
+    known: Known | None = None,
 ) -> Reader:
     """The reader of a pull source.
 
     ``secrets`` are the variables that options may name; ``base`` is the folder that relative paths
-    lie under (default: the working folder). Raises ConfigError if the options are wrong or a secret
-    is missing.
+    lie under (default: the working folder); ``known`` tells which keys of a source are
+    stored, without it no keys are swept. Raises ConfigError if the options are wrong or a secret is
+    missing.
     """
     try:
         options = source.feed
@@ -66,6 +76,8 @@ def reader_for(
             return RestRecords(name, source, options, net, secrets)
         case feeds.AmqpOptions():
             return AmqpQueue(name, source, options, secrets)
+        case SqlViewOptions():
+            return SqlView(name, source, options, net, secrets, known)
         case RabbitOptions():
             return RabbitQueues(name, source, options, secrets)
     raise ConfigError(

@@ -28,6 +28,10 @@ from tower.strict_yaml import mistake
 _CLOCK_TIME = re.compile(r"(\d{1,6})(s|m|h)\Z")
 _SIZE = re.compile(r"(\d{1,6})\s?(B|kB|KB|MB|GB)\Z")
 _SIZES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_HOST = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*\Z|/[\w./-]+\Z"
+)
+_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -119,6 +123,18 @@ def _path(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    if not _HOST.match(value):
+        raise mistake(f'"{value}" is not a host', "write a name or address: erp-db.example.com")
+    return value
+
+
+def _time_of_day(value: str) -> str:
+    if not _TIME_OF_DAY.match(value):
+        raise mistake(f'"{value}" is not a time of day', 'write one like "02:30"')
+    return value
+
+
 ClockTime = Annotated[
     timedelta, BeforeValidator(clock_time), Field(json_schema_extra={"type": "string"})
 ]
@@ -132,6 +148,9 @@ BrokerAddress = Annotated[str, AfterValidator(_broker)]
 InnerNetwork = Annotated[str, AfterValidator(_network)]
 Variable = Annotated[str, AfterValidator(_variable)]
 PathText = Annotated[str, AfterValidator(_path)]
+HostName = Annotated[str, AfterValidator(_host)]
+TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w$]*$")]
 
 
 class FeedOptions(Strict):
@@ -242,6 +261,52 @@ class RestOptions(FeedOptions):
         return self
 
 
+class SqlViewOptions(FeedOptions):
+    """Rows of a read-only view in another system's database (docs/connect/sql-view.md).
+
+    database         kind of server: postgresql, mariadb or mysql
+    host, port       the one address that is called, also inside a private network; of a server on
+                     this machine also its socket ("/run/postgresql", "/run/mysqld/mysqld.sock")
+    name             name of the database on that server
+    user, password_variable   account that may read the view and nothing else
+    tls              verified (default for other machines), required, none (default on this one)
+    view             view or table, with its schema if it has one ("tower.purchase_orders")
+    key              columns that name one document; every row has them
+    lines            name under which all rows of a key stand in one record, whose other fields are
+                     of each column the greatest value. Without it every row is a record
+    stamp            column with the time or number of the last change. What has the greatest one
+                     the source gave, less ``overlap`` if it is a time, is read again each time
+    since            where the first read starts ("2026-01-01"); without it at the beginning
+    page_size        documents of one question
+    timeout          after which a question is broken off, by the server itself
+    sweep_at         time of day in the zone of the source from which once a day all keys are
+                     compared with those the tower knows: what is gone becomes a record with
+                     "@removed", what was missed is read. null = never
+    sweep_within     only documents that changed in this time can be gone: older ones may have been
+                     archived
+    sweep_most       share of the known documents that may be gone; if more are, the view is broken
+    """
+
+    database: Literal["postgresql", "mariadb", "mysql"]
+    host: HostName
+    port: int | None = Field(default=None, ge=1, le=65535)
+    name: str = Field(min_length=1)
+    user: str = Field(min_length=1)
+    password_variable: Variable | None = None
+    tls: Literal["verified", "required", "none"] | None = None
+    view: Annotated[str, Field(pattern=r"^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)?$")]
+    key: list[ColumnName] = Field(min_length=1, max_length=6)
+    lines: ColumnName | None = None
+    stamp: ColumnName
+    since: str | None = None
+    overlap: ClockTime = timedelta(minutes=10)
+    page_size: int = Field(default=500, ge=1, le=5_000)
+    timeout: ClockTime = timedelta(seconds=30)
+    sweep_at: TimeOfDay | None = "02:30"
+    sweep_within: ClockTime = timedelta(days=180)
+    sweep_most: float = Field(default=0.2, gt=0, le=1)
+
+
 class RabbitOptions(FeedOptions):
     """Queue statistics from the management API of RabbitMQ; messages are never touched.
 
@@ -298,6 +363,7 @@ OPTIONS: dict[str, type[FeedOptions]] = {
     "drop_folder": DropFolderOptions,
     "log_file": LogFileOptions,
     "rest": RestOptions,
+    "sql_view": SqlViewOptions,
     "rabbitmq": RabbitOptions,
     "amqp": AmqpOptions,
     "push": PushOptions,

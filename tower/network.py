@@ -73,7 +73,7 @@ class Source(Strict):
     zone          zone of its times that carry none
     """
 
-    kind: Literal["drop_folder", "log_file", "rest", "rabbitmq", "amqp", "push"]
+    kind: Literal["drop_folder", "log_file", "rest", "sql_view", "rabbitmq", "amqp", "push"]
     format: Literal["x12", "csv", "json", "log", "cloudevents", "otlp", "queue"]
     system: str
     every: ClockTime = timedelta(minutes=1)

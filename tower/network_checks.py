@@ -36,6 +36,7 @@ FORMATS_OF = {
     "drop_folder": ("x12", "csv", "json", "log", "cloudevents"),
     "log_file": ("log", "cloudevents"),
     "rest": ("json", "cloudevents"),
+    "sql_view": ("json",),
     "rabbitmq": ("queue",),
     "push": ("x12", "csv", "json", "log", "cloudevents", "otlp"),
 }

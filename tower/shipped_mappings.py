@@ -7,11 +7,14 @@ mulesoft   Mule 4 JSON Logger: correlationId, tracePoint, priority, applicationN
 boomi      Boomi process logs shipped as JSON: executionId, shapeName, status, level
 json_log   any service that writes event, level, message_id, correlation_id (ECS names too)
 otlp       records of POST /v1/logs; their fields are told in collectors/otlp.py
+
+Those of ERPs, shops, warehouses and carriers are the files of tower/mappings/.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from tower.log_map import LogMap
@@ -159,6 +162,11 @@ def shipped() -> dict[str, Mapping]:
     texts = {"mulesoft": MULESOFT, "boomi": BOOMI, "json_log": JSON_LOG}
     found = {name: parse(text, Mapping, f"shipped mapping {name}") for name, text in texts.items()}
     found["otlp"] = _otlp()
+    # Those of whole systems are files of their own: they are read, copied and changed by people.
+    for file in files("tower").joinpath("mappings").iterdir():
+        if file.name.endswith(".yaml"):
+            text, name = file.read_text(encoding="utf-8"), file.name.removesuffix(".yaml")
+            found[name] = parse(text, Mapping, f"tower/mappings/{file.name}")
     return found
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from collectors import registry
 from collectors.contract import Reader
 from db import health, sources
+from db.known_keys import KnownKeys
 from tower.errors import ConfigError
 from tower.settings import Settings
 from worker import judge, mailer, reading
@@ -67,7 +68,11 @@ class Worker:
             if source.is_pull:
                 try:
                     readers[name] = registry.reader_for(
-                        name, source, config.network, base=self._settings.home
+                        name,
+                        source,
+                        config.network,
+                        base=self._settings.home,
+                        known=KnownKeys(self._engine),
                     )
                 except ConfigError as error:
                     log.error(
