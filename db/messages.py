@@ -18,7 +18,7 @@ from db.families import partner_id
 from db.tables import sighting
 from tower.event import Event
 from tower.identity import fingerprint
-from tower.raw import DeadLetter, Finding, Raw
+from tower.raw import DeadLetter, Finding, Origin, Raw
 
 NAME_KEPT = 500  # characters of a name in a sighting: it is part of a key
 COMPRESS_FROM = 1024  # bytes; below, zlib's frame eats what it saves
@@ -44,21 +44,29 @@ def known_keys(cursor: Cursor[Any], items: Sequence[Item]) -> dict[Identity, byt
 
 
 def write(cursor: Cursor[Any], new: Sequence[Item], now: datetime) -> None:
-    """Ledger, bytes, interpretation, origins and dead letters of messages that are new."""
+    """Ledger, bytes, findings, origins and dead letters of messages that are new."""
     new = sorted(new, key=lambda item: (item.item_key, item.identity))
-    staging.copy(
-        cursor, "ingest_ledger", LEDGER_COLUMNS, [*map(_ledger_line, new)]
-    )
+    at = str(now)
+    ledger: list[str] = []
+    readings: list[str] = []
+    origins: list[str] = []
+    letters: list[str] = []
+    told, where = None, None
+    for item in new:
+        reading = item.reading
+        if reading.origins is not told or len(reading.events) != 1 or item.n_known:
+            told, where = reading.origins, _fields_at(item)
+        ledger.append(_ledger_line(item, at, where))
+        if where is None:
+            origins += _origin_lines(item)
+        if reading.findings:
+            readings.append(_reading_line(item, at))
+        if reading.dead_letters:
+            letters += _letter_lines(item, now)
+    staging.copy(cursor, "ingest_ledger", LEDGER_COLUMNS, ledger)
     staging.copy(cursor, "raw_message", RAW_COLUMNS, [*map(_raw_line, new)])
-    staging.copy(
-        cursor,
-        "interpretation",
-        READING_COLUMNS,
-        _reading_lines(new, now),
-    )
-    origins = [line for item in new for line in _origin_lines(item)]
+    staging.copy(cursor, "interpretation", READING_COLUMNS, readings)
     staging.copy(cursor, "origin", ORIGIN_COLUMNS, origins)
-    letters = [line for item in new for line in _letter_lines(item, now)]
     staging.copy(cursor, "dead_letter", LETTER_COLUMNS, letters)
 
 
@@ -105,6 +113,7 @@ def _note_other_bytes(cursor: Cursor[Any], raw: Raw, item: Item) -> None:
         )
     )
     here = (item.item_key, *item.identity)
+    _keep_reading(cursor, item)
     cursor.execute(
         "SELECT interpreter, version, findings::text FROM interpretation "
         "WHERE item_key = %s AND source = %s AND key = %s",
@@ -120,24 +129,43 @@ def _note_other_bytes(cursor: Cursor[Any], raw: Raw, item: Item) -> None:
             )
 
 
+def _keep_reading(cursor: Cursor[Any], item: Item) -> None:
+    """Write down the reading in force, if so far it stands in the ledger alone."""
+    cursor.execute(
+        "INSERT INTO interpretation (item_key, source, key, interpreter, version, at, outcome, "
+        "n_events) SELECT item_key, source, key, interpreter, version, read_at, outcome, n_events "
+        "FROM ingest_ledger WHERE item_key = %s AND source = %s AND key = %s "
+        "ON CONFLICT (item_key, source, key, interpreter, version) DO NOTHING",
+        (item.item_key, *item.identity),
+    )
+
+
 def read_again(cursor: Cursor[Any], item: Item, now: datetime) -> None:
     """Note a newer interpretation of a message; letters of the former ones are superseded."""
     here = (item.item_key, *item.identity)
     reading = item.reading
+    _keep_reading(cursor, item)
+    where = _fields_at(item)
     cursor.execute(
         "UPDATE ingest_ledger SET outcome = %s, n_events = %s, n_known = %s, "
-        "homes = %s::bigint[] WHERE item_key = %s AND source = %s AND key = %s",
+        "homes = %s::bigint[], interpreter = %s, version = %s, read_at = %s, fields_at = %s "
+        "WHERE item_key = %s AND source = %s AND key = %s",
         (
             reading.outcome,
             len(reading.events),
             item.n_known,
             staging.numbers(sorted(item.homes)),
+            reading.interpreter,
+            reading.version,
+            now,
+            where,
             *here,
         ),
     )
-    staging.copy(cursor, "interpretation", READING_COLUMNS, _reading_lines([item], now))
+    staging.copy(cursor, "interpretation", READING_COLUMNS, [_reading_line(item, str(now))])
     cursor.execute("DELETE FROM origin WHERE item_key = %s AND source = %s AND key = %s", here)
-    staging.copy(cursor, "origin", ORIGIN_COLUMNS, [*_origin_lines(item)])
+    if where is None:
+        staging.copy(cursor, "origin", ORIGIN_COLUMNS, [*_origin_lines(item)])
     cursor.execute(
         "UPDATE dead_letter SET state = 'superseded', state_at = %s "
         "WHERE item_key = %s AND source = %s AND key = %s AND kind = 'interpret' "
@@ -200,7 +228,8 @@ def _probe_ids(
 # --- rows as COPY lines -------------------------------------------------------------------------
 
 LEDGER_COLUMNS = (
-    "item_key, source, key, sha256, received_at, outcome, n_events, n_known, homes"
+    "item_key, source, key, sha256, received_at, outcome, n_events, n_known, homes, interpreter, "
+    "version, read_at, fields_at"
 )
 RAW_COLUMNS = (
     "item_key, source, key, received_at, media_type, name, headers, partner_id, encoding, size, "
@@ -216,11 +245,13 @@ LETTER_COLUMNS = (
 )
 
 
-def _ledger_line(item: Item) -> str:
+def _ledger_line(item: Item, at: str, fields_at: str | None) -> str:
     reading = item.reading
     return (
         f"{item.named}\t\\\\x{item.sha256.hex()}\t{item.received}\t{reading.outcome}\t"
-        f"{len(reading.events)}\t{item.n_known}\t{staging.numbers(sorted(item.homes))}"
+        f"{len(reading.events)}\t{item.n_known}\t{staging.numbers(sorted(item.homes))}\t"
+        f"{staging.text(reading.interpreter)}\t{reading.version}\t{at}\t"
+        f"{staging.maybe(fields_at)}"
     )
 
 
@@ -244,17 +275,13 @@ def _packed(body: bytes) -> tuple[bytes, str]:
     return (small, "zlib") if len(small) < len(body) else (body, "plain")
 
 
-def _reading_lines(items: Sequence[Item], now: datetime) -> list[str]:
-    at = str(now)
-    lines = []
-    for item in items:
-        reading = item.reading
-        findings = staging.json([told(f) for f in reading.findings]) if reading.findings else "[]"
-        lines.append(
-            f"{item.named}\t{staging.text(reading.interpreter)}\t{reading.version}\t{at}\t"
-            f"{reading.outcome}\t{len(reading.events)}\t{findings}"
-        )
-    return lines
+def _reading_line(item: Item, at: str) -> str:
+    reading = item.reading
+    return (
+        f"{item.named}\t{staging.text(reading.interpreter)}\t{reading.version}\t{at}\t"
+        f"{reading.outcome}\t{len(reading.events)}\t"
+        f"{staging.json([told(f) for f in reading.findings])}"
+    )
 
 
 def told(finding: Finding) -> dict[str, Any]:
@@ -268,6 +295,20 @@ def told(finding: Finding) -> dict[str, Any]:
         "position": finding.position,
     }
     return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _fields_at(item: Item) -> str | None:
+    """The one element below which all fields of a message's events stand, if that is all there is
+    to tell. None for a message that tells what another one told: its events are kept there.
+    """
+    origins, elements = item.reading.origins, set()
+    for index in range(len(item.reading.events)):
+        match origins.get(index):
+            case (Origin(field="*", offset=None, length=None, how="copied", rule="") as only,):
+                elements.add(only.element)
+            case _:
+                return None
+    return elements.pop() if len(elements) == 1 and not item.n_known else None
 
 
 def _origin_lines(item: Item) -> Iterator[str]:

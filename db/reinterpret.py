@@ -99,15 +99,17 @@ def _standing(cursor: Cursor[Any], item: Item) -> tuple[datetime, list[int]] | N
     """(first receipt, homes) of a message; None if this version has read it already."""
     here = (item.item_key, *item.identity)
     cursor.execute(
-        "SELECT received_at, homes FROM ingest_ledger "
+        "SELECT received_at, homes, interpreter = %s AND version >= %s FROM ingest_ledger "
         "WHERE item_key = %s AND source = %s AND key = %s",
-        here,
+        (item.reading.interpreter, item.reading.version, *here),
     )
     row = cursor.fetchone()
     if row is None:
         raise ValueError(
             f"Message {item.identity[0]}/{item.identity[1]} is not kept; store it first."
         )
+    if row[2]:
+        return None
     cursor.execute(
         "SELECT 1 FROM interpretation WHERE item_key = %s AND source = %s AND key = %s "
         "AND interpreter = %s AND version >= %s",

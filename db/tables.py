@@ -82,6 +82,13 @@ ingest_ledger = Table(
     Column("n_events", Integer, nullable=False, server_default="0"),
     Column("n_known", Integer, nullable=False, server_default="0"),
     Column("homes", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    # the reading in force
+    Column("interpreter", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("read_at", _Instant, nullable=False),
+    # Element below which all fields of its events stand under their own names ("$.data.*"); null =
+    # `origin` tells where each stands.
+    Column("fields_at", Text),
     info=ITEM,
 )
 
@@ -117,6 +124,8 @@ sighting = Table(
 )
 
 interpretation = Table(
+    # Readings that left findings, and all readings of a message that was read again. A first one
+    # without findings stands in the ledger alone.
     "interpretation",
     metadata,
     _key("item_key"),
@@ -133,6 +142,7 @@ interpretation = Table(
 )
 
 origin = Table(
+    # Events whose fields do not all stand where the ledger says (fields_at).
     "origin",
     metadata,
     _key("item_key"),

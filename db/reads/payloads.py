@@ -91,9 +91,7 @@ def payload(conn: Connection, scope: Scope, source: str, key: str) -> Payload | 
         sha256=bytes(ledger.sha256).hex(),
         outcome=ledger.outcome,
         n_events=ledger.n_events,
-        readings=records(
-            conn, select(interpretation).where(*of(interpretation)).order_by(interpretation.c.at)
-        ),
+        readings=_readings(conn, ledger, of(interpretation)),
         sightings=records(conn, select(sighting).where(*of(sighting)).order_by(sighting.c.seen_at)),
         dead_letters=records(
             conn,
@@ -101,11 +99,41 @@ def payload(conn: Connection, scope: Scope, source: str, key: str) -> Payload | 
             .where(*of(dead_letter))
             .order_by(dead_letter.c.attempt, dead_letter.c.position),
         ),
-        origins=tuple(
+        origins=_origins(conn, ledger, of(origin)),
+    )
+
+
+def _readings(
+    conn: Connection, ledger: Any, here: Sequence[Any]
+) -> tuple[Mapping[str, Any], ...]:
+    """How a message was read, earliest first; one that left no findings is in the ledger alone."""
+    kept = records(conn, select(interpretation).where(*here).order_by(interpretation.c.at))
+    in_force = (ledger.interpreter, ledger.version)
+    if any((row["interpreter"], row["version"]) == in_force for row in kept):
+        return kept
+    read = {name: getattr(ledger, name) for name in ("item_key", "source", "key")}
+    read |= {"interpreter": ledger.interpreter, "version": ledger.version, "mapping": ""}
+    read |= {"at": ledger.read_at, "outcome": ledger.outcome, "n_events": ledger.n_events}
+    return (*kept, read | {"findings": []})
+
+
+def _origins(conn: Connection, ledger: Any, here: Sequence[Any]) -> tuple[FieldOrigin, ...]:
+    if ledger.fields_at is None:
+        return tuple(
             FieldOrigin(row.event_id, *field)
-            for row in conn.execute(select(origin.c.event_id, origin.c.fields).where(*of(origin)))
+            for row in conn.execute(select(origin.c.event_id, origin.c.fields).where(*here))
             for field in row.fields
-        ),
+        )
+    told = conn.execute(
+        select(event.c.event_id).where(
+            event.c.home_key.in_(ledger.homes),
+            event.c.source == ledger.source,
+            event.c.raw_key == ledger.key,
+        )
+    )
+    return tuple(
+        FieldOrigin(event_id, "*", ledger.fields_at, None, None, "copied", "")
+        for event_id in told.scalars()
     )
 
 

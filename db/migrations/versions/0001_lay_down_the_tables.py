@@ -426,6 +426,10 @@ def upgrade() -> None:
         sa.Column("n_events", sa.Integer(), server_default="0", nullable=False),
         sa.Column("n_known", sa.Integer(), server_default="0", nullable=False),
         sa.Column("homes", postgresql.ARRAY(sa.BigInteger()), server_default="{}", nullable=False),
+        sa.Column("interpreter", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fields_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("item_key", "source", "key", name=op.f("pk_ingest_ledger")),
         info={"place": "item_key"},
     )
