@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fastapi import Request
 from sqlalchemy import Engine
 
-from db import configuration
-from tower.network import Network, Source, load_network
+from db import configuration, throttles
+from tower.errors import ConfigError
+from tower.network import Network, PartnerLimits, Source, load_network
+from tower.raw import Interpreted
 from worker.pipeline import Intake
+
+log = logging.getLogger(__name__)
 
 NETWORK_AGE_S = 5.0
 MOST_BYTES = 10 * 1024 * 1024
@@ -40,18 +45,24 @@ class Doors:
     engine: Engine
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     most_bytes: int = MOST_BYTES
+    network_age_s: float = NETWORK_AGE_S
     _network: Network | None = None
     _hash: str = ""
-    _looked_at: float = -NETWORK_AGE_S
+    _looked_at: float | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.intake = Intake(self.engine, self.network, clock=self.clock)
 
     def network(self) -> Network:
-        """The network in force, at most five seconds old."""
+        """The network in force, at most five seconds old.
+
+        One that this program cannot read (a newer worker took it in) leaves the former in force;
+        ConfigError only where there is none.
+        """
         with self._guard:
-            if self._network is None or time.monotonic() - self._looked_at > NETWORK_AGE_S:
+            at = time.monotonic()
+            if self._looked_at is None or at - self._looked_at > self.network_age_s:
                 with self.engine.connect() as conn:
                     found = configuration.active(conn, configuration.NETWORK)
                 if found is None:
@@ -62,12 +73,63 @@ class Doors:
                         retry_after_s=RETRY_AFTER_S,
                     )
                 if found.hash != self._hash:
-                    self._network = load_network(found.body, configuration.NETWORK)
-                    self._hash = found.hash
-                self._looked_at = time.monotonic()
+                    self._take(found)
+                self._looked_at = at
             if self._network is None:
                 raise AssertionError("a network was found but not kept")
             return self._network
+
+    def admission(self, source: Source) -> Callable[[Sequence[Interpreted]], None]:
+        """What keeps a partner to its limits: raises Refused before anything is stored.
+
+        Whose messages they are, the source says, else the messages, where all are of one partner.
+        """
+
+        def admit(items: Sequence[Interpreted]) -> None:
+            owner = source.partner or _one_partner(items)
+            profile = self.network().partners.get(owner or "")
+            if owner is None or profile is None:
+                return
+            limits = profile.limits
+            self._of_size(owner, limits, max((len(i.raw.body) for i in items), default=0))
+            if limits.per_minute is None:
+                return
+            rate = throttles.Rate(limits.per_minute, limits.burst or limits.per_minute)
+            with self.engine.begin() as conn:
+                wait_s = throttles.take(
+                    conn, f"partner/{owner}", len(items), rate, self.clock()
+                )
+            if wait_s is not None:
+                raise Refused(
+                    429,
+                    f"{owner} sends more than {limits.per_minute:,} messages in a minute. "
+                    "Nothing of this request was kept.",
+                    f"Wait {wait_s} s and send it again, or raise partners.{owner}.limits.",
+                    retry_after_s=wait_s,
+                )
+
+        return admit
+
+    def _of_size(self, owner: str, limits: PartnerLimits, size: int) -> None:
+        if limits.max_bytes is not None and size > limits.max_bytes:
+            raise Refused(
+                413,
+                f"A message of {size:,} bytes is larger than {owner} may send "
+                f"({limits.max_bytes:,} bytes). Nothing of this request was kept.",
+                f"Send it in parts, or raise partners.{owner}.limits.max_bytes.",
+            )
+
+    def _take(self, found: configuration.Active) -> None:
+        try:
+            self._network = load_network(found.body, configuration.NETWORK)
+        except ConfigError as error:
+            if self._network is None:
+                raise
+            log.error(
+                "The network in force cannot be read; the former one is used",
+                extra={"action": "config.unreadable", "cause": str(error)},
+            )
+        self._hash = found.hash
 
     def push_source(self, name: str, *formats: str) -> Source:
         """The push source of this name, or a refusal that lists those there are."""
@@ -93,6 +155,15 @@ def _address(name: str, source: Source) -> str:
     """Where a push source takes its messages."""
     fixed = {"cloudevents": "/v1/events", "otlp": "/v1/logs"}
     return fixed.get(source.format, f"/v1/documents/{name}")
+
+
+def _one_partner(items: Sequence[Interpreted]) -> str | None:
+    owners = {
+        owner
+        for item in items
+        for owner in {item.reading.partner, *(event.partner for event in item.reading.events)}
+    } - {None}
+    return owners.pop() if len(owners) == 1 else None
 
 
 async def bounded_body(request: Request) -> bytes:

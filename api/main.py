@@ -61,10 +61,10 @@ def push_events(
 ) -> JSONResponse:
     """CloudEvents 1.0, structured, batch or binary, of the source named in X-Tower-Source."""
     doors: Doors = request.app.state.doors
-    doors.push_source(x_tower_source, "cloudevents")
+    push = doors.push_source(x_tower_source, "cloudevents")
     at = doors.clock()
     parcel = cloudevents.unpack(x_tower_source, body, dict(request.headers), at)
-    outcome = doors.intake.accept(x_tower_source, parcel.raws)
+    outcome = doors.intake.accept(x_tower_source, parcel.raws, admit=doors.admission(push))
     if parcel.broken:
         return JSONResponse(
             {"error": parcel.broken, "next": "Mend the envelope and send it again; it was kept."},
@@ -76,10 +76,10 @@ def push_events(
 def push_document(request: Request, body: Body, source: Annotated[str, Path()]) -> JSONResponse:
     """A document in the source's own format: X12, CSV, JSON, log lines."""
     doors: Doors = request.app.state.doors
-    doors.push_source(source, "x12", "csv", "json", "log")
+    push = doors.push_source(source, "x12", "csv", "json", "log")
     at = doors.clock()
     raw = document_raw(source, body, request.headers, at)
-    return _accepted(doors.intake.accept(source, [raw]))
+    return _accepted(doors.intake.accept(source, [raw], admit=doors.admission(push)))
 
 
 def document_raw(source: str, body: bytes, headers: Mapping[str, str], at: Any) -> Raw:

@@ -768,6 +768,17 @@ suppression = Table(
     info=LOCAL,
 )
 
+throttle = Table(
+    # Tokens that one sender has left at the machine door; all its processes take from one row.
+    "throttle",
+    metadata,
+    Column("key", Text, primary_key=True),  # "partner/ACME"
+    Column("tokens", Double, nullable=False),
+    Column("at", _Instant, nullable=False),
+    info=LOCAL,
+    postgresql_with={"fillfactor": "50"},
+)
+
 # --- the tower about itself ---------------------------------------------------------------------
 
 heartbeat = Table(

@@ -42,9 +42,13 @@ MATTERS: dict[str, Matter] = {
     "confirmed": Matter(
         "po_line",
         (_SUPPLIER_SIDE,),
-        {"answer": (3,), "confirmed_qty": (4, 5), "confirmed_date": (6, 7),
-         "confirmed_price": (8,)},
-    ),  # fmt: skip
+        {
+            "answer": (3,),
+            "confirmed_qty": (4, 5),
+            "confirmed_date": (6, 7),
+            "confirmed_price": (8,),
+        },
+    ),
     "received": Matter(
         "po_line", (frozenset({"wms"}), frozenset({"erp"})), {"received_qty": ()}
     ),

@@ -27,7 +27,7 @@ from worker.answers import (
     emit,
     shown,
 )
-from worker.commands import ask, bring, house, lead, network
+from worker.commands import ask, bring, house, lead, network, partners
 
 app = typer.Typer(
     name="tower",
@@ -42,11 +42,15 @@ app.add_typer(rules, name="rules")
 network_words = typer.Typer(help="The network file network.yaml.", no_args_is_help=True)
 app.add_typer(network_words, name="network")
 
+partner_words = typer.Typer(help="Partners: add, check, list.", no_args_is_help=True)
+app.add_typer(partner_words, name="partner")
+
 lead.register(app)
 ask.register(app)
 bring.register(app)
 house.register(app, rules)
 network.register(app, network_words)
+partners.register(partner_words)
 
 
 @app.command()

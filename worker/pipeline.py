@@ -198,9 +198,19 @@ class Intake:
         self._guard = threading.Lock()
         self._leading = threading.Lock()
 
-    def accept(self, source: str, raws: Sequence[Raw]) -> Outcome:
-        """Store what was pushed; returns after commit. A push is also a beat of its source."""
+    def accept(
+        self,
+        source: str,
+        raws: Sequence[Raw],
+        *,
+        admit: Callable[[Sequence[Interpreted]], None] = lambda _: None,
+    ) -> Outcome:
+        """Store what was pushed; returns after commit. A push is also a beat of its source.
+
+        ``admit`` looks at what came before anything of it is stored, and raises to keep it out.
+        """
         items = tuple(interpret(self._network(), raws))
+        admit(items)
         received = max((raw.received_at for raw in raws), default=self._clock())
         mine = _Waiting(items, source, received, Future())
         with self._guard:

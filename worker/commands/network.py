@@ -13,7 +13,7 @@ from db.reads import disagreements as reads
 from tower.access import EVERYTHING
 from tower.errors import ConfigError
 from tower.network import load_network
-from tower.network_schema import network_schema, schema_text
+from tower.network_schema import schema_text
 from tower.owners import kinds_with_fields
 from worker.answers import AsJson, emit, one_of, table
 from worker.commands.ask import asking
@@ -25,12 +25,9 @@ def register(app: typer.Typer, network: typer.Typer) -> None:
     network.command("schema")(schema)
 
 
-def schema(as_json: AsJson = False) -> int:
+def schema() -> int:
     """The JSON Schema of network.yaml, for editors. Example: tower network schema > n.json"""
-    if as_json:
-        emit(network_schema(), True, lambda console: None)
-    else:
-        sys.stdout.write(schema_text())
+    sys.stdout.write(schema_text())
     return 0
 
 

@@ -711,6 +711,15 @@ def upgrade() -> None:
     op.create_index("ix_suppression_case_id", "suppression", ["case_id"], unique=False)
     op.create_index("ix_suppression_recipient_at", "suppression", ["recipient", "at"], unique=False)
     op.create_table(
+        "throttle",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("tokens", sa.Double(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_throttle")),
+        info={"place": "local"},
+        postgresql_with={"fillfactor": "50"},
+    )
+    op.create_table(
         "timer",
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
