@@ -42,6 +42,7 @@ DIGEST = 6
 
 MEDIA_TYPES = {
     "x12": "application/edi-x12",
+    "edifact": "application/edifact",
     "csv": "text/csv",
     "json": "application/json",
     "log": "application/jsonl",

@@ -11,6 +11,7 @@ from collectors.amqp_queue import AmqpQueue
 from collectors.cloudevents import CloudEventsInterpreter
 from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.drop_folder import DropFolder
+from collectors.edifact.interpreter import EdifactInterpreter
 from collectors.key_sweep import Known
 from collectors.log_file import LogFiles
 from collectors.mapped import CsvInterpreter, JsonInterpreter, LogInterpreter
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 INTERPRETERS: Mapping[str, Interpreter] = {
     "x12": X12Interpreter(),
+    "edifact": EdifactInterpreter(),
     "csv": CsvInterpreter(),
     "json": JsonInterpreter(),
     "log": LogInterpreter(),

@@ -235,7 +235,12 @@ def date_kind(qualifier: str) -> str:
 
 # --- looking up -----------------------------------------------------------------------------------
 
-_ALLOWED = {"ack_header": ANSWER_WORDS, "ack_line": ANSWER_WORDS, "fa": FA_VERDICTS}
+_ALLOWED = {
+    "ack_header": ANSWER_WORDS,
+    "ack_line": ANSWER_WORDS,
+    "fa": FA_VERDICTS,
+    "advice": FA_VERDICTS,
+}
 
 
 def word(
@@ -243,8 +248,8 @@ def word(
 ) -> str:
     """The word for a code: the partner's own meaning, else the standard's, else "unknown".
 
-    ``name`` is the list's name in a profile: ack_header, ack_line, fa. An override that is no
-    word of the tower does not count.
+    ``name`` is the list's name in a profile: ack_header, ack_line, fa, advice. An override
+    that is no word of the tower does not count.
     """
     own = overrides.get(name, {}).get(code)
     if own is not None and own in _ALLOWED[name]:

@@ -74,7 +74,7 @@ class Source(Strict):
     """
 
     kind: Literal["drop_folder", "log_file", "rest", "sql_view", "rabbitmq", "amqp", "push"]
-    format: Literal["x12", "csv", "json", "log", "cloudevents", "otlp", "queue"]
+    format: Literal["x12", "edifact", "csv", "json", "log", "cloudevents", "otlp", "queue"]
     system: str
     every: ClockTime = timedelta(minutes=1)
     silent_after: ClockTime = timedelta(hours=4)
@@ -100,11 +100,14 @@ class PartnerIds(Strict):
 
     isa         ISA05-06 or ISA07-08, qualifier and id: "01:123456789"
     gs          GS02 or GS03, where a partner is told apart only there
+    unb         sender or receiver in EDIFACT's UNB (or UNG), identifier and qualifier if one is
+                sent: "4012345000009:14"
     erp_vendor  ERP name -> vendor number
     """
 
     isa: list[str] = Field(default_factory=list)
     gs: list[str] = Field(default_factory=list)
+    unb: list[str] = Field(default_factory=list)
     gln: str | None = None
     duns: str | None = None
     erp_vendor: dict[str, str] = Field(default_factory=dict)
@@ -186,6 +189,7 @@ class Company(Strict):
     calendar: str = "hq"
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
     isa: list[str] = Field(default_factory=list)
+    unb: list[str] = Field(default_factory=list)
 
     @field_validator("isa")
     @classmethod
@@ -196,7 +200,10 @@ class Company(Strict):
 
 
 class Warehouse(Strict):
+    """A place of ours; ``gln`` is how EDI names it, where that is not its key here."""
+
     name: str
+    gln: str | None = None
     zone: ZoneName = "UTC"
     dock_to_stock_days: int = Field(default=1, ge=0, le=60)
 

@@ -33,12 +33,12 @@ OWNER_LETTERS = {
 """Letters of the category table and whom they mean."""
 
 FORMATS_OF = {
-    "drop_folder": ("x12", "csv", "json", "log", "cloudevents"),
+    "drop_folder": ("x12", "edifact", "csv", "json", "log", "cloudevents"),
     "log_file": ("log", "cloudevents"),
     "rest": ("json", "cloudevents"),
     "sql_view": ("json",),
     "rabbitmq": ("queue",),
-    "push": ("x12", "csv", "json", "log", "cloudevents", "otlp"),
+    "push": ("x12", "edifact", "csv", "json", "log", "cloudevents", "otlp"),
 }
 FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")
 MAPPED = ("csv", "json", "log")
@@ -161,6 +161,8 @@ def _identifiers(network: Network) -> Iterator[Found]:
     owner: dict[tuple[str, str], str] = {}
     for isa in network.company.isa:
         owner[("isa", isa)] = "company"
+    for unb in network.company.unb:
+        owner[("unb", unb)] = "company"
     for key, partner in network.partners.items():
         ids = partner.ids
         base: Path = ("partners", key, "ids")
@@ -168,6 +170,7 @@ def _identifiers(network: Network) -> Iterator[Found]:
             ((*base, "isa", n), "isa", value) for n, value in enumerate(ids.isa)
         ]
         claimed += [((*base, "gs", n), "gs", value) for n, value in enumerate(ids.gs)]
+        claimed += [((*base, "unb", n), "unb", value) for n, value in enumerate(ids.unb)]
         claimed += [
             ((*base, kind), kind, value)
             for kind, value in (("gln", ids.gln), ("duns", ids.duns))

@@ -83,7 +83,11 @@ _SPEC: dict[str, tuple[str, str, str]] = {
         "",
         "",
     ),
-    "advice.received": ("supplier:text document:text verdict:code errors:list", "", ""),
+    "advice.received": (
+        "supplier:text document:text erp:text po:text verdict:code errors:list",
+        "",
+        "",
+    ),
     "asn.received": (_ASN, "lines", _ASN_LINES),
     "asn.replaced": (_ASN, "lines", _ASN_LINES),
     "asn.cancelled": (_ASN, "lines", _ASN_LINES),
@@ -123,6 +127,11 @@ _SPEC: dict[str, tuple[str, str, str]] = {
         "supplier!:text invoice!:text currency:text net:money tax:money total:money",
         "lines",
         "invoice_line:text erp:text po:text line:text item:text qty:qty uom:text price:money",
+    ),
+    "payment.advised": (
+        "payment!:text supplier:text currency:text total:money",
+        "invoices",
+        "invoice!:text paid:money discount:money",
     ),
     "invoice.matched": ("supplier!:text invoice!:text check:code difference:money", "", ""),
     "invoice.blocked": ("supplier!:text invoice!:text check:code difference:money", "", ""),
@@ -325,6 +334,20 @@ def _of_invoice(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     return _named("invoice", data, "supplier", "invoice", "creates") + _of_lines(data, "invoices")
 
 
+def _of_payment(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    supplier = data.get("supplier")
+    if supplier is None:
+        return []
+    return [
+        ObjectRef("invoice", supplier, paid["invoice"], "", "pays")
+        for paid in data.get("invoices", ())
+    ]
+
+
+def _of_advice(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    return _named("po", data, "erp", "po", "answers")
+
+
 def _of_pegs(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     refs = []
     for peg in data.get("pegs", ()):
@@ -375,6 +398,8 @@ _OBJECTS: dict[str, Callable[[str, Mapping[str, Any]], list[ObjectRef]]] = {
     "receipt": _of_receipt,
     "invoice": _of_invoice,
     "credit": _of_invoice,
+    "payment": _of_payment,
+    "advice": _of_advice,
     "peg": _of_pegs,
     "message": _of_message,
     "source": _of_source,

@@ -232,14 +232,17 @@ def _formats(file: Path) -> tuple[str, ...]:
     start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
     if _X12.match(start):
         return ("x12",)
+    if _EDIFACT.match(start):
+        return ("edifact",)
     if start[:1] in (b"{", b"["):
         return ("cloudevents",) if b'"specversion"' in head else ("json", "log")
     suffix = file.suffix.lower()
     if suffix in (".edi", ".x12"):
-        return ("x12",)
+        return ("x12",) if suffix == ".x12" else ("x12", "edifact")
     if suffix in (".json", ".jsonl", ".log"):
         return ("json", "log") if suffix == ".json" else ("log",)
-    return ("csv",) if suffix in (".csv", ".tsv") else ("csv", "x12", "json")
+    return ("csv",) if suffix in (".csv", ".tsv") else ("csv", "x12", "edifact", "json")
 
 
 _X12 = re.compile(rb"ISA[^A-Za-z0-9]|GS[^A-Za-z0-9]|ST[^A-Za-z0-9]\d{3}[^A-Za-z0-9]")
+_EDIFACT = re.compile(rb"UNA[^A-Za-z0-9]|UN[BGH][^A-Za-z0-9\s]")
