@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from db import staging
@@ -15,7 +16,7 @@ from tower.documents import HEADER_OF, Record
 from tower.event import Event
 from tower.identity import item_key
 from tower.raw import Interpretation, Interpreted, Raw
-from tower.registers import microseconds, record, short
+from tower.registers import microseconds, record
 from tower.touch import Facts
 from tower.touches import touches
 
@@ -57,15 +58,18 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
     """The first message of each (source, key), and the others with the first of theirs."""
     firsts: dict[Identity, Item] = {}
     others: list[tuple[Raw, Item]] = []
-    storable = staging.storable
+    received, heard, when = None, 0, ""
     for index, one in enumerate(items):
         raw = one.raw
         source, key = raw.source, raw.key
-        identity = (storable(source), storable(key))
+        identity = (staging.storable(source), staging.storable(key))
         first = firsts.get(identity)
         if first is not None:
             others.append((raw, first))
             continue
+        if raw.received_at is not received:  # mostly shared by all that was read at once
+            received = raw.received_at
+            heard, when = microseconds(received), str(received)
         home = item_key(source, key)
         firsts[identity] = Item(
             index,
@@ -74,8 +78,8 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
             raw,
             one.reading,
             sha256(raw.body).digest(),
-            microseconds(raw.received_at),
-            str(raw.received_at),
+            heard,
+            when,
             f"{home}\t{staging.text(source)}\t{staging.text(key)}",
         )
     return list(firsts.values()), others
@@ -139,17 +143,35 @@ def gather(found: Found) -> Gathered:
     for event_id, (event, item) in found.items():
         partner = None if event.partner is None else partner_id(event.partner)
         happened = event.occurred_at
-        at, when = microseconds(happened), str(happened)
         spot = place(event)
+        told = _Told(
+            event, item, spot, event_id.hex, microseconds(happened), str(happened), partner
+        )
         home = spot.node.home
         result.living.append((home, event_id))
         item.homes.add(home)
-        take_flows(result, event, spot, at, item.heard, partner)
-        _take_touches(result, event, item, home, at, when)
-        result.event_lines.append(_event_line(event, item, spot, partner, when))
+        take_flows(result, event, spot, told.at, item.heard, partner)
+        _take_touches(result, told)
+        result.event_lines.append(_event_line(told))
         if event.type in ("peg.set", "peg.removed"):
-            _take_pegs(result, event, at)
+            _take_pegs(result, told)
     return result
+
+
+class _Told(NamedTuple):
+    """An event on its way into the tables.
+
+    ident     its id in hexadecimal digits
+    at, when  when it happened: microseconds since 1970 UTC, and as a field of a COPY line
+    """
+
+    event: Event
+    item: Item
+    spot: Place
+    ident: str
+    at: int
+    when: str
+    partner: int | None
 
 
 def take_flows(
@@ -197,11 +219,10 @@ def _gain(gains: dict[int, FlowGain], node: Node) -> FlowGain:
     return gain
 
 
-def _take_touches(
-    result: Gathered, event: Event, item: Item, home: int, at: int, when: str
-) -> None:
+def _take_touches(result: Gathered, told: _Told) -> None:
     """What an event says about each document it names: records to fold, and one row."""
-    type_, system, name = event.type, event.system, short(event.id)
+    event, item, spot, ident, at, when, _ = told
+    type_, system, name = event.type, event.system, ident[:16]
     spoken: dict[tuple[str, str, str], tuple[Subject, dict[str, Facts]]] = {}
     key: tuple[str, str, str] | None = None
     for kind, scope, number, line, _, facts in touches(event):
@@ -211,14 +232,16 @@ def _take_touches(
             known = spoken.get(key)
             if known is None:
                 known = spoken[key] = (subject_of(result, *key), {})
-            (subject, words) = known
+            subject, words = known
+            records = subject.records
         words[line] = facts
-        subject.records.append(record((name, kind, line, type_, system, at, facts)))
+        records.append(record((name, kind, line, type_, system, at, facts)))
     if not spoken:
         return
     heard = item.heard
     shared = (
-        f"{event.id}\tf\t{home}\t\\N\t{when}\t{item.received}\t{type_}\t{staging.text(system)}"
+        f"{ident}\tf\t{spot.node.home}\t\\N\t{when}\t{item.received}\t{type_}\t"
+        f"{staging.text(system)}"
     )
     for (header, scope, number), (subject, words) in spoken.items():
         here = subject.home
@@ -245,7 +268,8 @@ def subject_of(result: Gathered, header: str, scope: str, number: str) -> Subjec
     return subject
 
 
-def _take_pegs(result: Gathered, event: Event, at: int) -> None:
+def _take_pegs(result: Gathered, told: _Told) -> None:
+    event = told.event
     for peg in event.data.get("pegs") or ():
         home = document_home("po", peg["erp"], peg["po"])
         key = (
@@ -257,31 +281,30 @@ def _take_pegs(result: Gathered, event: Event, at: int) -> None:
             peg["order_line"],
         )
         qty = peg["qty"] if event.type == "peg.set" else staging.NULL
-        told = (at, str(event.id), qty)
+        word = (told.at, told.ident, qty)
         known = result.pegs.get(key)
-        if known is None or known[:2] < told[:2]:
-            result.pegs[key] = told
+        if known is None or known[:2] < word[:2]:
+            result.pegs[key] = word
 
 
 EVENT_COLUMNS = (
     "home_key, event_id, type, source, raw_key, position, occurred_at, recorded_at, received_at, "
     "time_quality, system, partner_id, channel, anchor, basis, correlation_id, causation_id, "
-    "carries, answers, objects, data"
+    "carries, answers, data"
 )
 
 
-def _event_line(event: Event, item: Item, spot: Place, partner: int | None, when: str) -> str:
-    objects = [(o.kind, o.scope, o.number, o.line, o.qualifier) for o in event.objects]
-    text, maybe, json = staging.text, staging.maybe, staging.json
+def _event_line(told: _Told) -> str:
+    event, item, spot, ident, _, when, partner = told
+    text, maybe = staging.text, staging.maybe
     recorded = event.recorded_at
     return (
-        f"{spot.node.home}\t{event.id}\t{event.type}\t{text(event.source)}\t"
+        f"{spot.node.home}\t{ident}\t{event.type}\t{text(event.source)}\t"
         f"{text(event.raw_key)}\t{text(event.position)}\t{when}\t"
         f"{staging.NULL if recorded is None else recorded}\t{item.received}\t"
-        f"{event.time_quality}\t{text(event.system)}\t{staging.number(partner)}\t"
+        f"{event.time_quality.value}\t{text(event.system)}\t{staging.number(partner)}\t"
         f"{maybe(event.channel)}\t{text(spot.node.text)}\t{spot.basis}\t"
         f"{maybe(event.correlation_id)}\t{maybe(event.causation_id)}\t"
         f"{staging.texts(event.carries) if event.carries else '{}'}\t"
-        f"{staging.texts(event.answers) if event.answers else '{}'}\t"
-        f"{json(objects)}\t{json(event.data)}"
+        f"{staging.texts(event.answers) if event.answers else '{}'}\t{staging.json(event.data)}"
     )

@@ -220,7 +220,7 @@ def _probe_ids(
 ) -> set[UUID]:
     if not asked:
         return set()
-    ids = "{" + ",".join(str(event_id) for _, event_id in asked) + "}"
+    ids = "{" + ",".join([event_id.hex for _, event_id in asked]) + "}"
     cursor.execute(query, (staging.numbers(home for home, _ in asked), ids))
     return {row[0] for row in cursor.fetchall()}
 

@@ -154,7 +154,7 @@ def _same(kept: _Kept, new: Event) -> bool:
     return kept.partner == partner and all(
         getattr(kept.event, name) == getattr(new, name)
         for name in (
-            *("type", "occurred_at", "objects", "data", "system", "correlation_id"),
+            *("type", "occurred_at", "data", "system", "correlation_id"),
             *("causation_id", "carries", "answers", "position", "time_quality"),
             *("recorded_at", "channel"),
         )

@@ -280,8 +280,7 @@ event = Table(
     Column("causation_id", Text),
     Column("carries", ARRAY(Text), nullable=False, server_default="{}"),
     Column("answers", ARRAY(Text), nullable=False, server_default="{}"),
-    Column("objects", JSON, nullable=False),  # [[kind, scope, number, line, qualifier], ...]
-    Column("data", JSON, nullable=False),
+    Column("data", JSON, nullable=False),  # objects_of(type, data) says what it touches
     Index("ix_event_received_at", "received_at", postgresql_using="brin"),
     info=HOME,
 )

@@ -17,9 +17,10 @@ from psycopg import Cursor
 
 from db import flows, staging
 from tower.correlation import document_home, leads_from
-from tower.event import Event, ObjectRef, TimeQuality
+from tower.event import Event, TimeQuality
 from tower.registers import instant, microseconds
 from tower.touches import told
+from tower.vocabulary import objects_of
 
 _OF_EVERY_ORDER = frozenset(("asn.replaced", "asn.cancelled", "asn.accepted", "asn.rejected"))
 """What is said of an ASN concerns every order in it, also one that it no longer names."""
@@ -125,7 +126,7 @@ def _kept(
 
 _EVENT = (
     "home_key, event_id, type, source, raw_key, position, occurred_at, received_at, system, "
-    "partner_id, correlation_id, causation_id, carries, answers, objects::text, data::text, "
+    "partner_id, correlation_id, causation_id, carries, answers, data::text, "
     "time_quality, recorded_at, channel"
 )
 _AT_IDS = f"SELECT {_EVENT} FROM event WHERE home_key = ANY(%s::bigint[])"  # noqa: S608
@@ -208,6 +209,7 @@ def rows_at(cursor: Cursor[Any], homes: Iterable[int]) -> list[Any]:
 
 def event_of(row: Any) -> Event:
     """The event of a row of `event`; its partner's key is not kept, only the number (row[9])."""
+    data = orjson.loads(row[14])
     return Event(
         id=row[1],
         type=row[2],
@@ -215,12 +217,12 @@ def event_of(row: Any) -> Event:
         raw_key=row[4],
         position=row[5],
         occurred_at=row[6],
-        objects=tuple(ObjectRef(*ref) for ref in orjson.loads(row[14])),
-        data=orjson.loads(row[15]),
+        objects=objects_of(row[2], data),
+        data=data,
         system=row[8],
-        time_quality=TimeQuality(row[16]),
-        recorded_at=row[17],
-        channel=row[18],
+        time_quality=TimeQuality(row[15]),
+        recorded_at=row[16],
+        channel=row[17],
         correlation_id=row[10],
         causation_id=row[11],
         carries=tuple(row[12]),

@@ -23,6 +23,7 @@ from db.tables import (
 )
 from tower.access import Scope
 from tower.identity import item_key
+from tower.vocabulary import objects_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,15 @@ def events_of(conn: Connection, source: str, key: str) -> list[Mapping[str, Any]
     if not homes:
         return []
     return [
-        record(row)
+        {**record(row), "objects": objects_in(row)}
         for row in conn.execute(
             select(event)
             .where(event.c.home_key.in_(homes), event.c.source == source, event.c.raw_key == key)
             .order_by(event.c.position, event.c.type)
         )
     ]
+
+
+def objects_in(row: Any) -> list[list[str]]:
+    """[kind, scope, number, line, qualifier] of each object that a row of `event` touches."""
+    return [list(ref) for ref in objects_of(row.type, row.data)]

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from db.reads.filters import within_scope
+from db.reads.payloads import objects_in
 from db.reads.rows import record, records
 from db.tables import (
     checkpoint,
@@ -380,14 +381,14 @@ def _events(
                 event.c.event_id.in_([row.event_id for row in elsewhere]),
             ),
         )
-    columns = [event.c[name] for name in StoryEvent.__dataclass_fields__]
+    columns = [event.c[name] for name in StoryEvent.__dataclass_fields__ if name != "objects"]
     rows = conn.execute(
         select(*columns)
         .where(here, *within_scope(event.c, scope))
         .order_by(event.c.occurred_at, event.c.event_id)
         .limit(MOST_EVENTS + 1)
     )
-    return [StoryEvent(*row) for row in rows]
+    return [StoryEvent(**record(row), objects=objects_in(row)) for row in rows]
 
 
 def _related(

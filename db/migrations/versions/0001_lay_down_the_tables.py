@@ -256,7 +256,6 @@ def upgrade() -> None:
         sa.Column("causation_id", sa.Text(), nullable=True),
         sa.Column("carries", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("answers", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
-        sa.Column("objects", postgresql.JSON(astext_type=sa.Text()), nullable=False),
         sa.Column("data", postgresql.JSON(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("home_key", "event_id", name=op.f("pk_event")),
         info={"place": "home_key"},
