@@ -55,6 +55,14 @@ class MappedReading:
         self._fired = 0
         self._records = 0
 
+    @property
+    def net(self) -> Network:
+        return self._net
+
+    @property
+    def source(self) -> Source:
+        return self._source
+
     # --- what comes of it -------------------------------------------------------------------------
 
     def result(self, name: str, version: int) -> Interpretation:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from collectors.access_log import AccessLogInterpreter
+from collectors.access_reader import AccessLogs
 from collectors.amqp_queue import AmqpQueue
 from collectors.cloudevents import CloudEventsInterpreter
 from collectors.contract import Interpreter, Reader, refusal_of
@@ -41,6 +43,7 @@ INTERPRETERS: Mapping[str, Interpreter] = {
     "json": JsonInterpreter(),
     "log": LogInterpreter(),
     "otlp": OtlpInterpreter(),
+    "access_log": AccessLogInterpreter(),
     "cloudevents": CloudEventsInterpreter(),
 }
 """Format -> interpreter; a format without one brings no messages (queue)."""
@@ -72,6 +75,8 @@ def reader_for(
     match options:
         case DropFolderOptions():
             return DropFolder(name, source, options, net, folder)
+        case feeds.AccessLogOptions():
+            return AccessLogs(name, source, options, net, folder)
         case LogFileOptions():
             return LogFiles(name, source, options, net, folder)
         case RestOptions():

@@ -23,12 +23,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from db import records
+from db import gateway, records
 from db.tables import checkpoint, clock, queue_sample, source_spell, timer
 from tower.errors import TowerError
+from tower.gateway import GatewayMinute
 from tower.identity import queue_key, source_key
 from tower.network import Network
-from tower.raw import Heartbeat, Mark, QueueSample
+from tower.raw import Heartbeat, Mark, QueueSample, Sample
 
 
 class LeaseLost(TowerError):
@@ -244,8 +245,16 @@ def wake(conn: Connection, due: Mapping[int, datetime]) -> None:
         )
 
 
-def sample(conn: Connection, samples: Sequence[QueueSample]) -> int:
-    """Keep queue samples; one per queue and instant. Their month partitions must be there."""
+def sample(conn: Connection, samples: Sequence[Sample]) -> int:
+    """Keep queue samples, one per queue and instant, and minutes of gateways. The month partitions
+    of queue samples must be there.
+    """
+    queues = [one for one in samples if isinstance(one, QueueSample)]
+    minutes = [one for one in samples if isinstance(one, GatewayMinute)]
+    return _sample_queues(conn, queues) + gateway.keep(conn, minutes)
+
+
+def _sample_queues(conn: Connection, samples: Sequence[QueueSample]) -> int:
     rows = {
         (queue_key(s.broker, s.queue), s.broker, s.queue, s.at): {
             "queue_key": queue_key(s.broker, s.queue),

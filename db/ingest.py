@@ -26,7 +26,7 @@ from db.driver import Conflict, no_garbage, raw_cursor
 from db.spreading import Spreading
 from tower.documents import Owners
 from tower.network import Network
-from tower.raw import Heartbeat, Interpretation, Interpreted, QueueSample
+from tower.raw import Heartbeat, Interpretation, Interpreted, QueueSample, Sample
 
 Probe = Callable[[str], None]
 """Called with the name of each fail-point; tests kill or raise there."""
@@ -80,7 +80,7 @@ def store(
     *,
     net: Network,
     now: datetime,
-    samples: Sequence[QueueSample] = (),
+    samples: Sequence[Sample] = (),
     heartbeat: Heartbeat | None = None,
     bookmark: Bookmark | None = None,
     also: Sequence[Told] = (),
@@ -170,7 +170,7 @@ def store_retrying(
     *,
     net: Network,
     now: datetime,
-    samples: Sequence[QueueSample] = (),
+    samples: Sequence[Sample] = (),
     heartbeat: Heartbeat | None = None,
     bookmark: Bookmark | None = None,
     also: Sequence[Told] = (),
@@ -216,12 +216,13 @@ def body_of(row: Any) -> bytes:
 
 
 def _make_partitions(
-    cursor: Cursor[Any], items: Sequence[Interpreted], samples: Sequence[QueueSample]
+    cursor: Cursor[Any], items: Sequence[Interpreted], samples: Sequence[Sample]
 ) -> None:
     # Asked for by every batch (0.1 ms): a month remembered here may have been rolled back since.
     received = {one.raw.received_at for one in items}
     months = {("raw_message", month) for month in set(map(partitions.month_of, received))}
-    months |= {("queue_sample", partitions.month_of(one.at)) for one in samples}
+    sampled = [one.at for one in samples if isinstance(one, QueueSample)]
+    months |= {("queue_sample", month) for month in map(partitions.month_of, sampled)}
     for table, month in sorted(months):
         partitions.ensure(cursor, table, month)
 

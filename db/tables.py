@@ -219,6 +219,30 @@ queue_sample = Table(
     postgresql_partition_by="RANGE (at)",
 )
 
+gateway_minute = Table(
+    # Calls of one route and partner in one minute, as one part of an access log tells them.
+    "gateway_minute",
+    metadata,
+    _key("source_key"),
+    Column("source", Text, primary_key=True),
+    Column("part", Text, primary_key=True),
+    Column("minute", _Instant, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("partner", Text, primary_key=True, server_default=""),  # "" = no partner of ours
+    Column("upto", BigInteger, nullable=False),  # how far the part was read
+    Column("n_1xx", BigInteger, nullable=False),
+    Column("n_2xx", BigInteger, nullable=False),
+    Column("n_3xx", BigInteger, nullable=False),
+    Column("n_4xx", BigInteger, nullable=False),
+    Column("n_5xx", BigInteger, nullable=False),
+    Column("throttled", BigInteger, nullable=False),
+    Column("latency", ARRAY(BigInteger), nullable=False),  # tower/gateway.py has the bounds
+    Column("rate_limit", BigInteger),
+    Column("remaining", BigInteger),
+    Index("ix_gateway_minute_minute", "minute", postgresql_using="brin"),
+    info={"place": "source_key"},
+)
+
 # --- stories ------------------------------------------------------------------------------------
 
 flow = Table(

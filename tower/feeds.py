@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from tower.mapping import Forms
 from tower.strict_yaml import mistake
 
 _CLOCK_TIME = re.compile(r"(\d{1,6})(s|m|h)\Z")
@@ -307,6 +308,33 @@ class SqlViewOptions(FeedOptions):
     sweep_most: float = Field(default=0.2, gt=0, le=1)
 
 
+class AccessLogOptions(LogFileOptions):
+    """Access logs of an API gateway: calls are counted by route, partner and minute, failed ones
+    are told as ``message.failed`` (docs/connect/api-gateway.md).
+
+    path, max_line_bytes   as of a log file
+    layout       combined: common or combined format, with name=value pairs behind it; kong: JSON of
+                 its log plugins; json: any other JSON, such as nginx with a JSON log_format
+    fields       field of a call -> expression, before those of the layout: time, route, method,
+                 url, status, latency, partner, request_id, limit, remaining; further ones (po) are
+                 there for the mapping
+    latency_in   unit of latency; without it that of the layout (kong: ms, else s)
+    time_format  strptime forms, or epoch_s, epoch_ms; ISO 8601 is always understood
+    routes       patterns of paths that name a route ("/v1/orders/*"); the first that fits is taken,
+                 else numbers and ids in the path are replaced
+    failed       statuses of failed calls, or classes of them ("5xx")
+    """
+
+    layout: Literal["combined", "kong", "json"]
+    fields: dict[str, str] = Field(default_factory=dict)
+    latency_in: Literal["s", "ms", "us"] | None = None
+    time_format: Forms = ()
+    routes: list[str] = Field(default_factory=list)
+    failed: list[Annotated[str, Field(pattern=r"^[1-5](\d\d|xx)$")]] = Field(
+        default_factory=lambda: ["5xx", "429", "400", "409", "422"]
+    )
+
+
 class RabbitOptions(FeedOptions):
     """Queue statistics from the management API of RabbitMQ; messages are never touched.
 
@@ -362,6 +390,7 @@ class PushOptions(FeedOptions):
 OPTIONS: dict[str, type[FeedOptions]] = {
     "drop_folder": DropFolderOptions,
     "log_file": LogFileOptions,
+    "access_log": AccessLogOptions,
     "rest": RestOptions,
     "sql_view": SqlViewOptions,
     "rabbitmq": RabbitOptions,

@@ -67,14 +67,14 @@ class Source(Strict):
     options       what the reader of this kind needs; tower/feeds.py lists and checks it. Never a
                   secret, only names of the variables that hold them
     mapping       name in `mappings` for formats csv, json, log and otlp (tower/mapping.py), or of
-                  one that comes with the tower (tower/shipped_mappings.py); otlp may do without
+                  one that comes with the tower (tower/shipped_mappings.py); otlp and access_log may do without
     partner       fixed partner, where the feed belongs to one
     channel       how documents of this feed travelled
     zone          zone of its times that carry none
     """
 
-    kind: Literal["drop_folder", "log_file", "rest", "sql_view", "rabbitmq", "amqp", "push"]
-    format: Literal["x12", "edifact", "csv", "json", "log", "cloudevents", "otlp", "queue"]
+    kind: Literal["drop_folder", "log_file", "rest", "sql_view", "rabbitmq", "amqp", "access_log", "push"]
+    format: Literal["x12", "edifact", "csv", "json", "log", "cloudevents", "otlp", "access_log", "queue"]
     system: str
     every: ClockTime = timedelta(minutes=1)
     silent_after: ClockTime = timedelta(hours=4)
@@ -265,7 +265,8 @@ class Network(Strict):
     def mapping_for(self, source: Source, partner: str | None) -> tuple[str, PartnerMapping] | None:
         """Name and mapping for a body of this source: the partner's own before the source's."""
         profile = self.partners.get(partner or "")
-        usual = source.mapping or ("otlp" if source.format == "otlp" else None)
+        is_shipped = source.format in network_checks.MAPPING_FORMAT
+        usual = source.mapping or (source.format if is_shipped else None)
         wanted = network_checks.MAPPING_FORMAT.get(source.format, source.format)
         for name in (profile.mapping if profile else None, usual):
             mapping = self.mappings.get(name or "") or shipped().get(name or "")

@@ -35,6 +35,7 @@ OWNER_LETTERS = {
 FORMATS_OF = {
     "drop_folder": ("x12", "edifact", "csv", "json", "log", "cloudevents"),
     "log_file": ("log", "cloudevents"),
+    "access_log": ("access_log",),
     "rest": ("json", "cloudevents"),
     "sql_view": ("json",),
     "rabbitmq": ("queue",),
@@ -42,8 +43,10 @@ FORMATS_OF = {
 }
 FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")
 MAPPED = ("csv", "json", "log")
-MAPPING_FORMAT = {"otlp": "log"}
-"""Formats whose records are read by mappings of another."""
+MAPPING_FORMAT = {"otlp": "log", "access_log": "log"}
+"""Formats whose records are read by mappings of another, by default by the shipped one that has
+their name.
+"""
 
 Found = tuple[Path, str, str]
 

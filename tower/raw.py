@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tower.event import Event
+from tower.gateway import GatewayMinute
 
 MARK_LIMIT_BYTES = 8192
 
@@ -127,6 +128,10 @@ class QueueSample:
     approximate: bool = False
 
 
+Sample = QueueSample | GatewayMinute
+"""What readers measure; it is kept, and never becomes an event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A good read of a source, even an empty one: complete up to ``complete_to`` (its start)."""
@@ -161,7 +166,7 @@ class Batch:
 
     source: str
     raws: tuple[Raw, ...] = ()
-    samples: tuple[QueueSample, ...] = ()
+    samples: tuple[Sample, ...] = ()
     heartbeat: Heartbeat | None = None
     mark: Mark | None = None
     claims: tuple[str, ...] = ()

@@ -1,14 +1,8 @@
 """Mappings that come with the tower: a source names one, and nothing has to be written.
 
-A mapping of the same name in network.yaml comes first. ``otlp`` reads OpenTelemetry logs; the
-others read JSON lines of a middleware's log. Written from the public descriptions of the formats:
-
-mulesoft   Mule 4 JSON Logger: correlationId, tracePoint, priority, applicationName, content
-boomi      Boomi process logs shipped as JSON: executionId, shapeName, status, level
-json_log   any service that writes event, level, message_id, correlation_id (ECS names too)
-otlp       records of POST /v1/logs; their fields are told in collectors/otlp.py
-
-Those of ERPs, shops, warehouses and carriers are the files of tower/mappings/.
+A mapping of the same name in network.yaml comes first. They are the files of tower/mappings/,
+written from the public descriptions of the formats; ``otlp``, for the records of POST /v1/logs
+(collectors/otlp.py tells their fields), is made here, as it knows every type of the vocabulary.
 """
 
 from __future__ import annotations
@@ -21,107 +15,6 @@ from tower.log_map import LogMap
 from tower.mapping import Mapping
 from tower.strict_yaml import parse
 from tower.vocabulary import EVENT_TYPES
-
-MULESOFT = """
-format: log
-other_lines: ignore
-log_map:
-  status: [priority, level, tracePoint]
-  words:
-    START: received
-    BEFORE_TRANSFORM: received
-    AFTER_TRANSFORM: transformed
-    AFTER_REQUEST: sent
-    END: delivered
-    EXCEPTION: failed
-    ERROR: failed
-    FATAL: failed
-  time: timestamp
-  message: content.messageId | messageId | content.payload.messageId
-  correlation: correlationId | event.correlationId
-  step: locationInfo.rootContainer | flowName | applicationName
-  system: content.system | applicationName
-  fields:
-    po: content.purchaseOrder | content.po | purchaseOrder
-    asn: content.asn
-    hop: applicationName
-    ms: elapsed
-    error_class: content.error.type | error.type | exception.class
-    code: content.error.code | error.code
-    text: content.error.description | error.description | exception.message | message
-    attempt: content.attempt
-"""
-
-BOOMI = """
-format: log
-other_lines: ignore
-log_map:
-  status: [level, status, eventType]
-  words:
-    DOCUMENT_RECEIVED: received
-    RECEIVED: received
-    MAPPED: transformed
-    TRANSFORMED: transformed
-    SENT: sent
-    DELIVERED: delivered
-    COMPLETE: delivered
-    COMPLETE_WARN: delivered
-    RETRY: retried
-    RETRIED: retried
-    ERROR: failed
-    ABORTED: failed
-    SEVERE: failed
-    DISCARDED: dead_lettered
-  time: timestamp | executionTime | date
-  message: documentId | trackingId | properties.documentId
-  correlation: properties.correlationId | correlationId | executionId
-  step: shapeName | processName
-  system: properties.system | atomName
-  fields:
-    po: properties.purchaseOrder | properties.po | trackedFields.purchaseOrder
-    asn: trackedFields.asn
-    hop: processName
-    ms: duration
-    attempt: retryCount
-    error_class: errorType | shapeName
-    code: errorCode
-    text: errorMessage | message
-"""
-
-JSON_LOG = """
-format: log
-other_lines: ignore
-log_map:
-  status: [event, event.action, status, log.level, level, severity]
-  words:
-    received: received
-    transformed: transformed
-    mapped: transformed
-    sent: sent
-    delivered: delivered
-    retried: retried
-    retry: retried
-    failed: failed
-    dead_lettered: dead_lettered
-    error: failed
-    fatal: failed
-    critical: failed
-  time: "@timestamp | timestamp | time | ts"
-  message: message_id | messageId | message.id
-  correlation: correlation_id | correlationId | correlation.id | trace.id | trace_id
-  id: event.id | eventId | event_id | id
-  step: step | flow
-  system: service.name | service | system
-  fields:
-    po: po | purchase_order | purchaseOrder | order
-    asn: asn
-    hop: service.name | service
-    ms: duration_ms | elapsed_ms
-    attempt: attempt
-    error_class: error.type | error_class
-    code: error.code | code
-    text: error.message | message | msg | text
-"""
 
 OTLP = """
 format: log
@@ -159,9 +52,7 @@ log_map:
 @cache
 def shipped() -> dict[str, Mapping]:
     """Every mapping that comes with the tower, by name."""
-    texts = {"mulesoft": MULESOFT, "boomi": BOOMI, "json_log": JSON_LOG}
-    found = {name: parse(text, Mapping, f"shipped mapping {name}") for name, text in texts.items()}
-    found["otlp"] = _otlp()
+    found = {"otlp": _otlp()}
     # Those of whole systems are files of their own: they are read, copied and changed by people.
     for file in files("tower").joinpath("mappings").iterdir():
         if file.name.endswith(".yaml"):

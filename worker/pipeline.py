@@ -20,7 +20,7 @@ from collectors import registry
 from db import ingest
 from db.driver import no_garbage
 from tower.network import Network
-from tower.raw import DeadLetter, Heartbeat, Interpretation, Interpreted, QueueSample, Raw
+from tower.raw import DeadLetter, Heartbeat, Interpretation, Interpreted, Raw, Sample
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def store(
     items: Sequence[Interpreted],
     *,
     now: datetime,
-    samples: Sequence[QueueSample] = (),
+    samples: Sequence[Sample] = (),
     heartbeat: Heartbeat | None = None,
     bookmark: ingest.Bookmark | None = None,
     also: Sequence[ingest.Told] = (),
@@ -150,7 +150,7 @@ def ingest_raws(
     raws: Sequence[Raw],
     *,
     now: datetime,
-    samples: Sequence[QueueSample] = (),
+    samples: Sequence[Sample] = (),
     heartbeat: Heartbeat | None = None,
     bookmark: ingest.Bookmark | None = None,
 ) -> Outcome:

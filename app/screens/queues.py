@@ -8,11 +8,11 @@ import streamlit as st
 
 from app import data
 from app.links import QueuesLink
-from app.parts import queue_table
+from app.parts import queue_table, route_table
 from app.parts.empty import nothing_here
 from app.parts.header import header
 from app.session import current_viewer
-from db.reads import queues
+from db.reads import gateway, queues
 
 viewer = current_viewer()
 link = QueuesLink.from_query(st.query_params)
@@ -20,11 +20,15 @@ now = data.this_minute()
 header("Queues", viewer, period="last 24 hours")
 with data.connected() as conn:
     newest = queues.newest(conn, viewer.scope, now)
-if not newest:
+    routes = gateway.routes(conn, viewer.scope, now - timedelta(days=1), now)
+if routes:
+    route_table.route_table(routes, now)
+if not newest and not routes:
     nothing_here(
         "No broker has been sampled in the last day.",
         next_step="Describe a source of kind rabbitmq in network.yaml; its counts appear here.",
     )
+if not newest:
     st.stop()
 queue_table.cards(newest, now)
 queue_table.queue_table(newest, now)

@@ -122,7 +122,7 @@ def test_the_readers_of_the_example_network_read_empty_folders(tmp_path: Path) -
 PURE = (
     "answers", "cloudevents", "cloudevents_envelope", "cloudevents_reading", "csv_rows",
     "event_shape", "limits",
-    "mapped", "mapped_program", "mapped_reading", "origins", "otlp", "records", "values",
+    "mapped", "mapped_program", "mapped_reading", "origins", "otlp", "access_log", "records", "values",
 )  # fmt: skip
 IMPURE = {"os", "pathlib", "random", "secrets", "socket", "subprocess", "tempfile", "time", "uuid",
           "httpcore", "httpx", "urllib.request", "shutil"}  # fmt: skip
