@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpcore
 
@@ -102,20 +102,33 @@ class Outgoing:
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer, whatever its status. Raises SourceUnavailable, AccessDenied, ConfigError."""
+        return self._call("GET", url, headers or {})
+
+    def post(
+        self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The answer to a form: how tokens are asked for. Errors as of ``get``."""
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        return self._call("POST", url, {**kind, **(headers or {})}, urlencode(form).encode("ascii"))
+
+    def _call(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> Answer:
         if origin_of(url) != self._origin:
             raise AccessDenied(
                 f'Source "{self._source}" leads to {_shown(url)}, which is not the address in '
                 "network.yaml. Only that scheme, host and port are called: correct the address, or "
                 "the links that the source gives."
             )
-        sent = {**self._headers, **(headers or {}), **self._secret_headers}
+        sent = {**self._headers, **headers, **self._secret_headers}
         self._backend.deadline = time.monotonic() + self._timeout_s
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_s)
         try:
             with self._pool.stream(
-                "GET",
+                method,
                 _ascii(url),
                 headers=[(k.encode("ascii"), v.encode("latin-1")) for k, v in sent.items()],
+                content=content,
                 extensions={"timeout": timeout},
             ) as response:
                 received = {
@@ -193,9 +206,9 @@ def raise_for(answer: Answer, source: str, now: datetime) -> None:
     status, where = answer.status, _shown(answer.url)
     if 200 <= status < 300 or status == 304:
         return
-    if status == 429:
+    if status == 429 or (status == 503 and "retry-after" in answer.headers):
         raise SourceThrottled(
-            f'Source "{source}" asks to wait ({where} answered 429).',
+            f'Source "{source}" asks to wait ({where} answered {status}).',
             _wait(answer.headers.get("retry-after"), now),
         )
     if status in (401, 403):

@@ -18,6 +18,7 @@ from collectors.key_sweep import Known
 from collectors.log_file import LogFiles
 from collectors.mapped import CsvInterpreter, JsonInterpreter, LogInterpreter
 from collectors.otlp import OtlpInterpreter
+from collectors.odata import ODataEntities
 from collectors.rabbitmq import RabbitQueues
 from collectors.rest import RestRecords
 from collectors.sql_view import SqlView
@@ -28,6 +29,7 @@ from tower.feeds import (
     DropFolderOptions,
     LogFileOptions,
     RabbitOptions,
+    ODataOptions,
     RestOptions,
     SqlViewOptions,
 )
@@ -80,13 +82,15 @@ def reader_for(
         case LogFileOptions():
             return LogFiles(name, source, options, net, folder)
         case RestOptions():
-            return RestRecords(name, source, options, net, secrets)
-        case feeds.AmqpOptions():
-            return AmqpQueue(name, source, options, secrets)
+            return RestRecords(name, source, options, net, secrets, known)
+        case ODataOptions():
+            return ODataEntities(name, source, options, net, secrets, known)
         case SqlViewOptions():
             return SqlView(name, source, options, net, secrets, known)
         case RabbitOptions():
             return RabbitQueues(name, source, options, secrets)
+        case feeds.AmqpOptions():
+            return AmqpQueue(name, source, options, secrets)
     raise ConfigError(
         f'Source "{name}" is of kind {source.kind}: it is sent to the tower, not read. '
         "Only pull sources have a reader."

@@ -151,7 +151,7 @@ def _family(error: SQLAlchemyError, source: str, options: SqlViewOptions) -> Exc
     where = f"{options.host}/{options.name}"
     cause = error.orig if isinstance(error, DBAPIError) else None
     # MariaDB's own numbers say more than its states.
-    arguments = getattr(cause, "args", ())
+    arguments: tuple[Any, ...] = getattr(cause, "args", ())
     is_number = bool(arguments) and isinstance(arguments[0], int)
     code = arguments[0] if is_number else getattr(cause, "sqlstate", None)
     said = _said(cause or error)

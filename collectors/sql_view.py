@@ -20,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    Select,
     and_,
     column,
     func,
@@ -197,7 +198,7 @@ class SqlView:
         last = None if progress.last is None else [_value(part) for part in progress.last]
         there = and_(stamp.is_not(None), *(key.is_not(None) for key in keys))
         if self._options.lines is None:
-            query = select(literal_column("*")).select_from(self._view).where(there)
+            query: Select[Any] = select(literal_column("*")).select_from(self._view).where(there)
             if last is not None:
                 query = query.where(_behind([stamp, *keys], last))
             elif since is not None:
@@ -218,9 +219,10 @@ class SqlView:
 
     def _part(self, row: RowMapping, name: str) -> Any:
         if name not in row:
+            there = ", ".join(str(column) for column in row)
             raise ConfigError(
                 f'Source "{self._name}": {self._options.view} calls no column {name}; it has '
-                f"{', '.join(row)}. Write key and stamp in its options with the same capitals."
+                f"{there}. Write key and stamp in its options with the same capitals."
             )
         return row[name]
 
@@ -253,7 +255,7 @@ class SqlView:
         # The tower's side first: what comes into the source meanwhile is not missed by it.
         recent = living(self._known(self._name, now - self._options.sweep_within))
         with asking(self._engine, self._name, self._options) as connection:
-            query = select(*self._keys).select_from(self._view).group_by(*self._keys)
+            query: Select[Any] = select(*self._keys).select_from(self._view).group_by(*self._keys)
             query = query.where(*(key.is_not(None) for key in self._keys))
             query = query.execution_options(yield_per=5_000)
             there = {entity_of(_texts(row)): tuple(row) for row in connection.execute(query)}

@@ -37,6 +37,7 @@ FORMATS_OF = {
     "log_file": ("log", "cloudevents"),
     "access_log": ("access_log",),
     "rest": ("json", "cloudevents"),
+    "odata": ("json",),
     "sql_view": ("json",),
     "rabbitmq": ("queue",),
     "push": ("x12", "edifact", "csv", "json", "log", "cloudevents", "otlp"),

@@ -308,7 +308,15 @@ class Service:
                 query = {name: given[-1] for name, given in parse_qs(parts.query).items()}
                 owner.asked.append(self.path)
                 sent = {name.lower(): value for name, value in self.headers.items()}
-                answer = owner.respond(parts.path, query, sent)
+                self._answer(owner.respond(parts.path, query, sent))
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("content-length", "0"))
+                form = {k: v[-1] for k, v in parse_qs(self.rfile.read(length).decode()).items()}
+                sent = {name.lower(): value for name, value in self.headers.items()}
+                self._answer(owner.take(self.path, form, sent))
+
+            def _answer(self, answer: tuple[int, dict[str, str], bytes] | None) -> None:
                 if answer is None:
                     self.close_connection = True
                     return
@@ -344,6 +352,12 @@ class Service:
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> tuple[int, dict[str, str], bytes] | None:
         raise NotImplementedError
+
+    def take(
+        self, path: str, form: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], bytes] | None:
+        """Answers a form that is posted."""
+        return 404, {}, b"{}"
 
     def close(self) -> None:
         self._server.shutdown()
