@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from db import embedded
-from tests.e2e.visiting import Tower, Visitor
+from tests.e2e.visiting import Tower, Visitor, be_patient
 from tower import settings
 from worker.demo import Options, run_once
 
@@ -31,7 +31,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +111,7 @@ def _visit(
         color_scheme=scheme,
         timezone_id="America/New_York",
     )
+    be_patient(context)
     page = context.new_page()
     outside: list[str] = []
     page.on(

@@ -6,7 +6,25 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+PATIENCE_S = 120
+"""A machine may be slow: how long one waits before a page is taken for broken."""
+
+
+def be_patient(context: BrowserContext) -> None:
+    """Let all that is awaited in these windows, also by ``expect``, come late."""
+    context.set_default_timeout(PATIENCE_S * 1000)
+    expect.set_options(timeout=PATIENCE_S * 1000)
+
+
+def settle(page: Page) -> None:
+    """Wait until the server has run the page to its end and the browser has drawn it."""
+    expect(page.get_by_test_id("stHeading").first).to_be_visible()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    for unfinished in ("stSkeleton", "stAppSkeleton", "stStatusWidget"):
+        expect(page.get_by_test_id(unfinished)).to_have_count(0)
+    expect(page.locator('[data-stale="true"]')).to_have_count(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +52,9 @@ class Visitor:
 
     def settle(self) -> None:
         """Wait until the page has been drawn and the server is done with it."""
-        self.page.wait_for_selector('[data-testid="stHeading"]', timeout=30_000)
-        self.page.wait_for_function(
-            """() => !document.querySelector('[data-testid="stStatusWidget"]')
-                  && !document.querySelector('[data-stale="true"]')""",
-            timeout=30_000,
-        )
+        settle(self.page)
 
-    def text(self) -> str:
-        return self.page.inner_text('[data-testid="stMain"]')
+    @property
+    def main(self) -> Locator:
+        """All below the navigation."""
+        return self.page.get_by_test_id("stMain")
