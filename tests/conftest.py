@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 
@@ -43,6 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
             "TOWER_TEST_DATABASE_URL",
         ):
             del os.environ[name]
+    # How fast an example is made or run says something about the machine, nothing about the code.
+    settings.register_profile("tower", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("tower")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
