@@ -152,13 +152,21 @@ class _Staged:
 
     def __call__(self, cursor: Cursor[Any], lines: Sequence[str]) -> tuple[int, list[Any]]:
         """How many rows were written, and what they return."""
-        if not lines:
+        return self.by_columns(cursor, {self._columns: lines})
+
+    def by_columns(
+        self, cursor: Cursor[Any], given: Mapping[str, Sequence[str]]
+    ) -> tuple[int, list[Any]]:
+        """The same for lines that give some columns, the others being null."""
+        staged = sum(map(len, given.values()))
+        if not staged:
             return 0, []
-        copy(cursor, self._stage, self._columns, lines)
+        for columns, lines in given.items():
+            copy(cursor, self._stage, columns, lines)
         cursor.execute(self._statement)
         written = cursor.rowcount
         rows = cursor.fetchall() if self._returns else []
-        large = len(lines) >= LARGE or next(self._uses) % SWEEP_EVERY == 0
+        large = staged >= LARGE or next(self._uses) % SWEEP_EVERY == 0
         cursor.execute(self._truncate if large else self._delete)
         return written, rows
 

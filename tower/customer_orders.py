@@ -1,19 +1,16 @@
-"""A customer order and its lines, computed from the registers of their fold.
+"""A customer order and its lines, computed from the registers of their fold (rows: tower.rows).
 
-Rows are as in tower.purchase_orders. Of a customer order ``received_qty`` is what the customer got.
+Of a customer order ``received_qty`` is what the customer got.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from tower import amounts
 from tower.owners import Owners
 from tower.registers import State
+from tower.rows import Row, blank, blank_line
 from tower.statuses import DONE, order_line_status, order_status
 from tower.timelines import by_number, day_of, in_order, iso, owned
-
-Row = dict[str, Any]
 
 _COPIED = ("customer", "customer_name", "warehouse", "currency", "priority")
 
@@ -21,16 +18,11 @@ _COPIED = ("customer", "customer_name", "warehouse", "currency", "priority")
 def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
     """The row of the header and one per line, the header first."""
     times = state.get("t", {})
-    header: Row = {
-        "kind": "order",
-        "scope": scope,
-        "number": number,
-        "line": "",
-        "known": "made" in times,
-        "released_at": times.get("made"),
-        "closed_at": times.get("closed"),
-        "cancelled_at": times.get("cancelled"),
-    }
+    header = blank("order", scope, number)
+    header["known"] = "made" in times
+    header["released_at"] = times.get("made")
+    header["closed_at"] = times.get("closed")
+    header["cancelled_at"] = times.get("cancelled")
     if "w" in state:
         for _, _, entry in owned(state["w"], "placed", owners, whole=True):
             header.update({k: v for k, v in entry[3].items() if k in _COPIED})
@@ -44,9 +36,9 @@ def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
     for column in ("promised_date", "first_promised_date"):
         told = [line[column] for line in live if line.get(column)]
         header[column] = max(told, default=None)
-    told = [line["requested_date"] for line in live if line.get("requested_date")]
+    told = [line["requested_date"] for line in live if line["requested_date"]]
     header["requested_date"] = min(told, default=None)
-    shipped = [line["shipped_at"] for line in lines if line.get("shipped_at") is not None]
+    shipped = [line["shipped_at"] for line in lines if line["shipped_at"] is not None]
     header["shipped_at"] = min(shipped, default=None)
     header["value"] = amounts.total([line["value"] for line in live])
     header["open_value"] = amounts.total([line["open_value"] for line in lines])
@@ -58,21 +50,12 @@ def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
 
 def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
     times = node["t"]
-    line: Row = {
-        "kind": "order_line",
-        "scope": header["scope"],
-        "number": header["number"],
-        "line": name,
-        "known": False,
-        "first_seen_at": times["seen"],
-        "last_event_at": times["last"],
-        "cancelled_at": times.get("cancelled", header["cancelled_at"]),
-        "closed_at": times.get("closed", header["closed_at"]),
-        "uom": None,
-    }
-    for column in _COPIED:
-        if column in header:
-            line[column] = header[column]
+    line = blank_line("order_line", header)
+    line["line"] = name
+    line["first_seen_at"] = times["seen"]
+    line["last_event_at"] = times["last"]
+    line["cancelled_at"] = times.get("cancelled", header["cancelled_at"])
+    line["closed_at"] = times.get("closed", header["closed_at"])
     reports: dict[str, dict[str, list[str]]] = {}
     if "o" in node:
         line["known"] = True
@@ -114,13 +97,13 @@ def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
         stock=node["e"]["stock"][2] if "stock" in node.get("e", {}) else None,
     )
     line["closed"] = line["status"] in DONE
-    price = line.get("price")
-    line["value"] = amounts.product(line.get("ordered_qty"), price)
+    price = line["price"]
+    line["value"] = amounts.product(line["ordered_qty"], price)
     if line["closed"]:
         line["open_value"] = None if line["value"] is None else "0"
     else:
-        done = line.get("shipped_qty") or line.get("received_qty")
+        done = line["shipped_qty"] or line["received_qty"]
         line["open_value"] = amounts.product(
-            amounts.remaining(line.get("ordered_qty"), done), price
+            amounts.remaining(line["ordered_qty"], done), price
         )
     return line

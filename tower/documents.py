@@ -8,13 +8,11 @@ equals the one that grew with them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from tower import customer_orders, purchase_orders, shipments
 from tower.owners import Owners
 from tower.registers import Record, State, merge
-
-Row = dict[str, Any]
+from tower.rows import Row
 
 HEADER_OF = {"po_line": "po", "order_line": "order"}
 """Kind of the header that a line belongs to."""
@@ -43,11 +41,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
 
 
 def project(kind: str, scope: str, number: str, state: State, owners: Owners) -> list[Row]:
-    """The rows of a family, its header first; columns as in the table `document`.
-
-    Instants are microseconds since 1970 UTC, days ISO texts, amounts decimal texts. Absent or None
-    means that nobody said it.
-    """
+    """The rows of a family, its header first (tower.rows)."""
     return _PROJECT[kind](scope, number, state, owners)
 
 

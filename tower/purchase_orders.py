@@ -1,43 +1,42 @@
-"""A purchase order and its lines, computed from the registers of their fold.
-
-Rows hold document columns: instants in microseconds since 1970 UTC, days as ISO text, amounts as
-decimal text. A column that nobody spoke of is absent or None.
-"""
+"""A purchase order and its lines, computed from the registers of their fold (rows: tower.rows)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from tower import amounts
-from tower.commitments import Commitment, commitment
+from tower.commitments import Reports, commit
 from tower.owners import Owners
 from tower.registers import State
-from tower.shipments import Shipment, standing_shipments
+from tower.rows import Row, blank, blank_line
+from tower.shipments import Shipment, standing_receipts, standing_shipments
 from tower.statuses import DONE, answer_of, line_status, po_status
-from tower.timelines import at_of, by_number, day_of, in_order, iso, owned
-
-Row = dict[str, Any]
+from tower.timelines import Timeline, at_of, by_number, day_of, in_order, iso, owned
 
 _REPLIES = frozenset(("po.acknowledged", "po.rejected", "po.change_answered"))
 _ORDER_SETS = frozenset((None, "850", "860", "875", "876", "ORDERS", "ORDCHG"))
-_COPIED = ("supplier", "buyer", "warehouse", "currency", "channel", "type", "ship_by")
 _WORST_ASN = ("invalid", "announced", "valid")
+_NOTHING: dict[str, Any] = {}
 
 
 def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
     """The row of the header and one per line, the header first."""
     asns = standing_shipments(state["s"]) if "s" in state else []
-    header: Row = {"kind": "po", "scope": scope, "number": number, "line": ""}
+    replies = in_order(state["a"]) if "a" in state else []
+    header = blank("po", scope, number)
     _words(header, state, owners)
-    _milestones(header, state, asns)
+    _milestones(header, state, replies, asns)
     states = state.get("l", {})
     extra = _loose(state, states, asns)
-    replies = in_order(state["a"]) if "a" in state else []
-    lines = [
-        _line(name, states[name], header, replies, asns, extra.get(name, {}), owners)
-        for name in sorted(states, key=by_number)
-    ]
+    common = blank_line("po_line", header)
+    lines = []
+    for name in sorted(states, key=by_number) if len(states) > 1 else states:
+        line = common.copy()
+        line["line"] = name
+        _line(line, states[name], header, replies, asns, extra.get(name, _NOTHING), owners)
+        lines.append(line)
     _summary(header, state, lines, asns, replies, owners)
     return [header, *lines]
 
@@ -50,21 +49,22 @@ def _words(header: Row, state: State, owners: Owners) -> None:
             header.update(entry[3])
     if "c" in state:
         header["channel"] = state["c"][2]
-    until = header.get("acknowledge_by")
+    until = header["acknowledge_by"]
     if until is not None:
         header["acknowledge_by"] = at_of(until)
 
 
-def _milestones(header: Row, state: State, asns: Sequence[Shipment]) -> None:
-    times = state.get("t", {})
+def _milestones(
+    header: Row, state: State, replies: Timeline, asns: Sequence[Shipment]
+) -> None:
+    times = state.get("t", _NOTHING)
     header["known"] = "made" in times
     header["released_at"] = times.get("made")
     header["transmitted_at"] = times.get("sent")
     header["applied_at"] = times.get("applied")
     header["closed_at"] = times.get("closed")
     header["cancelled_at"] = times.get("cancelled")
-    replied = [e[0] for e in state.get("a", {}).values() if e[2] in _REPLIES]
-    answered = min(replied) if replied else None
+    answered = next((at for at, _, entry in replies if entry[2] in _REPLIES), None)
     header["acknowledged_at"] = answered
     delivered = times.get("delivered")
     if "proved" in times:
@@ -72,36 +72,37 @@ def _milestones(header: Row, state: State, asns: Sequence[Shipment]) -> None:
     elif delivered is not None and (answered is None or delivered <= answered):
         # Later deliveries without a receipt are hops of the answer on its way to us.
         header["transport_acked_at"] = delivered
-    header["func_acked_at"] = None
     if "f" in state:
         verdicts = [(at, e[1]) for at, _, e in in_order(state["f"]) if e[2] in _ORDER_SETS]
         good = [at for at, verdict in verdicts if verdict != "rejected"]
         header["func_acked_at"] = min(good, default=None)
         if verdicts:
             header["fa_status"] = verdicts[-1][1]
-    header["shipped_at"] = min((a.shipped_at for a in asns if a.ships or a.loose), default=None)
+    left = [asn.shipped_at for asn in asns if asn.ships or asn.loose]
+    if left:
+        header["shipped_at"] = min(left)
     header["failed_at"] = _failed_at(state, header, asns)
 
 
 def _failed_at(state: State, header: Row, asns: Sequence[Shipment]) -> int | None:
     """Latest failure that nothing later has mended."""
-    failures = [a.judged_at for a in asns if a.state == "invalid"]
-    if header.get("fa_status") == "rejected":
+    failures = [asn.judged_at for asn in asns if asn.state == "invalid"]
+    if header["fa_status"] == "rejected":
         failures.append(max(e[0] for e in state["f"].values() if e[1] == "rejected"))
-    messages = state.get("m", {}).values()
-    broken = [e[0] for e in messages if e[2] == "failed"]
-    if broken:
+    if "m" in state:
+        messages = state["m"].values()
+        broken = [e[0] for e in messages if e[2] == "failed"]
         cures = [e[0] for e in messages if e[2] == "delivered"]
-        cures += [e[0] for e in state.get("a", {}).values()]
-        cures += [e[0] for e in state.get("f", {}).values() if e[1] != "rejected"]
+        cures += [e[0] for e in state.get("a", _NOTHING).values()]
+        cures += [e[0] for e in state.get("f", _NOTHING).values() if e[1] != "rejected"]
         mended = max(cures, default=0)
         failures += [at for at in broken if at > mended]
-    return max(failures, default=None)
+    return max(failures) if failures else None
 
 
 def _loose(state: State, lines: State, asns: Sequence[Shipment]) -> dict[str, dict[str, Any]]:
     """What names the order and an item but no line, given to the one line with that item."""
-    if "x" not in state and not any(a.loose for a in asns):
+    if "x" not in state and not [asn for asn in asns if asn.loose]:
         return {}
     by_item: dict[str, list[str]] = {}
     for name, line in lines.items():
@@ -121,35 +122,23 @@ def _loose(state: State, lines: State, asns: Sequence[Shipment]) -> dict[str, di
 
 
 def _line(
-    name: str,
+    line: Row,
     node: State,
     header: Row,
-    replies: Sequence[tuple[int, str, list[Any]]],
+    replies: Timeline,
     asns: Sequence[Shipment],
     extra: dict[str, Any],
     owners: Owners,
-) -> Row:
+) -> None:
+    """Fill in a row that has what a line takes from its header."""
     times = node["t"]
-    line: Row = {
-        "kind": "po_line",
-        "scope": header["scope"],
-        "number": header["number"],
-        "line": name,
-        "first_seen_at": times["seen"],
-        "last_event_at": times["last"],
-        "transmitted_at": header["transmitted_at"],
-        "transport_acked_at": header.get("transport_acked_at"),
-        "func_acked_at": header["func_acked_at"],
-    }
-    for column in _COPIED:
-        if column in header:
-            line[column] = header[column]
-    reports: dict[str, dict[str, list[str]]] = {}
+    line["first_seen_at"] = times["seen"]
+    line["last_event_at"] = times["last"]
+    reports: Reports = {}
     line["reports"] = reports
-    told = commitment(node, replies, owners, reports)
-    _agreed(line, told)
+    deleted = commit(line, node, replies, owners, reports)
     if asns:
-        _shipped(line, name, asns, extra)
+        _shipped(line, asns, extra)
     receipts, invoices = node.get("r"), node.get("i")
     if extra:
         receipts = {**(receipts or {}), **extra.get("r", {})}
@@ -159,8 +148,8 @@ def _line(
     if invoices:
         _invoiced(line, invoices, owners, reports)
     cancelled, closed = times.get("cancelled"), times.get("closed")
-    if told.deleted_at is not None and (cancelled is None or told.deleted_at < cancelled):
-        cancelled = told.deleted_at
+    if deleted is not None and (cancelled is None or deleted < cancelled):
+        cancelled = deleted
     if cancelled is None:
         cancelled = header["cancelled_at"]
     if closed is None:
@@ -168,71 +157,62 @@ def _line(
     line["cancelled_at"] = cancelled
     line["closed_at"] = closed
     status = line_status(line, cancelled=cancelled is not None, closed=closed is not None)
+    done = status in DONE
     line["status"] = status
-    line["closed"] = status in DONE
+    line["closed"] = done
     price = line["price"]
-    wanted = told.ordered_qty if told.ordered_qty is not None else told.confirmed_qty
-    line["value"] = value = amounts.product(wanted, price)
-    if value is None:
-        line["open_value"] = None
-    elif status in DONE or status == "rejected":
-        line["open_value"] = "0"
-    else:
-        received = line.get("received_qty")
-        line["open_value"] = (
-            amounts.product(amounts.remaining(wanted, received), price) if received else value
-        )
-    return line
+    wanted = line["ordered_qty"] or line["confirmed_qty"]
+    value = amounts.product(wanted, price)
+    if value is not None:
+        line["value"] = value
+        if done or status == "rejected":
+            line["open_value"] = "0"
+        elif line["received_qty"]:
+            left = amounts.remaining(wanted, line["received_qty"])
+            line["open_value"] = amounts.product(left, price)
+        else:
+            line["open_value"] = value
 
 
-def _agreed(line: Row, told: Commitment) -> None:
-    line["known"] = told.known
-    line["item"] = told.item
-    line["description"] = told.description
-    line["uom"] = told.uom
-    line["ordered_qty"] = told.ordered_qty
-    line["price"] = told.price if told.price is not None else told.confirmed_price
-    line["requested_date"] = told.requested_date
-    line["released_at"] = told.released_at
-    line["acknowledged_at"] = told.answered_at
-    line["applied_at"] = told.applied_at
-    line["answer"] = told.answer
-    line["confirmed_qty"] = told.confirmed_qty
-    line["first_confirmed_date"] = told.first_confirmed_date
-    line["last_confirmed_date"] = told.last_confirmed_date
-    line["confirmed_date_kind"] = told.date_kind
-    line["agrees"] = told.agrees
-
-
-def _shipped(line: Row, name: str, asns: Sequence[Shipment], extra: dict[str, Any]) -> None:
+def _shipped(line: Row, asns: Sequence[Shipment], extra: dict[str, Any]) -> None:
+    name = line["line"]
     parts = [(asn, asn.ships[name]) for asn in asns if name in asn.ships]
-    parts += [(asns[n], entry) for n, entry in extra.get("s", ())]
+    if "s" in extra:
+        parts += [(asns[n], entry) for n, entry in extra["s"]]
     if not parts:
         return
-    units = [entry[1] for _, entry in parts if _comparable(entry[1], line["uom"])]
-    if len(units) == len(parts):
-        line["shipped_qty"] = amounts.total([entry[0] for _, entry in parts])
-    line["shipped_at"] = min(asn.shipped_at for asn, _ in parts)
-    line["actual_ship_date"] = max(asn.ship_date for asn, _ in parts)
-    etas = [asn.eta for asn, _ in parts if asn.eta]
-    if etas:
-        line["eta"] = max(etas)
-    states = {asn.state for asn, _ in parts}
-    line["asn_status"] = next(s for s in _WORST_ASN if s in states)
-    bad = [asn.judged_at for asn, _ in parts if asn.state == "invalid"]
-    if bad:
-        line["failed_at"] = max(bad)
+    first = parts[0][0]
+    left, day, eta, state = first.shipped_at, first.ship_date, first.eta, first.state
+    failed = None
+    unit, comparable = line["uom"], True
+    for asn, (_, uom) in parts:
+        comparable = comparable and (uom == unit or uom is None or unit is None)
+        if asn.state == "invalid" and (failed is None or asn.judged_at > failed):
+            failed = asn.judged_at
+        if asn is not first:
+            left, day = min(left, asn.shipped_at), max(day, asn.ship_date)
+            eta = max(eta, asn.eta) if eta and asn.eta else eta or asn.eta
+            state = min(state, asn.state, key=_WORST_ASN.index)
+    if comparable:
+        line["shipped_qty"] = amounts.total([qty for _, (qty, _) in parts])
+    line["shipped_at"] = left
+    line["actual_ship_date"] = day
+    line["eta"] = eta
+    line["asn_status"] = state
+    line["failed_at"] = failed
+
+
+def _worst(asns: Sequence[Shipment]) -> str:
+    states = [asn.state for asn in asns]
+    return states[0] if len(states) == 1 else min(states, key=_WORST_ASN.index)
 
 
 def _comparable(unit: str | None, ordered: str | None) -> bool:
-    return unit is None or ordered is None or unit == ordered
+    return unit == ordered or unit is None or ordered is None
 
 
 def _received(
-    line: Row,
-    register: dict[str, Any],
-    owners: Owners,
-    reports: dict[str, dict[str, list[str]]],
+    line: Row, register: dict[str, Any], owners: Owners, reports: Reports
 ) -> None:
     by_system: dict[str, list[list[Any]]] = {}
     for entries in register.values():
@@ -240,32 +220,25 @@ def _received(
             kept = by_system.setdefault(system, [])
             if entry[2]:
                 kept.append(entry)
-    counting = owners.of_field("received", by_system)
     for system, kept in by_system.items():
-        qty = amounts.total([e[3] for e in kept]) if kept else "0"
-        if qty is not None:
-            since = max([e[0] for e in kept], default=0)
-            told = [qty, iso(since)] if since else [qty]
-            reports.setdefault(system, {})["received_qty"] = told
-    if len(counting) == 1:
-        standing = by_system[next(iter(counting))]
-    else:
-        standing = []
-        for entries in register.values():
-            latest = max([e for system, e in entries.items() if system in counting], default=None)
-            if latest is not None and latest[2]:
-                standing.append(latest)
+        told = reports.setdefault(system, {})
+        if kept:
+            qty = amounts.total([e[3] for e in kept])
+            if qty is not None:
+                told["received_qty"] = [qty, iso(max([e[0] for e in kept]))]
+        else:
+            told["received_qty"] = ["0"]
+    standing = kept if len(register) == len(by_system) == 1 else standing_receipts(register, owners)
     if not standing:
         line["received_qty"] = "0"  # posted once and taken back: nothing is there
         return
-    standing = sorted(standing)
     line["goods_received_at"] = standing[0][0]
     unit = line["uom"]
-    if all(_comparable(e[5], unit) for e in standing):
+    if unit is None or {e[5] for e in standing} <= {unit, None}:
         line["received_qty"] = amounts.total([e[3] for e in standing])
         line["rejected_qty"] = amounts.total([e[4] for e in standing])
     completing = _completing(standing, line["ordered_qty"])
-    line["actual_receipt_date"] = day_of(completing[0], owners.zones.get(completing[6] or ""))
+    line["actual_receipt_date"] = day_of(completing[0], owners.zones.get(completing[6]))
 
 
 def _completing(receipts: Sequence[list[Any]], wanted: str | None) -> list[Any]:
@@ -280,28 +253,27 @@ def _completing(receipts: Sequence[list[Any]], wanted: str | None) -> list[Any]:
 
 
 def _invoiced(
-    line: Row,
-    register: dict[str, Any],
-    owners: Owners,
-    reports: dict[str, dict[str, list[str]]],
+    line: Row, register: dict[str, Any], owners: Owners, reports: Reports
 ) -> None:
     by_system: dict[str, list[str]] = {}
     last: dict[str, int] = {}
-    comparable = True
+    unit, comparable, first = line["uom"], True, None
     for at, _, sign, qty, uom, _, system in register.values():
-        quantities = by_system.setdefault(system, [])
+        if first is None or at < first:
+            first = at
         last[system] = max(at, last.get(system, at))
-        comparable = comparable and _comparable(uom, line["uom"])
+        comparable = comparable and _comparable(uom, unit)
+        told = by_system.setdefault(system, [])
         if qty is not None:
-            quantities.append(amounts.negative(qty) if sign < 0 else qty)
-    counting = owners.of_field("invoiced", by_system)
-    for system, quantities in by_system.items():
-        qty = amounts.total(quantities)
+            told.append(amounts.negative(qty) if sign < 0 else qty)
+    for system, told in by_system.items():
+        qty = amounts.total(told)
         if qty is not None:
             reports.setdefault(system, {})["invoiced_qty"] = [qty, iso(last[system])]
     if comparable:
+        counting = owners.of_field("invoiced", by_system)
         line["invoiced_qty"] = amounts.total([q for s in counting for q in by_system[s]])
-    line["invoiced_at"] = min([entry[0] for entry in register.values()])
+    line["invoiced_at"] = first
 
 
 def _summary(
@@ -309,51 +281,46 @@ def _summary(
     state: State,
     lines: Sequence[Row],
     asns: Sequence[Shipment],
-    replies: Sequence[tuple[int, str, list[Any]]],
+    replies: Timeline,
     owners: Owners,
 ) -> None:
     """Columns of the header that follow from its lines."""
-    times = state.get("t")
     seen = [line["first_seen_at"] for line in lines]
     last = [line["last_event_at"] for line in lines]
-    if times:
-        seen.append(times["seen"])
-        last.append(times["last"])
+    if "t" in state:
+        seen.append(state["t"]["seen"])
+        last.append(state["t"]["last"])
     header["first_seen_at"] = min(seen)
     header["last_event_at"] = max(last)
     words = [e[3] for _, _, e in replies if e[2] in _REPLIES and e[3]]
     header["answer"] = answer_of(lines, words[-1] if words else None)
     if replies and replies[-1][2][5]:
         header["channel"] = replies[-1][2][5]
-    if "fa_status" not in header:
+    if header["fa_status"] is None:
         waits = header["transmitted_at"] is not None and header["acknowledged_at"] is None
-        expected = header.get("supplier") in owners.expects_fa
+        expected = header["supplier"] in owners.expects_fa
         header["fa_status"] = "waiting" if waits and expected else "none"
     header["n_lines"] = len(lines)
     header["n_rejected"] = len([line for line in lines if line["answer"] == "rejected"])
     live = [line for line in lines if line["cancelled_at"] is None]
-    if live and len({line["uom"] for line in live}) == 1:
-        header["uom"] = live[0]["uom"]
-        for column in _SUMMED:
-            told = [line[column] for line in live if line.get(column) is not None]
-            if told:
+    if live:
+        units = [line["uom"] for line in live]
+        if units.count(units[0]) == len(units):
+            header["uom"] = units[0]
+            for column, told in zip(_SUMMED, zip(*map(_summed, live), strict=True), strict=True):
                 header[column] = amounts.total(told)
-    header["value"] = amounts.total([line["value"] for line in live])
-    header["open_value"] = amounts.total([line["open_value"] for line in lines])
-    for column, choose in _CHOSEN:
-        told = [line[column] for line in live if line.get(column) is not None]
-        if told:
-            header[column] = choose(told)
-    agree = [line["agrees"] for line in live]
-    if agree:
+        header["value"] = amounts.total([line["value"] for line in live])
+        for column, told in zip(_CHOSEN, zip(*map(_chosen, live), strict=True), strict=True):
+            known = [value for value in told if value is not None] if None in told else told
+            header[column] = _CHOSEN[column](known) if known else None
+        agree = [line["agrees"] for line in live]
         header["agrees"] = False if False in agree else None if None in agree else True
+    header["open_value"] = amounts.total([line["open_value"] for line in lines])
     if asns:
-        states = {asn.state for asn in asns}
-        header["asn_status"] = next(s for s in _WORST_ASN if s in states)
-    header["status"] = po_status(
-        header, lines, change_pending=_change_pending(state, header, replies)
-    )
-    header["closed"] = header["status"] in DONE
+        header["asn_status"] = _worst(asns)
+    status = po_status(header, lines, change_pending=_change_pending(state, header, replies))
+    header["status"] = status
+    header["closed"] = status in DONE
 
 
 _SUMMED = (
@@ -361,26 +328,25 @@ _SUMMED = (
     *("received_qty", "rejected_qty", "invoiced_qty"),
 )
 # An order is complete when its last line is, wanted when its first line is.
-_CHOSEN = (
-    ("requested_date", min),
-    ("first_confirmed_date", max),
-    ("last_confirmed_date", max),
-    ("eta", max),
-    ("actual_ship_date", max),
-    ("actual_receipt_date", max),
-    ("goods_received_at", min),
-    ("invoiced_at", min),
-)
+_CHOSEN: dict[str, Callable[[Iterable[Any]], Any]] = {
+    "requested_date": min,
+    "first_confirmed_date": max,
+    "last_confirmed_date": max,
+    "eta": max,
+    "actual_ship_date": max,
+    "actual_receipt_date": max,
+    "goods_received_at": min,
+    "invoiced_at": min,
+}
+_summed, _chosen = itemgetter(*_SUMMED), itemgetter(*_CHOSEN)
 
 
-def _change_pending(
-    state: State, header: Row, replies: Sequence[tuple[int, str, list[Any]]]
-) -> bool:
+def _change_pending(state: State, header: Row, replies: Timeline) -> bool:
     """A change by us that the supplier has not answered, or one of his that we have not taken."""
-    revised = max([e[0] for e in state.get("w", {}).values() if not e[2]], default=0)
+    revised = max([e[0] for e in state.get("w", _NOTHING).values() if not e[2]], default=0)
     proposed = max([at for at, _, e in replies if e[2] == "po.change_proposed"], default=0)
     if not revised and not proposed:
         return False
     replied = max([at for at, _, e in replies if e[2] in _REPLIES], default=0)
-    taken = max(revised, state.get("t", {}).get("applied_last", 0))
+    taken = max(revised, state.get("t", _NOTHING).get("applied_last", 0))
     return (revised > replied and header["transmitted_at"] is not None) or proposed > taken

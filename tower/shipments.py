@@ -1,19 +1,18 @@
-"""Shipment notices, receipts and invoices, computed from the registers of their folds.
-
-Rows are as in tower.purchase_orders.
-"""
+"""Shipment notices, receipts and invoices, computed from their registers (rows: tower.rows)."""
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tower import amounts
 from tower.owners import Owners
 from tower.registers import State
+from tower.rows import Row, blank
 from tower.statuses import DONE, reached
-from tower.timelines import at_of, day_of, in_order
+from tower.timelines import Timeline, at_of, day_of, in_order
 
-Row = dict[str, Any]
+_AGE = itemgetter(0, 1)  # instant and event of an entry
 
 
 class Shipment(NamedTuple):
@@ -49,7 +48,7 @@ class Version(NamedTuple):
     replaced: bool
 
 
-def standing(register: State) -> Version:
+def standing(words: Timeline) -> Version:
     """The version in force of an ASN, from its words by event: [at, word, ...].
 
     A second sending without the word "replaced" changes nothing: the first content stays. After a
@@ -57,7 +56,7 @@ def standing(register: State) -> Version:
     """
     entry: list[Any] | None = None
     state, since, replaced = "announced", 0, False
-    for at, _, told in in_order(register):
+    for at, _, told in words:
         word = told[1]
         if word == "cancelled":
             entry, state, since, replaced = None, "cancelled", at, False
@@ -78,7 +77,7 @@ def standing_shipments(register: State) -> list[Shipment]:
     """The ASNs of an order that stand, by number; each a register of words by event."""
     found = []
     for key in sorted(register):
-        version = standing(register[key])
+        version = standing(in_order(register[key]))
         if version.state == "cancelled":
             continue
         if version.entry is None:
@@ -105,28 +104,21 @@ def standing_shipments(register: State) -> list[Shipment]:
 
 def _frame(kind: str, scope: str, number: str, state: State) -> Row:
     times = state["t"]
-    return {
-        "kind": kind,
-        "scope": scope,
-        "number": number,
-        "line": "",
-        "known": False,
-        "first_seen_at": times["seen"],
-        "last_event_at": times["last"],
-        "supplier": state["by"][2] if "by" in state else None,
-    }
+    row = blank(kind, scope, number)
+    row["first_seen_at"] = times["seen"]
+    row["last_event_at"] = times["last"]
+    if "by" in state:
+        row["supplier"] = state["by"][2]
+    return row
 
 
 def project_asn(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
     """A shipment notice: announced, valid, invalid, replaced, in transit, received, cancelled."""
     row = _frame("asn", scope, number, state)
     row["supplier"] = scope
-    version = standing(state.get("v", {}))
-    contents = [
-        (at, e[4])
-        for at, _, e in in_order(state.get("v", {}))
-        if e[1] in ("received", "replaced")
-    ]
+    told = in_order(state["v"]) if "v" in state else []
+    version = standing(told)
+    contents = [(at, e[4]) for at, _, e in told if e[1] in ("received", "replaced")]
     row["known"] = bool(contents)
     content = version.entry[4] if version.entry else contents[-1][1] if contents else {}
     if contents:
@@ -138,22 +130,17 @@ def project_asn(scope: str, number: str, state: State, owners: Owners) -> list[R
         row["shipped_at"] = contents[0][0]
     if contents:
         row["actual_ship_date"] = content.get("ship_date") or day_of(row["shipped_at"])
-    for column, fact in (
-        ("eta", "eta"),
-        ("warehouse", "warehouse"),
-        ("n_lines", "n_lines"),
-        ("shipped_qty", "qty"),
-        ("uom", "uom"),
-    ):
-        row[column] = content.get(fact)
-    later = state.get("e", {}).get("eta")
-    if later:
-        row["eta"] = later[2]
+    later = state["e"].get("eta") if "e" in state else None
+    row["eta"] = later[2] if later else content.get("eta")
+    row["warehouse"] = content.get("warehouse")
+    row["n_lines"] = content.get("n_lines")
+    row["shipped_qty"] = content.get("qty")
+    row["uom"] = content.get("uom")
     _received_goods(row, state.get("r", {}), owners)
     status = version.state
     if status == "cancelled":
         row["cancelled_at"] = version.at
-    elif amounts.positive(row.get("received_qty")):
+    elif amounts.positive(row["received_qty"]):
         status = reached(
             row["received_qty"], row["shipped_qty"], "", "part_received", "received", "received"
         )
@@ -169,21 +156,27 @@ def project_asn(scope: str, number: str, state: State, owners: Owners) -> list[R
     return [row]
 
 
-def _received_goods(row: Row, register: dict[str, Any], owners: Owners) -> None:
-    systems = {system for entries in register.values() for system in entries}
-    counting = owners.of_field("received", systems)
+def standing_receipts(register: dict[str, Any], owners: Owners) -> list[list[Any]]:
+    """The latest entry of each receipt line by age, of the systems that count; none reversed."""
+    counting = owners.of_field("received", {s for entries in register.values() for s in entries})
     found = []
     for entries in register.values():
         told = [entry for system, entry in entries.items() if system in counting]
-        if told and max(told)[2]:
-            found.append(max(told))
+        latest = max(told, key=_AGE, default=None)
+        if latest is not None and latest[2]:
+            found.append(latest)
+    found.sort(key=_AGE)
+    return found
+
+
+def _received_goods(row: Row, register: dict[str, Any], owners: Owners) -> None:
+    found = standing_receipts(register, owners) if register else []
     if not found:
         return
-    found.sort()
     row["goods_received_at"] = found[0][0]
     row["received_qty"] = amounts.total([e[3] for e in found])
     row["rejected_qty"] = amounts.total([e[4] for e in found])
-    row["actual_receipt_date"] = day_of(found[-1][0], owners.zones.get(found[-1][6] or ""))
+    row["actual_receipt_date"] = day_of(found[-1][0], owners.zones.get(found[-1][6]))
 
 
 def project_receipt(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
@@ -192,11 +185,12 @@ def project_receipt(scope: str, number: str, state: State, owners: Owners) -> li
     row["warehouse"] = scope
     register = state.get("r", {})
     _received_goods(row, register, owners)
-    latest = [max(entries.values()) for entries in register.values()]
+    latest = [max(entries.values(), key=_AGE) for entries in register.values()]
     standing_lines = [entry for entry in latest if entry[2]]
-    postings = [entry for _, _, entry in in_order(state.get("w", {}))]
-    row["known"] = any(entry[2] for entry in postings)
-    row["released_at"] = next((entry[0] for entry in postings if entry[2]), None)
+    postings = [entry for _, _, entry in in_order(state["w"])] if "w" in state else []
+    posted = [entry[0] for entry in postings if entry[2]]
+    row["known"] = bool(posted)
+    row["released_at"] = posted[0] if posted else None
     row["n_lines"] = len(register)
     if register and not standing_lines:
         row["status"] = "reversed"
@@ -211,18 +205,15 @@ def project_receipt(scope: str, number: str, state: State, owners: Owners) -> li
 
 def _reposted(postings: list[list[Any]], register: dict[str, Any]) -> bool:
     """Whether one system posted the receipt again later."""
-    by_system: dict[str, int] = {}
-    for entry in postings:
-        if entry[2]:
-            by_system[entry[1]] = by_system.get(entry[1], 0) + 1
-    return any(count > 1 for count in by_system.values()) and len(register) > 0
+    systems = [entry[1] for entry in postings if entry[2]]
+    return len(systems) > len(set(systems)) and len(register) > 0
 
 
 def project_invoice(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
     """An invoice: announced when it came, matched or mismatched when the ERP has checked it."""
     row = _frame("invoice", scope, number, state)
     row["supplier"] = scope
-    told = in_order(state.get("v", {}))
+    told = in_order(state["v"]) if "v" in state else []
     contents = [e for _, _, e in told if e[1] in ("invoice.received", "credit.received")]
     content = contents[0][4] if contents else {}
     row["known"] = bool(contents)

@@ -40,23 +40,23 @@ def stamp(at: int) -> str:
     return str(instant(at))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1 << 14)
 def iso(at: int) -> str:
     """ISO text of an instant to the second, for JSON columns."""
-    return instant(at).isoformat(timespec="seconds")
+    text = stamp(at)
+    return f"{text[:10]}T{text[11:19]}+00:00"
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1 << 14)
 def at_of(text: str) -> int:
     """Microseconds since 1970 of an ISO text with zone."""
     return microseconds(datetime.fromisoformat(text))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1 << 14)
 def day_of(at: int, zone: tzinfo | None = None) -> str:
     """Calendar day of an instant, in the zone of the site it belongs to, else in UTC."""
-    moment = instant(at)
-    return (moment if zone is None else moment.astimezone(zone)).date().isoformat()
+    return stamp(at)[:10] if zone is None else str(instant(at).astimezone(zone).date())
 
 
 def by_number(name: str) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tower.documents import HEADER_OF, Owners, Record, fold, merge, project
 from tower.network import Company, Network, Partner, System, Warehouse
 from tower.registers import instant, microseconds, short
+from tower.rows import COLUMNS, OF_HEADER
 from tower.touches import touches
 from tower.vocabulary import make_event
 
@@ -67,6 +68,7 @@ def rows(*events: list[tuple[str, Record]], kind: str = "po") -> dict[str, Row]:
     """Rows of the one family of this kind, by line."""
     records = [record for event in events for family, record in event if family == kind]
     found = project(kind, "main", "1", fold(copy.deepcopy(records)), OWNERS)
+    assert all(row.keys() == set(COLUMNS[row["kind"]]) for row in found)
     return {row["line"]: {k: v for k, v in row.items() if v is not None} for row in found}
 
 
@@ -349,6 +351,25 @@ def test_a_credit_takes_from_what_was_invoiced() -> None:
     note = {"invoice": "C", "supplier": "ACME", "lines": [goods]}
     credit = told("credit.received", note, 80, "edi")
     assert rows(released(), billed("10"), credit)["10"]["invoiced_qty"] == "6"
+
+
+def test_lines_have_what_is_their_headers() -> None:
+    terms = {"buyer": "kim", "currency": "EUR", "ship_by": "2026-03-20", "channel": "edi"}
+    order = told("po.released", {**PO, **terms, "lines": [line("10", "1"), line("20", "2")]}, 0)
+    found = rows(order, SENT, functional("accepted"))
+    for column in OF_HEADER["po_line"]:
+        assert {row.get(column) for row in found.values()} == {found[""].get(column)}, column
+    assert (found["20"]["buyer"], at(found["20"], "transmitted_at")) == ("kim", 1)
+
+
+def test_lines_of_one_receipt_may_differ_in_what_they_tell() -> None:
+    goods = {"erp": "main", "po": "1", "line": "10", "qty": "5", "uom": "EA", "asn": "S1"}
+    both = [{**goods, "receipt_line": "1"}, {**goods, "receipt_line": "2", "rejected_qty": "1"}]
+    told_ = {"warehouse": "east", "receipt": "R", "supplier": "ACME", "lines": both}
+    got = told("receipt.posted", told_, 60, "wms")
+    for kind, name in (("po", "10"), ("receipt", "")):
+        found = rows(released(), got, kind=kind)[name]
+        assert (found["received_qty"], found["rejected_qty"]) == ("10", "1")
 
 
 # --- other documents ----------------------------------------------------------------------------
