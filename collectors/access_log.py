@@ -84,7 +84,8 @@ class AccessLine(JsonRecord):
     """One call: the fields of its line, and what is made of them.
 
     route, method, url, status (text), latency_ms, partner (key of a partner, else missing; what was
-    sent for it in partner_sent), request_id, limit, remaining, outcome (ok, failed, throttled), error_class, text, time
+    sent for it in partner_sent), request_id, limit, remaining, outcome (ok, failed,
+    throttled), error_class, text, time
     """
 
     __slots__ = ("_read_at", "latency_ms", "limit", "moment", "remaining")

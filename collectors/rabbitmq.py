@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 from collectors.contract import position_in, secret
 from collectors.limits import parse_json
 from collectors.outgoing import Outgoing, raise_for
+from collectors.rabbitmq_lint import Broker, Remark
 from tower.errors import PayloadRejected, SourceUnavailable
 from tower.feeds import RabbitOptions
 from tower.network import Source
@@ -78,6 +79,35 @@ class RabbitQueues:
 
     def settle(self, batch: Batch) -> None:
         """Nothing was taken from the broker."""
+
+    # --- set-up -----------------------------------------------------------------------------------
+
+    def lint(self, now: datetime) -> list[Remark]:
+        """Weaknesses of the wanted queues; asks the broker and touches nothing."""
+        with self._outgoing.talking():
+            queues = self._rated(now)
+            exchanges, bindings = (self._listed(f"/api/{what}", now)
+                                   for what in ("exchanges", "bindings"))  # fmt: skip
+            _, overview = self._get("/api/overview", now)
+        version = overview.get("rabbitmq_version") if isinstance(overview, dict) else None
+        suffixes = self._options.dead_letter_suffix
+        broker = Broker(queues, exchanges, bindings, str(version or ""), suffixes)
+        return broker.remarks([queue for queue in queues if self._is_wanted(queue)])
+
+    def kind_of(self, queue: str, now: datetime) -> str | None:
+        """classic, quorum or stream; None if the broker does not tell or has no such queue."""
+        vhost = quote(self._options.vhost or "/", safe="")
+        with self._outgoing.talking():
+            path = f"/api/queues/{vhost}/{quote(queue, safe='')}"
+            status, told = self._get(path, now, may_miss=True)
+        kind = told.get("type") if status != 404 and isinstance(told, dict) else None
+        return str(kind) if kind else None
+
+    def _listed(self, path: str, now: datetime) -> list[Queue]:
+        if self._options.vhost is not None:
+            path += "/" + quote(self._options.vhost, safe="")
+        _, body = self._get(path, now)
+        return [one for one in body if isinstance(one, dict)] if isinstance(body, list) else []
 
     # --- asking -----------------------------------------------------------------------------------
 

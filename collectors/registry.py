@@ -12,6 +12,7 @@ from collectors.access_reader import AccessLogs
 from collectors.amqp_queue import AmqpQueue
 from collectors.cloudevents import CloudEventsInterpreter
 from collectors.contract import Interpreter, Reader, refusal_of
+from collectors.dead_letters import DeadLetterInterpreter
 from collectors.drop_folder import DropFolder
 from collectors.edifact.interpreter import EdifactInterpreter
 from collectors.key_sweep import Known
@@ -46,9 +47,10 @@ INTERPRETERS: Mapping[str, Interpreter] = {
     "log": LogInterpreter(),
     "otlp": OtlpInterpreter(),
     "access_log": AccessLogInterpreter(),
+    "queue": DeadLetterInterpreter(),
     "cloudevents": CloudEventsInterpreter(),
 }
-"""Format -> interpreter; a format without one brings no messages (queue)."""
+"""Format -> interpreter; queue interprets dead letters that were captured on request."""
 
 
 def reader_for(

@@ -442,13 +442,16 @@ class AccessLogOptions(LogFileOptions):
 
 
 class RabbitOptions(FeedOptions):
-    """Queue statistics from the management API of RabbitMQ; messages are never touched.
+    """Queue statistics from the management API of RabbitMQ; messages are never touched, but
+    dead letters captured on request (``tower broker capture``, docs/connect/rabbitmq.md).
 
     url                base address of the management API ("http://broker:15672")
     broker             its name on screens; default: the system of the source
     user, password_variable   account with the tag "monitoring"
     vhost              only queues of this virtual host
     only, never        names of queues with * and ?: which are sampled, which are not
+    amqp               address for capturing dead letters on request ("amqp://broker/vhost");
+                       default: the host of ``url`` on the usual port
     rates              also ask for rates, consumers and ages (a second, dearer call)
     dead_letter_suffix names that mark a queue of dead letters of the queue without it
                        ("orders.dlq"); exchanges and keys that the broker tells come first
@@ -456,6 +459,7 @@ class RabbitOptions(FeedOptions):
 
     url: WebAddress
     broker: str | None = None
+    amqp: BrokerAddress | None = None
     user: str | None = None
     password_variable: Variable | None = None
     vhost: str | None = None

@@ -44,7 +44,7 @@ FORMATS_OF = {
 }
 FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")
 MAPPED = ("csv", "json", "log")
-MAPPING_FORMAT = {"otlp": "log", "access_log": "log"}
+MAPPING_FORMAT = {"otlp": "log", "access_log": "log", "queue": "log"}
 """Formats whose records are read by mappings of another, by default by the shipped one that has
 their name.
 """

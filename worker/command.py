@@ -27,7 +27,7 @@ from worker.answers import (
     emit,
     shown,
 )
-from worker.commands import ask, bring, house, lead, network, partners
+from worker.commands import ask, bring, broker, house, lead, network, partners
 
 app = typer.Typer(
     name="tower",
@@ -44,6 +44,8 @@ app.add_typer(network_words, name="network")
 
 partner_words = typer.Typer(help="Partners: add, check, list.", no_args_is_help=True)
 app.add_typer(partner_words, name="partner")
+broker_words = typer.Typer(help="Message brokers: lint, capture.", no_args_is_help=True)
+app.add_typer(broker_words, name="broker")
 
 lead.register(app)
 ask.register(app)
@@ -51,6 +53,7 @@ bring.register(app)
 house.register(app, rules)
 network.register(app, network_words)
 partners.register(partner_words)
+broker.register(broker_words)
 
 
 @app.command()

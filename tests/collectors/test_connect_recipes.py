@@ -14,7 +14,7 @@ from collectors.access_log import layout_of
 from tower.network import Network, load_network
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("opentelemetry", "middleware-logs", "amqp", "api-gateway")
+PAGES = ("opentelemetry", "middleware-logs", "amqp", "api-gateway", "rabbitmq")
 
 
 def blocks(page: str, language: str) -> list[str]:

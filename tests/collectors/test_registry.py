@@ -86,7 +86,7 @@ def test_a_crash_of_an_interpreter_is_a_dead_letter_with_its_version(
 
 
 def test_a_message_of_an_unknown_source_or_without_interpreter_is_kept(net: Network) -> None:
-    for source, code in (("ghost", "unknown_source"), ("queues", "unsupported_type")):
+    for source, code in (("ghost", "unknown_source"),):
         (letter,) = registry.interpret(Raw(source, "k", b"x", NOW), net).dead_letters
         assert letter.code == code
         assert letter.advice
@@ -102,7 +102,7 @@ def test_a_body_without_mapping_says_what_to_name() -> None:
 
 def test_every_format_that_brings_messages_has_an_interpreter(net: Network) -> None:
     formats = set(Source.model_fields["format"].annotation.__args__)  # type: ignore[union-attr]
-    assert formats - set(registry.INTERPRETERS) == {"queue"}
+    assert formats == set(registry.INTERPRETERS)
     for format_, interpreter in registry.INTERPRETERS.items():
         assert interpreter.name == format_
         assert interpreter.version >= 1
@@ -122,7 +122,7 @@ def test_the_readers_of_the_example_network_read_empty_folders(tmp_path: Path) -
 PURE = (
     "answers", "cloudevents", "cloudevents_envelope", "cloudevents_reading", "csv_rows",
     "event_shape", "limits",
-    "mapped", "mapped_program", "mapped_reading", "origins", "otlp", "access_log", "records", "values",
+    "mapped", "mapped_program", "mapped_reading", "origins", "otlp", "access_log", "rabbitmq_lint", "records", "values",
 )  # fmt: skip
 IMPURE = {"os", "pathlib", "random", "secrets", "socket", "subprocess", "tempfile", "time", "uuid",
           "httpcore", "httpx", "urllib.request", "shutil"}  # fmt: skip
