@@ -16,7 +16,7 @@ from tower.documents import HEADER_OF, Record
 from tower.event import Event
 from tower.identity import item_key
 from tower.raw import Interpretation, Interpreted, Raw
-from tower.registers import microseconds, record
+from tower.registers import microseconds, record, short
 from tower.touch import Facts
 from tower.touches import touches
 
@@ -34,7 +34,8 @@ class Item:
     """A raw message at its first place in a batch.
 
     heard            its receipt in microseconds since 1970 UTC
-    received, named  its receipt, and its key with item_key before it, as fields of a COPY line
+    received         the same as a field of a binary row
+    named            its key with item_key before it as fields of a COPY line
     """
 
     index: int
@@ -44,7 +45,7 @@ class Item:
     reading: Interpretation
     sha256: bytes
     heard: int
-    received: str
+    received: bytes
     named: str
     n_known: int = 0
     homes: set[int] = field(default_factory=set)
@@ -58,7 +59,7 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
     """The first message of each (source, key), and the others with the first of theirs."""
     firsts: dict[Identity, Item] = {}
     others: list[tuple[Raw, Item]] = []
-    received, heard, when = None, 0, ""
+    received, heard, when = None, 0, b""
     for index, one in enumerate(items):
         raw = one.raw
         source, key = raw.source, raw.key
@@ -69,7 +70,8 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
             continue
         if raw.received_at is not received:  # mostly shared by all that was read at once
             received = raw.received_at
-            heard, when = microseconds(received), str(received)
+            heard = microseconds(received)
+            when = staging.timestamp(heard)
         home = item_key(source, key)
         firsts[identity] = Item(
             index,
@@ -104,13 +106,14 @@ NEVER = 1 << 62
 class Subject:
     """A document with its lines, and what a batch says about it.
 
-    named    its kind, scope and number as fields of a COPY line
+    at, named  its home, and its kind, scope and number, as fields of a binary row
     arrived  earliest receipt of these records
     """
 
     home: int
     key: FamilyKey
-    named: str
+    at: bytes
+    named: bytes
     records: list[Record] = field(default_factory=list)
     arrived: int = NEVER
 
@@ -133,8 +136,8 @@ class Gathered:
     subjects: dict[tuple[str, str, str], Subject] = field(default_factory=dict)
     pegs: dict[tuple[str, ...], tuple[int, str, str]] = field(default_factory=dict)
     orders: dict[tuple[str, str], int] = field(default_factory=dict)
-    event_lines: list[str] = field(default_factory=list)
-    object_lines: list[str] = field(default_factory=list)
+    event_rows: list[bytes] = field(default_factory=list)
+    object_rows: list[bytes] = field(default_factory=list)
 
 
 def gather(found: Found) -> Gathered:
@@ -142,36 +145,45 @@ def gather(found: Found) -> Gathered:
     result = Gathered()
     for event_id, (event, item) in found.items():
         partner = None if event.partner is None else partner_id(event.partner)
-        happened = event.occurred_at
         spot = place(event)
-        told = _Told(
-            event, item, spot, event_id.hex, microseconds(happened), str(happened), partner
-        )
         home = spot.node.home
+        at = microseconds(event.occurred_at)
+        told = _Told(
+            event,
+            item,
+            spot,
+            at,
+            staging.octets(event_id.bytes),
+            staging.bigint(home),
+            staging.timestamp(at),
+            staging.word(event.type),
+            staging.word(event.system),
+        )
         result.living.append((home, event_id))
         item.homes.add(home)
-        take_flows(result, event, spot, told.at, item.heard, partner)
+        take_flows(result, event, spot, at, item.heard, partner)
         _take_touches(result, told)
-        result.event_lines.append(_event_line(told))
+        result.event_rows.append(_event_row(told, partner))
         if event.type in ("peg.set", "peg.removed"):
             _take_pegs(result, told)
     return result
 
 
 class _Told(NamedTuple):
-    """An event on its way into the tables.
+    """An event on its way into the tables, with the fields that its rows share.
 
-    ident     its id in hexadecimal digits
-    at, when  when it happened: microseconds since 1970 UTC, and as a field of a COPY line
+    at  when it happened in microseconds since 1970 UTC; ``when`` the same as a field
     """
 
     event: Event
     item: Item
     spot: Place
-    ident: str
     at: int
-    when: str
-    partner: int | None
+    ident: bytes
+    home: bytes
+    when: bytes
+    type: bytes
+    system: bytes
 
 
 def take_flows(
@@ -221,8 +233,8 @@ def _gain(gains: dict[int, FlowGain], node: Node) -> FlowGain:
 
 def _take_touches(result: Gathered, told: _Told) -> None:
     """What an event says about each document it names: records to fold, and one row."""
-    event, item, spot, ident, at, when, _ = told
-    type_, system, name = event.type, event.system, ident[:16]
+    event, item, _, at, ident, home, when, type_field, system_field = told
+    type_, system, name = event.type, event.system, short(event.id)
     spoken: dict[tuple[str, str, str], tuple[Subject, dict[str, Facts]]] = {}
     key: tuple[str, str, str] | None = None
     for kind, scope, number, line, _, facts in touches(event):
@@ -239,16 +251,23 @@ def _take_touches(result: Gathered, told: _Told) -> None:
     if not spoken:
         return
     heard = item.heard
-    shared = (
-        f"{ident}\tf\t{spot.node.home}\t\\N\t{when}\t{item.received}\t{type_}\t"
-        f"{staging.text(system)}"
+    shared = b"".join(
+        (ident, _NAMED, home, staging.NO_VALUE, when, item.received, type_field, system_field)
     )
     for (header, scope, number), (subject, words) in spoken.items():
         here = subject.home
         item.homes.add(here)
         result.spoken.append((here, event.id))
-        result.object_lines.append(
-            f"{here}\t{shared}\t{subject.named}\t{staging.json(words)}"
+        result.object_rows.append(
+            b"".join(
+                (
+                    _OBJECT_FIELDS,
+                    subject.at,
+                    shared,
+                    subject.named,
+                    staging.octets(staging.dumped(words)),
+                )
+            )
         )
         if heard < subject.arrived:
             subject.arrived = heard
@@ -263,8 +282,10 @@ def subject_of(result: Gathered, header: str, scope: str, number: str) -> Subjec
     subject = result.subjects.get(named)
     if subject is None:
         home = document_home(header, scope, number)
-        fields = f"{header}\t{staging.text(scope)}\t{staging.text(number)}"
-        subject = result.subjects[named] = Subject(home, FamilyKey(home, *named), fields)
+        fields = staging.word(header) + staging.word(scope) + staging.octets_of(number)
+        subject = result.subjects[named] = Subject(
+            home, FamilyKey(home, *named), staging.bigint(home), fields
+        )
     return subject
 
 
@@ -281,7 +302,7 @@ def _take_pegs(result: Gathered, told: _Told) -> None:
             peg["order_line"],
         )
         qty = peg["qty"] if event.type == "peg.set" else staging.NULL
-        word = (told.at, told.ident, qty)
+        word = (told.at, event.id.hex, qty)
         known = result.pegs.get(key)
         if known is None or known[:2] < word[:2]:
             result.pegs[key] = word
@@ -292,19 +313,46 @@ EVENT_COLUMNS = (
     "time_quality, system, partner_id, channel, anchor, basis, correlation_id, causation_id, "
     "carries, answers, data"
 )
+OBJECT_COLUMNS = (
+    "home_key, event_id, linked, event_home, via, occurred_at, arrived_at, type, system, kind, "
+    "scope, number, words"
+)
+_EVENT_FIELDS = staging.fields(EVENT_COLUMNS)
+_OBJECT_FIELDS = staging.fields(OBJECT_COLUMNS)
+_NAMED = staging.octets(b"\0")  # not linked
 
 
-def _event_line(told: _Told) -> str:
-    event, item, spot, ident, _, when, partner = told
-    text, maybe = staging.text, staging.maybe
-    recorded = event.recorded_at
-    return (
-        f"{spot.node.home}\t{ident}\t{event.type}\t{text(event.source)}\t"
-        f"{text(event.raw_key)}\t{text(event.position)}\t{when}\t"
-        f"{staging.NULL if recorded is None else recorded}\t{item.received}\t"
-        f"{event.time_quality.value}\t{text(event.system)}\t{staging.number(partner)}\t"
-        f"{maybe(event.channel)}\t{text(spot.node.text)}\t{spot.basis}\t"
-        f"{maybe(event.correlation_id)}\t{maybe(event.causation_id)}\t"
-        f"{staging.texts(event.carries) if event.carries else '{}'}\t"
-        f"{staging.texts(event.answers) if event.answers else '{}'}\t{staging.json(event.data)}"
+def _event_row(told: _Told, partner: int | None) -> bytes:
+    event, item, spot, _, ident, home, when, type_, system = told
+    word, maybe, octets_of, none = (
+        staging.word,
+        staging.maybe_word,
+        staging.octets_of,
+        staging.NO_VALUE,
+    )
+    recorded, correlation, causation = event.recorded_at, event.correlation_id, event.causation_id
+    return b"".join(
+        (
+            _EVENT_FIELDS,
+            home,
+            ident,
+            type_,
+            word(event.source),
+            octets_of(event.raw_key),
+            word(event.position),
+            when,
+            none if recorded is None else staging.timestamp(microseconds(recorded)),
+            item.received,
+            word(event.time_quality.value),
+            system,
+            none if partner is None else staging.bigint(partner),
+            maybe(event.channel),
+            octets_of(spot.node.text),
+            word(spot.basis),
+            none if correlation is None else octets_of(correlation),
+            none if causation is None else octets_of(causation),
+            staging.array(event.carries),
+            staging.array(event.answers),
+            staging.octets(staging.dumped(event.data)),
+        )
     )

@@ -14,12 +14,13 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from psycopg import Cursor
 from sqlalchemy import Connection, Engine
 
-from db import arrivals, beats, messages, partitions, staging, weaving
+from db import arrivals, beats, messages, partitions, staging
 from db.arrivals import Item
 from db.beats import Bookmark, LeaseLost, Told
 from db.driver import Conflict, no_garbage, raw_cursor
@@ -126,8 +127,7 @@ def _store_items(
     gathered = messages.gather_unknown(cursor, found, careful=careful)
     messages.write(cursor, new, spreading.now)
     probe("messages")
-    staging.copy(cursor, "event", arrivals.EVENT_COLUMNS, gathered.event_lines)
-    staging.copy(cursor, "event_object", weaving.COLUMNS, gathered.object_lines)
+    messages.write_events(cursor, gathered)
     probe("events")
     written, homes = spreading.spread(gathered)
     probe("documents")
@@ -154,14 +154,22 @@ def _results(items: Sequence[Interpreted], new: Sequence[Item]) -> tuple[ItemRes
 
 def result_of(reading: Interpretation) -> ItemResult:
     """What is told of a message that was taken."""
-    letter = reading.dead_letters[0] if reading.dead_letters else None
+    if not reading.dead_letters:
+        return _accepted(len(reading.events))
+    letter = reading.dead_letters[0]
     return ItemResult(
         "refused" if reading.outcome == "quarantined" else "accepted",
         len(reading.events),
         len(reading.dead_letters),
-        letter.cause if letter else "",
-        letter.advice if letter else "",
+        letter.cause,
+        letter.advice,
     )
+
+
+@lru_cache(maxsize=256)
+def _accepted(events: int) -> ItemResult:
+    """Most results are alike."""
+    return ItemResult("accepted", events)
 
 
 def store_retrying(

@@ -13,12 +13,13 @@ from psycopg import Cursor
 from sqlalchemy import Connection
 
 from db import flows, records, staging
-from db.arrivals import Gathered, Identity, Item, gather
+from db.arrivals import EVENT_COLUMNS, OBJECT_COLUMNS, Gathered, Identity, Item, gather
 from db.families import partner_id
 from db.tables import sighting
 from tower.event import Event
 from tower.identity import fingerprint
 from tower.raw import DeadLetter, Finding, Origin, Raw
+from tower.timelines import stamp
 
 NAME_KEPT = 500  # characters of a name in a sighting: it is part of a key
 COMPRESS_FROM = 1024  # bytes; below, zlib's frame eats what it saves
@@ -64,10 +65,16 @@ def write(cursor: Cursor[Any], new: Sequence[Item], now: datetime) -> None:
         if reading.dead_letters:
             letters += _letter_lines(item, now)
     staging.copy(cursor, "ingest_ledger", LEDGER_COLUMNS, ledger)
-    staging.copy(cursor, "raw_message", RAW_COLUMNS, [*map(_raw_line, new)])
+    staging.copy_binary(cursor, "raw_message", RAW_COLUMNS, [*map(_raw_row, new)])
     staging.copy(cursor, "interpretation", READING_COLUMNS, readings)
     staging.copy(cursor, "origin", ORIGIN_COLUMNS, origins)
     staging.copy(cursor, "dead_letter", LETTER_COLUMNS, letters)
+
+
+def write_events(cursor: Cursor[Any], gathered: Gathered) -> None:
+    """The events that are new, and what they say about each document they name."""
+    staging.copy_binary(cursor, "event", EVENT_COLUMNS, gathered.event_rows)
+    staging.copy_binary(cursor, "event_object", OBJECT_COLUMNS, gathered.object_rows)
 
 
 def note_again(
@@ -248,31 +255,47 @@ LETTER_COLUMNS = (
 def _ledger_line(item: Item, at: str, fields_at: str | None) -> str:
     reading = item.reading
     return (
-        f"{item.named}\t\\\\x{item.sha256.hex()}\t{item.received}\t{reading.outcome}\t"
+        f"{item.named}\t\\\\x{item.sha256.hex()}\t{stamp(item.heard)}\t{reading.outcome}\t"
         f"{len(reading.events)}\t{item.n_known}\t{staging.numbers(sorted(item.homes))}\t"
         f"{staging.text(reading.interpreter)}\t{reading.version}\t{at}\t"
         f"{staging.maybe(fields_at)}"
     )
 
 
-def _raw_line(item: Item) -> str:
+def _raw_row(item: Item) -> bytes:
     raw = item.raw
-    body, encoding = raw.body, "plain"
+    body, encoding = raw.body, _PLAIN
     if len(body) > COMPRESS_FROM:
         body, encoding = _packed(body)
     partner = item.reading.partner
-    return (
-        f"{item.named}\t{item.received}\t{staging.text(raw.media_type)}\t"
-        f"{staging.text(raw.name)}\t{staging.json(raw.headers) if raw.headers else '{}'}\t"
-        f"{staging.NULL if partner is None else partner_id(partner)}\t{encoding}\t"
-        f"{len(raw.body)}\t\\\\x{body.hex()}"
+    source, key = item.identity
+    octets, word = staging.octets, staging.word
+    return b"".join(
+        (
+            _RAW_FIELDS,
+            staging.bigint(item.item_key),
+            word(source),
+            octets(key.encode()),
+            item.received,
+            word(raw.media_type),
+            word(raw.name),
+            octets(staging.dumped(raw.headers)) if raw.headers else _NO_HEADERS,
+            staging.NO_VALUE if partner is None else staging.bigint(partner_id(partner)),
+            encoding,
+            staging.integer(len(raw.body)),
+            octets(body),
+        )
     )
 
 
-def _packed(body: bytes) -> tuple[bytes, str]:
+_RAW_FIELDS = staging.fields(RAW_COLUMNS)
+_PLAIN, _ZLIB, _NO_HEADERS = map(staging.octets, (b"plain", b"zlib", b"{}"))
+
+
+def _packed(body: bytes) -> tuple[bytes, bytes]:
     """(bytes to keep, their encoding)."""
     small = zlib.compress(body, 1)
-    return (small, "zlib") if len(small) < len(body) else (body, "plain")
+    return (small, _ZLIB) if len(small) < len(body) else (body, _PLAIN)
 
 
 def _reading_line(item: Item, at: str) -> str:
@@ -336,5 +359,5 @@ def _letter_lines(item: Item, now: datetime, attempt: int = 1) -> Iterator[str]:
             f"{text(letter.code)}\t{text(letter.cause)}\t{text(letter.advice)}\t"
             f"{staging.number(letter.offset)}\t{mark}\topen\t"
             f"{staging.NULL if partner is None else partner_id(partner)}\t"
-            f"{staging.maybe(partner)}\t{item.received}\t{now}"
+            f"{staging.maybe(partner)}\t{stamp(item.heard)}\t{now}"
         )

@@ -75,8 +75,7 @@ def reinterpret(
             gone, found = _compare(cursor, item, received, former_homes)
             homes |= _take_back(spreading, gone)
             gathered = messages.gather_unknown(cursor, found, careful=True)
-            staging.copy(cursor, "event", arrivals.EVENT_COLUMNS, gathered.event_lines)
-            staging.copy(cursor, "event_object", weaving.COLUMNS, gathered.object_lines)
+            messages.write_events(cursor, gathered)
             written, touched = spreading.spread(gathered)
             messages.read_again(cursor, item, now)
             results.append(result_of(one.reading))
@@ -123,7 +122,8 @@ def _compare(
 ) -> tuple[list[_Kept], dict[UUID, tuple[Event, Item]]]:
     """(events to take back, events to add); an event that stays as it was is in neither."""
     item.raw = replace(item.raw, received_at=received)
-    item.received, item.heard = str(received), microseconds(received)
+    item.heard = microseconds(received)
+    item.received = staging.timestamp(item.heard)
     found = arrivals.events_of([item])
     former = {
         one.event.id: one

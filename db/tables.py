@@ -417,13 +417,13 @@ Index(
     postgresql_where=text("kind = 'po' AND NOT closed"),
 )
 Index("ix_document_kind_released_at", document.c.kind, document.c.released_at)
-Index("ix_document_number", document.c.number)
+Index("ix_document_number", document.c.number, postgresql_where=text("line = ''"))
 Index(
     "ix_document_unknown",
     document.c.first_seen_at,
     postgresql_where=text("NOT known AND kind IN ('po', 'order', 'asn')"),
 )
-Index("ix_document_partner_id", document.c.partner_id)
+Index("ix_document_partner_id", document.c.partner_id, postgresql_where=text("kind = 'po'"))
 
 peg = Table(
     "peg",

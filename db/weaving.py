@@ -16,6 +16,7 @@ import orjson
 from psycopg import Cursor
 
 from db import flows, staging
+from db.arrivals import OBJECT_COLUMNS
 from tower.correlation import document_home, leads_from
 from tower.event import Event, TimeQuality
 from tower.registers import instant, microseconds
@@ -232,12 +233,6 @@ def event_of(row: Any) -> Event:
 
 # --- writing ------------------------------------------------------------------------------------
 
-COLUMNS = (
-    "home_key, event_id, linked, event_home, via, occurred_at, arrived_at, type, system, kind, "
-    "scope, number, words"
-)
-
-
 def apply(
     cursor: Cursor[Any], woven: Woven, subjects: Mapping[int, tuple[str, str, str]]
 ) -> None:
@@ -251,7 +246,7 @@ def apply(
             f"{kind}\t{staging.text(scope)}\t{staging.text(number)}\t"
             f"{staging.json({'': row.facts})}"
         )
-    staging.copy(cursor, "event_object", COLUMNS, lines)
+    staging.copy(cursor, "event_object", OBJECT_COLUMNS, lines)
     for row in woven.moved:
         cursor.execute(
             "UPDATE event_object SET arrived_at = %s, via = %s "

@@ -28,11 +28,12 @@ def _add(one: str | None, other: str | None) -> str | None:
 
 
 _CONTENT = ("erp", "po", "line", "item", "qty", "uom", "price", "invoice_line")
+_ABSENT = ("",) * len(_CONTENT)
 
 
 def _digest(lines: Sequence[Data]) -> str:
     """Name of what a shipment or an invoice says, whatever the order of its lines."""
-    content = sorted(["\x1f".join([line.get(name, "") for name in _CONTENT]) for line in lines])
+    content = sorted(["\x1f".join(map(line.get, _CONTENT, _ABSENT)) for line in lines])
     return hashlib.blake2b("\x1e".join(content).encode(), digest_size=8).hexdigest()
 
 

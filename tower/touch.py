@@ -70,7 +70,7 @@ def add_supplier(event: Event, facts: Facts) -> Facts:
 
 def merged(lines: Sequence[Data]) -> Sequence[Data]:
     """One entry per line number; a number told twice (split delivery) adds up its quantity."""
-    if len({line["line"] for line in lines}) == len(lines):
+    if len(lines) < 2 or len({line["line"] for line in lines}) == len(lines):
         return lines
     found: dict[str, Facts] = {}
     for line in lines:

@@ -130,7 +130,7 @@ def search(conn: Connection, scope: Scope, text: str) -> list[Found]:
             document.c.line == ref.line,
         )
     else:
-        condition = document.c.number == wanted
+        condition = and_(document.c.number == wanted, document.c.line == "")
     rows = conn.execute(
         select(
             document.c.kind,

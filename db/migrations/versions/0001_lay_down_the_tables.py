@@ -219,7 +219,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_document_kind_released_at", "document", ["kind", "released_at"], unique=False
     )
-    op.create_index("ix_document_number", "document", ["number"], unique=False)
+    op.create_index(
+        "ix_document_number",
+        "document",
+        ["number"],
+        unique=False,
+        postgresql_where=sa.text("line = ''"),
+    )
     op.create_index(
         "ix_document_open_po",
         "document",
@@ -227,7 +233,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("kind = 'po' AND NOT closed"),
     )
-    op.create_index("ix_document_partner_id", "document", ["partner_id"], unique=False)
+    op.create_index(
+        "ix_document_partner_id",
+        "document",
+        ["partner_id"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'po'"),
+    )
     op.create_index(
         "ix_document_unknown",
         "document",
