@@ -131,8 +131,11 @@ class Doors:
             )
         self._hash = found.hash
 
-    def push_source(self, name: str, *formats: str) -> Source:
-        """The push source of this name, or a refusal that lists those there are."""
+    def push_source(self, name: str, *formats: str, signed: bool = False) -> Source:
+        """The push source of this name, or a refusal that lists those there are.
+
+        ``signed``: the caller checks signatures; elsewhere a source that wants them is refused.
+        """
         sources = self.network().sources
         source = sources.get(name)
         if source is None or source.kind != "push":
@@ -141,6 +144,12 @@ class Doors:
                 404,
                 f'"{name}" is not a push source of this network.',
                 f"Add it to network.yaml with kind: push, or use one of: {', '.join(known)}.",
+            )
+        if source.options.get("signature") and not signed:
+            raise Refused(
+                401,
+                f'Source "{name}" takes signed messages only. Nothing was kept.',
+                f"Sign it and send it to /v1/hooks/{name}.",
             )
         if formats and source.format not in formats:
             raise Refused(

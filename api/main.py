@@ -16,14 +16,14 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from api import logs
+from api import hooks, logs
+from api.answers import accepted
 from api.doors import RETRY_AFTER_S, Doors, Refused, bounded_body
 from collectors import cloudevents
 from db import health, sources
 from db.migrate import check
 from tower.errors import SchemaOutOfDate
 from tower.raw import Raw
-from worker.pipeline import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.post("/v1/documents/{source}", status_code=202)(push_document)
     app.post("/v1/heartbeats/{source}", status_code=202)(push_beat)
     logs.register(app)
+    hooks.register(app)
     app.get("/v1/sources")(list_sources)
     app.get("/health")(tell_health)
     return app
@@ -70,7 +71,7 @@ def push_events(
             {"error": parcel.broken, "next": "Mend the envelope and send it again; it was kept."},
             status_code=400,
         )
-    return _accepted(outcome)
+    return accepted(outcome)
 
 
 def push_document(request: Request, body: Body, source: Annotated[str, Path()]) -> JSONResponse:
@@ -79,7 +80,7 @@ def push_document(request: Request, body: Body, source: Annotated[str, Path()]) 
     push = doors.push_source(source, "x12", "edifact", "csv", "json", "log")
     at = doors.clock()
     raw = document_raw(source, body, request.headers, at)
-    return _accepted(doors.intake.accept(source, [raw], admit=doors.admission(push)))
+    return accepted(doors.intake.accept(source, [raw], admit=doors.admission(push)))
 
 
 def document_raw(source: str, body: bytes, headers: Mapping[str, str], at: Any) -> Raw:
@@ -129,20 +130,6 @@ def tell_health(request: Request) -> JSONResponse:
             "mails_waiting": waiting.mails_waiting,
             "dead_letters_open": waiting.dead_letters_open,
         }
-    )
-
-
-def _accepted(outcome: Outcome) -> JSONResponse:
-    return JSONResponse(
-        {
-            "accepted": outcome.accepted,
-            "repeated": outcome.repeated,
-            "refused": [
-                {"index": n, "cause": item.cause, "advice": item.advice}
-                for n, item in outcome.refused
-            ],
-        },
-        status_code=202,
     )
 
 

@@ -151,6 +151,7 @@ Variable = Annotated[str, AfterValidator(_variable)]
 PathText = Annotated[str, AfterValidator(_path)]
 HostName = Annotated[str, AfterValidator(_host)]
 TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 PropertyName = Annotated[str, Field(pattern=r"^\w+$")]
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w$]*$")]
 
@@ -492,9 +493,43 @@ class AmqpOptions(FeedOptions):
 
 
 class PushOptions(FeedOptions):
-    """Messages that others send to the API; ``max_bytes`` bounds one body."""
+    """Messages that others send to the API (docs/connect/webhooks.md).
+
+    max_bytes           bounds one body
+    signature           how they are signed; what is not is refused, and only /v1/hooks takes them
+                        standard  Standard Webhooks: id.timestamp.body, "v1,<base64>"
+                        sha256    HMAC-SHA256 of the body in one header
+    secret_variable     variable with the secret; two, parted by a blank, while one is exchanged
+    signature_header    of sha256 ("X-Shopify-Hmac-Sha256")
+    signature_prefix    of sha256: what stands before the signature ("sha256=")
+    signature_encoding  of sha256: hex or base64
+    timestamp_header    of sha256: header with the time, where timestamp.body is signed
+    tolerance           how old a signed time may be
+    """
 
     max_bytes: Size = 10_000_000
+    signature: Literal["standard", "sha256"] | None = None
+    secret_variable: Variable | None = None
+    signature_header: HeaderName = "X-Hub-Signature-256"
+    signature_prefix: str = ""
+    signature_encoding: Literal["hex", "base64"] = "hex"
+    timestamp_header: HeaderName | None = None
+    tolerance: ClockTime = timedelta(minutes=5)
+
+    @model_validator(mode="after")
+    def _has_a_secret(self) -> Self:
+        if (self.signature is None) != (self.secret_variable is None):
+            raise mistake(
+                "signature and secret_variable belong together", "write both, or neither"
+            )
+        return self
+
+    @property
+    def signature_name(self) -> str:
+        """The header that carries the signature, in lower case."""
+        if self.signature == "standard":
+            return "webhook-signature"
+        return self.signature_header.lower()
 
 
 OPTIONS: dict[str, type[FeedOptions]] = {
@@ -502,10 +537,10 @@ OPTIONS: dict[str, type[FeedOptions]] = {
     "log_file": LogFileOptions,
     "access_log": AccessLogOptions,
     "rest": RestOptions,
+    "odata": ODataOptions,
     "sql_view": SqlViewOptions,
     "rabbitmq": RabbitOptions,
     "amqp": AmqpOptions,
     "push": PushOptions,
-    "odata": ODataOptions,
 }
 """Kind of source -> model of its options."""
