@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from db.reads.unmatched import waits
 from db.tables import active_config, dead_letter, flow, heartbeat, outbox, timer
 
 LOST_AFTER = timedelta(seconds=30)
@@ -103,7 +104,7 @@ def backlog(conn: Connection, now: datetime) -> Backlog:
         select(func.count()).select_from(dead_letter).where(dead_letter.c.state == "open")
     ).scalar_one()
     unmatched = conn.execute(
-        select(func.count()).select_from(flow).where(~flow.c.matched, flow.c.n_events > 0)
+        select(func.count()).select_from(flow).where(*waits())
     ).scalar_one()
     return Backlog(
         timers_due=timers[0],

@@ -16,11 +16,12 @@ from uuid import UUID
 from psycopg import Cursor
 from sqlalchemy import Connection
 
-from db import arrivals, families, flows, messages, staging, weaving
+from db import arrivals, families, flows, messages, mirroring, staging, weaving
 from db.arrivals import Gathered, Item
 from db.driver import no_garbage, raw_cursor
 from db.flows import Flow, FlowGain, TieKey, tie_key
 from db.ingest import ItemResult, Stored, result_of
+from db.mirroring import HAND
 from db.spreading import Spreading
 from tower.correlation import DOCUMENTS, Node, Tie, document_home, identifies, place
 from tower.documents import HEADER_OF, Owners
@@ -75,6 +76,8 @@ def reinterpret(
             gone, found = _compare(cursor, item, received, former_homes)
             homes |= _take_back(spreading, gone)
             gathered = messages.gather_unknown(cursor, found, careful=True)
+            # What names nothing leads nowhere, but it may be tied by hand.
+            gathered.seeds |= {h for h, g in gathered.gains.items() if g.node.kind == "item"}
             messages.write_events(cursor, gathered)
             written, touched = spreading.spread(gathered)
             messages.read_again(cursor, item, now)
@@ -205,6 +208,7 @@ def _take_back(spreading: Spreading, gone: Sequence[_Kept]) -> set[int]:
         flows.set_matched(cursor, changed, mark)
     homes |= {row.home for row in woven.new} | {home for home, _ in woven.lost}
     weaving.apply(cursor, woven, weaving.orders_at(cursor, homes))
+    homes |= mirroring.mirror(cursor, homes)
     if any(one.event.type in ("peg.set", "peg.removed") for one in gone):
         _settle_pegs(cursor, homes)
     folded = families.refold(cursor, homes)
@@ -226,7 +230,10 @@ def _settle_flows(cursor: Cursor[Any], standing: Mapping[int, Flow]) -> None:
     around |= {row[0] for row in cursor.fetchall()}
     left = _recount(_events_at(cursor, around), homes)
     dropped = {
-        tie_key(home, one.other, one.basis) for home, ends in kept.items() for one in ends
+        tie_key(home, one.other, one.basis)
+        for home, ends in kept.items()
+        for one in ends
+        if one.basis != HAND  # no event tells of it, so none takes it back
     } - left.ties.keys()
     for one, other, basis in sorted(dropped):
         cursor.execute(
@@ -245,7 +252,7 @@ def _settle_flows(cursor: Cursor[Any], standing: Mapping[int, Flow]) -> None:
         _settle_flow(cursor, flow, left.gains.get(home))
     # Shipments and invoices at hand, and those of orders that may not be known any more.
     tied = flows.links(cursor, homes)
-    homes |= {one.other for ends in tied.values() for one in ends if one.basis == "document"}
+    homes |= {one.other for ends in tied.values() for one in ends if one.basis in ("document", HAND)}
     tied = flows.links(cursor, homes)
     known = flows.look_up(cursor, {one.other for ends in tied.values() for one in ends} | homes)
     for home in sorted(homes & known.keys()):

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Cursor
 
-from db import arrivals, families, flows, staging, weaving
+from db import arrivals, families, flows, mirroring, staging, weaving
 from db.arrivals import Gathered
 from db.driver import Conflict
 from db.families import Family, FamilyKey
@@ -53,10 +53,14 @@ class Spreading:
         weaving.apply(self.cursor, woven, orders)
         self._take_woven(gathered, woven, orders)
         homes = {subject.home for subject in gathered.subjects.values()}
-        homes |= {home for home, _ in woven.lost}
-        written = self._documents(gathered, {home for home, _ in woven.lost})
+        lost = {home for home, _ in woven.lost}
+        mirrored = mirroring.mirror(self.cursor, homes | lost)
+        homes |= lost | mirrored
+        written = self._documents(gathered, lost | mirrored)
         self._pegs(gathered)
         self._timers(gathered)
+        if mirrored:
+            self.wake(mirrored)
         return written, frozenset(homes)
 
     def _flows(self, gathered: Gathered) -> weaving.Woven:

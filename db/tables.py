@@ -282,6 +282,38 @@ flow_link = Table(
     info=HOME,
 )
 
+hand_tie = Table(
+    # What people tied together, and why; never deleted, so that it can be judged and undone.
+    "hand_tie",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("home_key", BigInteger, nullable=False),  # of the flow that matched nothing
+    Column("anchor", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("to_home", BigInteger, nullable=False),
+    Column("to_kind", Text, nullable=False),  # po, order
+    Column("to_scope", Text, nullable=False),
+    Column("to_number", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", _Instant, nullable=False),
+    Column("fulfilled_at", _Instant),
+    Column("undone_by", Text),
+    Column("undone_at", _Instant),
+    Column("undone_why", Text),
+    Column("unfulfilled_at", _Instant),
+    Column("partner_id", BigInteger),
+    CheckConstraint("(undone_at IS NULL) = (undone_by IS NULL)", name="undone"),
+    info=LOCAL,
+)
+Index(
+    "uq_hand_tie_standing",
+    hand_tie.c.home_key,
+    unique=True,
+    postgresql_where=text("undone_at IS NULL"),
+)
+Index("ix_hand_tie_to_home", hand_tie.c.to_home)
+
 event = Table(
     "event",
     metadata,

@@ -171,7 +171,8 @@ def _candidates(cursor: Cursor[Any], part: flows.Component) -> list[_Candidate]:
             microseconds(event.occurred_at),
             microseconds(row[7]),
             row[0],
-            tuple(node.home for node in leads_from(event)),
+            # What names nothing at all can still be tied by hand, where it lives.
+            tuple(node.home for node in leads_from(event)) or (row[0],),
             told(event),
         )
     documents = sorted(

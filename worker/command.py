@@ -27,7 +27,7 @@ from worker.answers import (
     emit,
     shown,
 )
-from worker.commands import ask, bring, broker, house, lead, network, partners
+from worker.commands import ask, bring, broker, house, lead, network, partners, ties
 
 app = typer.Typer(
     name="tower",
@@ -53,6 +53,7 @@ bring.register(app)
 house.register(app, rules)
 network.register(app, network_words)
 partners.register(partner_words)
+ties.register(app)
 broker.register(broker_words)
 
 

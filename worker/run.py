@@ -26,7 +26,7 @@ from db import health, sources
 from db.known_keys import KnownKeys
 from tower.errors import ConfigError
 from tower.settings import Settings
-from worker import judge, mailer, reading
+from worker import judge, mailer, reading, ties
 from worker.configuration import Configuration, Watched
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ READERS = 4  # sources read at once: they wait for networks, not for this machin
 LOOK_S = 0.5
 TICK_S = 0.1
 MAIL_S = 1.0
+TIES_S = 1.0
 
 
 def utc_now() -> datetime:
@@ -113,6 +114,7 @@ class Worker:
             for name, step, pause in (
                 ("judge", self._judge, TICK_S),
                 ("mail", self._mail, MAIL_S),
+                ("ties", self._tie, TIES_S),
             )
         ]
         for loop in loops:
@@ -162,6 +164,12 @@ class Worker:
         if self._judging is None:
             return False
         return mailer.send_due(self._engine, self._settings, self._judging, self._clock()) > 0
+
+    def _tie(self) -> bool:
+        config = self._watched.current
+        if config is None:
+            return False
+        return ties.fulfil_waiting(self._engine, config.network, self._clock()) > 0
 
     def _read_loop(self) -> None:
         running: dict[str, Future[reading.ReadResult]] = {}

@@ -471,13 +471,25 @@ def mail_list(
 def unmatched(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50, as_json: AsJson = False
 ) -> int:
-    """What reached no known document, and letters nobody could read. Example: tower unmatched"""
+    """What reached no known document, and letters nobody could read. Example: tower unmatched
+
+    With what each was looked up by, and which orders it may belong to; tower tie ties one by hand.
+    """
     with asking() as (conn, _):
         flows, total = unmatched_reads.unmatched(conn, EVERYTHING, limit=limit)
+        looked = unmatched_reads.looked_into(conn, EVERYTHING, flows)
         letters, letters_total = unmatched_reads.dead_letters(conn, EVERYTHING, limit=limit)
     answer = {
         "unmatched_total": total,
-        "unmatched": flows,
+        "unmatched": [
+            {
+                **{name: getattr(one.flow, name) for name in _FLOW},
+                "attempts": one.attempts,
+                "candidates": one.candidates,
+                "events": one.events,
+            }
+            for one in looked
+        ],
         "dead_letters_total": letters_total,
         "dead_letters": letters,
     }
@@ -486,10 +498,21 @@ def unmatched(
         console.print(
             table(
                 f"{len(flows)} of {total} unmatched",
-                ("what", "events #", "newest", "tried"),
-                [(f.anchor, f.n_events, f.last_at, f.tried) for f in flows],
+                ("what", "events #", "newest", "tried", "may belong to"),
+                [
+                    (
+                        one.flow.anchor,
+                        one.flow.n_events,
+                        one.flow.last_at,
+                        "; ".join(f"{a.basis} {a.value}: {a.outcome}" for a in one.attempts[:3]),
+                        "; ".join(f"{c.ref} ({c.why})" for c in one.candidates[:2]) or None,
+                    )
+                    for one in looked
+                ],
             )
         )
+        if looked:
+            console.print("next: tower tie WHAT ORDER --why ...", soft_wrap=True)
         console.print(
             table(
                 f"{len(letters)} of {letters_total} open dead letters",
@@ -505,4 +528,5 @@ def unmatched(
     return 0
 
 
+_FLOW = ("anchor", "kind", "n_events", "first_at", "last_at", "not_identifying", "tried")
 _NAMES = {queue_depths: "queues", mail_list: "mails"}

@@ -413,6 +413,39 @@ def upgrade() -> None:
         info={"place": "local"},
     )
     op.create_table(
+        "hand_tie",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("home_key", sa.BigInteger(), nullable=False),
+        sa.Column("anchor", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("to_home", sa.BigInteger(), nullable=False),
+        sa.Column("to_kind", sa.Text(), nullable=False),
+        sa.Column("to_scope", sa.Text(), nullable=False),
+        sa.Column("to_number", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fulfilled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("undone_by", sa.Text(), nullable=True),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("undone_why", sa.Text(), nullable=True),
+        sa.Column("unfulfilled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("partner_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(undone_at IS NULL) = (undone_by IS NULL)", name=op.f("ck_hand_tie_undone")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hand_tie")),
+        info={"place": "local"},
+    )
+    op.create_index(
+        "uq_hand_tie_standing",
+        "hand_tie",
+        ["home_key"],
+        unique=True,
+        postgresql_where=sa.text("undone_at IS NULL"),
+    )
+    op.create_index("ix_hand_tie_to_home", "hand_tie", ["to_home"], unique=False)
+    op.create_table(
         "heartbeat",
         sa.Column("process", sa.Text(), nullable=False),
         sa.Column("node", sa.Text(), nullable=False),
