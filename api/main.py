@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from api import hooks, logs
+from api import hooks, logs, spoken
 from api.answers import accepted
 from api.doors import RETRY_AFTER_S, Doors, Refused, bounded_body
 from collectors import cloudevents
@@ -52,6 +52,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.post("/v1/heartbeats/{source}", status_code=202)(push_beat)
     logs.register(app)
     hooks.register(app)
+    spoken.register(app)
     app.get("/v1/sources")(list_sources)
     app.get("/health")(tell_health)
     return app

@@ -233,7 +233,7 @@ class SqlView:
         rows: dict[tuple[str, ...], list[RowMapping]] = {}
         for at in range(0, len(keys), SWEPT_AT_ONCE):
             wanted = self._among(keys[at : at + SWEPT_AT_ONCE])
-            query = select(literal_column("*")).select_from(self._view).where(wanted)
+            query: Select[Any] = select(literal_column("*")).select_from(self._view).where(wanted)
             for row in connection.execute(query).mappings():
                 name = _texts([self._part(row, key) for key in self._options.key])
                 rows.setdefault(name, []).append(row)

@@ -27,7 +27,7 @@ from worker.answers import (
     emit,
     shown,
 )
-from worker.commands import ask, bring, broker, house, lead, network, partners, ties
+from worker.commands import answer, ask, bring, broker, house, lead, network, partners, ties
 
 app = typer.Typer(
     name="tower",
@@ -54,6 +54,7 @@ house.register(app, rules)
 network.register(app, network_words)
 partners.register(partner_words)
 ties.register(app)
+answer.register(app)
 broker.register(broker_words)
 
 

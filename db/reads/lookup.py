@@ -12,6 +12,7 @@ from db.reads import names
 from db.reads.filters import within_scope
 from db.tables import document, partner
 from tower.access import Scope
+from tower.identity import document_home
 
 LOOK_BACK = timedelta(days=180)  # a buyer without orders for half a year is not offered
 
@@ -48,6 +49,19 @@ def choices(conn: Connection, scope: Scope, now: datetime) -> Choices:
         buyers=_named(buyers, people),
         warehouses=_named(warehouses, sites),
     )
+
+
+def supplier_of_order(conn: Connection, erp: str, number: str) -> str | None:
+    """Partner key of the supplier of a purchase order; None if neither is known."""
+    return conn.execute(
+        select(document.c.supplier).where(
+            document.c.home_key == document_home("po", erp, number),
+            document.c.kind == "po",
+            document.c.scope == erp,
+            document.c.number == number,
+            document.c.line == "",
+        )
+    ).scalar()
 
 
 def _named(keys: Iterable[str], names_by_key: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

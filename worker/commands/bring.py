@@ -202,7 +202,8 @@ def _raw(file: Path, source: str, partner: str | None, now: datetime) -> Raw:
 def _source_for(net: Network, partner: str | None, file: Path) -> str:
     """The one source that such a file can belong to; says what to name if several could."""
     candidates = (
-        list(net.sources)
+        # What is typed is not brought as a file.
+        [name for name, source in net.sources.items() if source.channel != "manual"]
         if partner is None
         else [feed for feed in net.partners[partner].feeds if feed in net.sources]
     )
