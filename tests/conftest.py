@@ -2,8 +2,8 @@
 
 ``TOWER_TEST_DATABASE_URL`` (an account that may create databases and roles) replaces the embedded
 server. ``TOWER_REQUIRE`` lists what must be there: ``rabbitmq``, ``postgres``, ``chromium``,
-``mariadb``. Tests marked with a name that it does not list are skipped, visibly; those it lists fail
-if it is missing.
+``mariadb``. Tests marked with a name that it does not list are skipped, visibly; those it lists
+fail if it is missing.
 """
 
 from __future__ import annotations
