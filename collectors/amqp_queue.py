@@ -19,6 +19,7 @@ from tower.raw import Batch, Budget, Heartbeat, Mark, Raw
 VERSION = 1
 MEDIA_TYPES = {
     "x12": "application/edi-x12",
+    "edifact": "application/edifact",
     "csv": "text/csv",
     "json": "application/json",
     "log": "application/jsonl",

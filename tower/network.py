@@ -259,6 +259,14 @@ class Network(Strict):
             return wanted
         return self._by_vendor.get((erp or self.company.erp, wanted)) or self._by_other.get(wanted)
 
+    def partner_by_unb(self, identifier: str, qualifier: str = "") -> str | None:
+        """Partner key for a sender or receiver of EDIFACT's UNB or UNG.
+
+        As ``ids.unb`` writes it, with the qualifier or without; else a GLN (14) or DUNS (1).
+        """
+        known = self._by_unb
+        return known.get(f"{identifier}:{qualifier}") or known.get(identifier)
+
     def is_us(self, qualifier: str, identifier: str) -> bool:
         return f"{qualifier.strip()}:{identifier.strip()}" in self.company.isa
 
@@ -277,6 +285,15 @@ class Network(Strict):
     @cached_property
     def _by_isa(self) -> dict[str, str]:
         return {isa: key for key, p in self.partners.items() for isa in p.ids.isa}
+
+    @cached_property
+    def _by_unb(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for key, p in self.partners.items():
+            for number, qualifier in ((p.ids.gln, "14"), (p.ids.duns, "1")):
+                if number:
+                    found[f"{number}:{qualifier}"] = found[f"{number}:"] = key
+        return found | {unb: key for key, p in self.partners.items() for unb in p.ids.unb}
 
     @cached_property
     def _by_vendor(self) -> dict[tuple[str, str], str]:

@@ -160,6 +160,7 @@ def _identified(key: str, partner: Partner) -> Item:
     ids = partner.ids
     has = {
         "ISA": bool(ids.isa or ids.gs),
+        "UNB": bool(ids.unb),
         "GLN": bool(ids.gln),
         "DUNS": bool(ids.duns),
         "vendor number": bool(ids.erp_vendor),
@@ -176,8 +177,8 @@ def _identified(key: str, partner: Partner) -> Item:
         )
     if partner.template == "edi_x12" and not has["ISA"]:
         what, advice = "no ISA identifier", f'write isa: ["ZZ:..."] in {base}'
-    elif partner.template == "edi_edifact" and not (has["GLN"] or has["ISA"]):
-        what, advice = "no interchange identifier", f"write gln: ... in {base}"
+    elif partner.template == "edi_edifact" and not (has["UNB"] or has["GLN"]):
+        what, advice = "no interchange identifier", f'write unb: ["..."] or gln: ... in {base}'
     elif not ids.erp_vendor:
         what = "no vendor number: orders of the ERP do not lead to it"
         advice = f'write erp_vendor: {{main: "..."}} in {base}'

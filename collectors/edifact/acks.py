@@ -138,7 +138,7 @@ def _errors(draft: Draft, group: Sequence[Segment], level: str) -> list[dict[str
                 error = _error(draft, Spot(segment, 2), "segment", nth)
                 _note(draft, error, nth, "place", place)
                 found.append(error)
-        elif tag == b"UCD" and segment.text(1):
+        elif tag == b"UCD" and segment.code(1):
             error = _error(draft, Spot(segment, 1), "element", nth)
             if place is not None:
                 _note(draft, error, nth, "place", place)

@@ -153,7 +153,7 @@ def _line(
 
 
 def _is_replaced(group: Sequence[Segment]) -> bool:
-    return any(s.fields[0] == b"PIA" and s.text(1) in _REPLACED for s in group)
+    return any(s.fields[0] == b"PIA" and s.code(1) in _REPLACED for s in group)
 
 
 def _parts(
@@ -199,7 +199,7 @@ def _last_date(reading: MessageReading, record: Record, group: Sequence[Segment]
     """By when all of it is there: the latest of the days that the supplier promises."""
     latest: tuple[str, Segment] | None = None
     for dtm in group:
-        if dtm.fields[0] == b"DTM" and _CONFIRMED.get(dtm.text(1), 99) < _CONFIRMED["2"]:
+        if dtm.fields[0] == b"DTM" and _CONFIRMED.get(dtm.code(1), 99) < _CONFIRMED["2"]:
             day = reading.day(dtm)
             if day is not None and (latest is None or day > latest[0]):
                 latest = (day, dtm)

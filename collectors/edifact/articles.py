@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
 
 from collectors.edifact.draft import SUM, Record, Spot
@@ -27,21 +27,20 @@ _PLACES = 12
 def item_of(group: Sequence[Segment]) -> Spot | None:
     """The article number among those of LIN and PIA."""
     best, found = 1000, None
-    for spot in _numbers(group):
-        rank = _ITEM_RANK.get(spot.segment.text(spot.element, 2), 99)
-        if rank < best and spot.text:
-            best, found = rank, spot
-    return found
-
-
-def _numbers(group: Sequence[Segment]) -> Iterator[Spot]:
     for segment in group:
         tag = segment.fields[0]
         if tag == b"LIN":
-            yield Spot(segment, 3)
-        elif tag == b"PIA" and segment.text(1) in _ADDITIONAL:
-            for element in range(2, min(len(segment.fields), 7)):
-                yield Spot(segment, element)
+            elements = range(3, 4)
+        elif tag == b"PIA" and segment.code(1) in _ADDITIONAL:
+            elements = range(2, min(len(segment.fields), 7))
+        else:
+            continue
+        for element in elements:
+            if segment.text(element):
+                rank = _ITEM_RANK.get(segment.text(element, 2), 99)
+                if rank < best:
+                    best, found = rank, Spot(segment, element)
+    return found
 
 
 def describe_item(record: Record, group: Sequence[Segment]) -> None:
@@ -59,16 +58,18 @@ def number_line(record: Record, lin: Segment, nth: int, field: str = "line") -> 
 def quantities(group: Sequence[Segment], codes: Iterable[str]) -> list[Segment]:
     """The QTY segments with these qualifiers (6063)."""
     wanted = frozenset(codes)
-    return [s for s in group if s.fields[0] == b"QTY" and s.text(1) in wanted]
+    return [s for s in group if s.fields[0] == b"QTY" and s.code(1) in wanted]
 
 
 def take_quantity(record: Record, group: Sequence[Segment], codes: Sequence[str]) -> bool:
     """Quantity and unit of the first QTY with the best of these qualifiers."""
-    for code in codes:
-        for qty in quantities(group, (code,)):
-            if record.number("qty", qty, 1, 2):
-                record.text("uom", qty, 1, 3)
-                return True
+    sent = [s for s in group if s.fields[0] == b"QTY" and s.code(1) in codes]
+    if len(sent) > 1:
+        sent.sort(key=lambda qty: codes.index(qty.code(1)))
+    for qty in sent:
+        if record.number("qty", qty, 1, 2):
+            record.text("uom", qty, 1, 3)
+            return True
     return False
 
 
@@ -77,7 +78,7 @@ def take_price(reading: MessageReading, record: Record, group: Sequence[Segment]
     best, found = 99, None
     for segment in group:
         if segment.fields[0] == b"PRI":
-            rank = _PRICES.get(segment.text(1), 98)
+            rank = _PRICES.get(segment.code(1), 98)
             if rank < best and segment.text(1, 2):
                 best, found = rank, segment
     if found is None:
@@ -101,7 +102,7 @@ def reference(segments: Iterable[Segment], *codes: str) -> Spot | None:
     best, found = len(codes), None
     for segment in segments:
         if segment.fields[0] == b"RFF":
-            code = segment.text(1)
+            code = segment.code(1)
             if code in codes[:best] and segment.text(1, 2):
                 best, found = codes.index(code), Spot(segment, 1, 2)
     return found
@@ -109,7 +110,7 @@ def reference(segments: Iterable[Segment], *codes: str) -> Spot | None:
 
 def only_order(segments: Iterable[Segment]) -> Spot | None:
     """The order that the head names, if it names one only."""
-    found = [Spot(s, 1, 2) for s in segments if s.fields[0] == b"RFF" and s.text(1) == "ON"]
+    found = [Spot(s, 1, 2) for s in segments if s.fields[0] == b"RFF" and s.code(1) == "ON"]
     found = [spot for spot in found if spot.text]
     return found[0] if len({spot.text for spot in found}) == 1 else None
 
@@ -150,7 +151,7 @@ def party(segments: Iterable[Segment], *roles: str) -> Segment | None:
     best, found = len(roles), None
     for segment in segments:
         if segment.fields[0] == b"NAD":
-            role = segment.text(1)
+            role = segment.code(1)
             if role in roles[:best] and (segment.text(2) or segment.text(4)):
                 best, found = roles.index(role), segment
     return found
@@ -195,12 +196,12 @@ def take_date(
     places = [
         (rank, n, s)
         for n, s in enumerate(group)
-        if s.fields[0] == b"DTM" and (rank := ranks.get(s.text(1), 99)) < 99
+        if s.fields[0] == b"DTM" and (rank := ranks.get(s.code(1), 99)) < 99
     ]
     for _, _, dtm in sorted(places, key=lambda place: place[:2]):
         if record.date("date", dtm):
             if kind:
-                record.word("date_kind", date_kind(dtm.text(1)), Spot(dtm, 1), "EDIFACT 2005")
+                record.word("date_kind", date_kind(dtm.code(1)), Spot(dtm, 1), "EDIFACT 2005")
             return True
     return False
 

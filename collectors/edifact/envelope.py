@@ -286,7 +286,7 @@ class EnvelopeReader:
         counted = 1
         for segment in segments:
             tag = segment.fields[0]
-            if tag in _TAGS or tag.startswith(b"UNA"):
+            if tag[:2] == b"UN" and (tag in _TAGS or tag.startswith(b"UNA")):
                 if tag != b"UNT":
                     message.counted = counted
                     self._ahead = segment

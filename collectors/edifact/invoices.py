@@ -88,7 +88,7 @@ def _amounts(reading: MessageReading, header: Record) -> None:
 
 
 def _amounts_of(segments: Sequence[Segment], code: str) -> list[Segment]:
-    return [s for s in segments if s.fields[0] == b"MOA" and s.text(1) == code and s.text(1, 2)]
+    return [s for s in segments if s.fields[0] == b"MOA" and s.code(1) == code and s.text(1, 2)]
 
 
 def _best(segments: Sequence[Segment], codes: Sequence[str]) -> Segment | None:

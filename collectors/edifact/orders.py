@@ -104,6 +104,7 @@ def _body(reading: MessageReading, draft: Draft, *, changes: bool) -> None:
     header, head = draft.header, reading.head
     wish = _head_dates(header, head, changes=changes)
     place = party(head, *_SHIP_TO)
+    common = named(place) if place is not None else None
     _buyer(header, head)
     take_currency(header, head)
     take_warehouse(reading, header, place)
@@ -114,8 +115,9 @@ def _body(reading: MessageReading, draft: Draft, *, changes: bool) -> None:
         if wish is not None and "requested_date" not in line.values:
             line.date("requested_date", wish)
         own = party(group, *_SHIP_TO)
-        if own is not None or place is not None:
-            line.spot("ship_to", named(own or place))  # type: ignore[arg-type]  # one is there
+        ship_to = named(own) if own is not None else common
+        if ship_to is not None:
+            line.spot("ship_to", ship_to)
 
 
 def _head_dates(header: Record, head: Sequence[Segment], *, changes: bool) -> Segment | None:
@@ -123,7 +125,7 @@ def _head_dates(header: Record, head: Sequence[Segment], *, changes: bool) -> Se
     for segment in head:
         if segment.fields[0] != b"DTM":
             continue
-        code = segment.text(1)
+        code = segment.code(1)
         if _WISHED.get(code, 99) < best:
             best, wish = _WISHED[code], segment
         elif _SHIP_BY.get(code, 9) < ship_by:
@@ -137,7 +139,7 @@ def _head_dates(header: Record, head: Sequence[Segment], *, changes: bool) -> Se
 def _buyer(header: Record, head: Sequence[Segment]) -> None:
     """The person to ask (CTA+OC, CTA+PD), else the buying party."""
     for segment in head:
-        asked = segment.fields[0] == b"CTA" and segment.text(1) in ("OC", "PD")
+        asked = segment.fields[0] == b"CTA" and segment.code(1) in ("OC", "PD")
         if asked and (header.text("buyer", segment, 2, 2) or header.text("buyer", segment, 2)):
             return
     nad = party(head, "BY")
@@ -174,7 +176,7 @@ def _line(
 
 def _wished(reading: MessageReading, line: Record, dtm: Segment, *, scheduled: bool) -> None:
     """Of several deliveries of a schedule the last one completes the line."""
-    rank = _WISHED.get(dtm.text(1), 99)
+    rank = _WISHED.get(dtm.code(1), 99)
     if not scheduled:
         if rank < line.rank and line.date("requested_date", dtm):
             line.rank = rank

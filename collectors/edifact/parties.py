@@ -8,9 +8,7 @@ from collectors.edifact.draft import Spot
 from collectors.edifact.envelope import Message
 from collectors.edifact.reading import Parties
 from collectors.edifact.tokens import Segment
-from tower.network import Network, PartnerIds
-
-_GLN, _DUNS = "14", "1"  # 0007
+from tower.network import Network
 
 
 def parties_of(
@@ -85,21 +83,7 @@ def _is_us(net: Network, party: Spot) -> bool:
 
 
 def _partner(net: Network, party: Spot) -> str | None:
-    for form in _forms(party):
-        for key, profile in net.partners.items():
-            if form in profile.ids.unb:
-                return key
-    identifier, qualifier = party.text, party.segment.text(party.element, 2)
+    identifier = party.text
     if not identifier:
         return None
-    for key, profile in net.partners.items():
-        if _global(profile.ids, identifier, qualifier):
-            return key
-    return None
-
-
-def _global(ids: PartnerIds, identifier: str, qualifier: str) -> bool:
-    """A GLN or DUNS that says that it is one, or says nothing."""
-    return (ids.gln == identifier and qualifier in (_GLN, "")) or (
-        ids.duns == identifier and qualifier in (_DUNS, "")
-    )
+    return net.partner_by_unb(identifier, party.segment.text(party.element, 2))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -110,34 +111,31 @@ class MessageReading:
 
     def groups(self, *tags: bytes) -> Iterator[list[Segment]]:
         """Each detail with what belongs to it: a list that begins with one of these tags."""
+        stops = frozenset((*tags, *_END, b"LIN", b"UNT"))
         group: list[Segment] = []
-        behind = False
-        for segment in self._details():
+        keep = self.summary  # where a segment that begins nothing belongs
+        first, self._next = self._next, None
+        for segment in chain((first,) if first is not None else (), self._rest):
             tag = segment.fields[0]
+            if tag not in stops:
+                keep.append(segment)
+                continue
             if tag == b"LIN":
                 self.items += 1
             if tag in tags:
                 if group:
                     yield group
-                group, behind = [segment], False
-            elif tag in _END or tag == b"UNT":
+                group = keep = [segment]
+            elif tag == b"LIN":
+                keep.append(segment)
+            else:
                 if group:
                     yield group
-                group, behind = [], True
-                self.summary.append(segment)
-            elif group and not behind:
-                group.append(segment)
-            else:
-                self.summary.append(segment)
+                group, keep = [], self.summary
+                keep.append(segment)
         if group:
             yield group
         self._check_totals()
-
-    def _details(self) -> Iterator[Segment]:
-        if self._next is not None:
-            yield self._next
-            self._next = None
-        yield from self._rest
 
     def _check_totals(self) -> None:
         """CNT+2 counts the lines; what the head or the lines hold is no total."""

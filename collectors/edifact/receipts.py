@@ -119,11 +119,11 @@ def _differences(group: Sequence[Segment]) -> list[tuple[str, Spot]]:
             code = segment.text(2) if segment.text(2) in DISCREPANCY else segment.text(1, 2)
             kind = DISCREPANCY.get(code)
             if kind is None and segment.text(1, 2) in ("12", "21"):
-                kind = "short" if segment.text(1).startswith("-") else "over"
+                kind = "short" if segment.code(1).startswith("-") else "over"
             if kind is not None:
                 found.append((kind, Spot(segment, 1)))
-        elif tag == b"QTY" and segment.text(1) in DISCREPANCY:
-            found.append((DISCREPANCY[segment.text(1)], Spot(segment, 1, 2)))
+        elif tag == b"QTY" and segment.code(1) in DISCREPANCY:
+            found.append((DISCREPANCY[segment.code(1)], Spot(segment, 1, 2)))
     return found
 
 

@@ -101,7 +101,7 @@ def _transport(reading: MessageReading, header: Record) -> None:
     for segment in reading.head:
         tag = segment.fields[0]
         if tag == b"DTM":
-            code = segment.text(1)
+            code = segment.code(1)
             if code == "11" and "ship_date" not in header.values:
                 if header.date("ship_date", segment):
                     moment = reading.instant(segment)
@@ -140,7 +140,7 @@ def _packages(
         tag = segment.fields[0]
         if tag == b"PAC" and level is not None:
             level.pallet = Spot(segment, 3) if segment.text(3) in _PALLETS else None
-        elif tag == b"GIN" and segment.text(1) == "BJ":
+        elif tag == b"GIN" and segment.code(1) == "BJ":
             for spot in _numbers(segment):
                 _package(header, cargo, level, spot)
 

@@ -39,6 +39,9 @@ CHARACTER_SETS = {  # ISO 9735, 0001: the repertoire named in UNB
     b"IATB": "ascii",
 }
 
+_SHIFTING = "iso2022_jp_2"  # its bytes are ASCII and mean something else between escapes
+_LEFT_OUT = {0: None, 10: None, 13: None}  # NUL, LF, CR
+
 _REACH = 2048  # no UNB is longer; beyond lies another segment
 _UNB = re.compile(rb"(?<![A-Za-z0-9])UN(?:A[^A-Za-z0-9]|B[^A-Za-z0-9\s])")
 _CONTENT = re.compile(b"[^" + re.escape(BLANK) + b"]")
@@ -71,10 +74,12 @@ class Signs:
         """Text of a component: released, without line ends, NUL and padding; never refused."""
         if self.release and self.release in raw:
             raw = _unreleased(raw, self.release)
-        if b"\n" in raw or b"\r" in raw:
-            raw = _LINE_ENDS.sub(b"", raw)  # no repertoire has them: the line was only wrapped
-        text = _decoded(raw, self.codec)
-        return (text if "\0" not in text else text.replace("\0", "")).strip()
+        if raw.isascii() and self.codec != _SHIFTING:
+            text = raw.decode("ascii")
+        else:
+            text = _decoded(raw, self.codec)
+        # No repertoire has line ends: where one stands, the line was only wrapped.
+        return text.strip() if text.isprintable() else text.translate(_LEFT_OUT).strip()
 
     def place(self, raw: bytes, offset: int) -> tuple[int, int]:
         """Place of the text without padding."""
@@ -104,8 +109,6 @@ def _unreleased(raw: bytes, release: bytes) -> bytes:
 
 
 def _decoded(raw: bytes, codec: str) -> str:
-    if raw.isascii() and codec != "iso2022_jp_2":
-        return raw.decode("ascii")
     for name in (codec, "utf-8"):
         try:
             return raw.decode(name)
@@ -114,19 +117,24 @@ def _decoded(raw: bytes, codec: str) -> str:
     return raw.decode("latin-1")
 
 
+_CODES: dict[bytes, str] = {}
+"""Short codes as text, so that the same bytes need not be decoded again and again."""
+
+
 class Segment:
     """One segment: its tag, its elements as bytes, the offset of its tag in the whole payload.
 
     ``shift`` is how many bytes of a wrapped tag were left out of ``fields[0]``.
     """
 
-    __slots__ = ("fields", "offset", "shift", "signs")
+    __slots__ = ("_split", "_taken", "fields", "offset", "shift", "signs")
 
     def __init__(self, fields: list[bytes], offset: int, signs: Signs, shift: int = 0) -> None:
         self.fields = fields
         self.offset = offset
         self.signs = signs
         self.shift = shift
+        self._taken = -1  # the element whose components were asked for last
 
     def __repr__(self) -> str:
         return f"Segment({b'+'.join(self.fields)!r} at {self.offset})"
@@ -152,21 +160,30 @@ class Segment:
         # A plain element is nearly always meant; asked for so often that the way round shows.
         if raw.isalnum():
             return raw.decode("ascii") if component == 1 else ""
-        signs = self.signs
-        if signs.repetition is not None and signs.repetition in raw:
-            raw = signs.split(raw, signs.repetition)[0]
-        if signs.component in raw:
-            parts = (
-                raw.split(signs.component)
-                if not signs.release or signs.release not in raw
-                else signs.split(raw, signs.component)
-            )
-            if component > len(parts):
-                return ""
-            raw = parts[component - 1]
-        elif component != 1:
+        if element != self._taken:
+            self._split = self._parts(element)
+            self._taken = element
+        parts = self._split
+        if component > len(parts):
             return ""
-        return raw.decode("ascii") if raw.isalnum() else signs.text(raw)
+        raw = parts[component - 1]
+        if raw.isalnum():
+            return raw.decode("ascii")
+        return self.signs.text(raw) if raw else ""
+
+    def code(self, element: int) -> str:
+        """A qualifier or other code: the first component of an element."""
+        fields = self.fields
+        if element >= len(fields):
+            return ""
+        raw = fields[element].partition(self.signs.component)[0]
+        return _CODES.get(raw) or self._remembered(raw, element)
+
+    def _remembered(self, raw: bytes, element: int) -> str:
+        text = self.text(element)
+        if len(raw) <= 3 and raw.isalnum() and len(_CODES) < 4096:
+            _CODES[raw] = text
+        return text
 
     def count(self, element: int) -> int:
         """How many components an element has; 0 if it was not sent."""
@@ -193,9 +210,12 @@ class Segment:
 
     def _parts(self, element: int) -> list[bytes]:
         signs, raw = self.signs, self.fields[element]
-        if signs.repetition is not None:
+        if signs.repetition is not None and signs.repetition in raw:
             raw = signs.split(raw, signs.repetition)[0]
-        return signs.split(raw, signs.component)
+        parts = raw.split(signs.component)
+        if not signs.release or signs.release not in raw:
+            return parts
+        return list(_joined(parts, signs.component, signs.release))
 
 
 # --- where an interchange begins ------------------------------------------------------------------
@@ -324,26 +344,10 @@ class Tokens:
         self.foreign = -1
 
     def __iter__(self) -> Iterator[Segment]:
-        signs, element = self._signs, self._signs.element
-        release = signs.release or None
-        for piece, offset in self._pieces():
-            if piece and piece[0] > 32 and b"\n" not in piece and b"\r" not in piece:
-                if release is None or release not in piece:
-                    yield Segment(piece.split(element), offset, signs)
-                else:
-                    yield Segment(signs.split(piece, element), offset, signs)
-            else:
-                segment = _segment(piece, offset, signs)
-                if segment is not None:
-                    yield segment
-
-    def _pieces(self) -> Iterator[tuple[bytes, int]]:
-        """Bytes between terminators and their offset; ``tail`` is set at the end."""
         body, size, signs = self._body, len(self._body), self._signs
-        terminator, release = signs.terminator, signs.release
-        position = self._start
-        pending: list[bytes] = []
-        begun = position
+        element, terminator, release = signs.element, signs.terminator, signs.release
+        position = begun = self._start
+        pending: list[bytes] = []  # what was split at a released terminator
         while position < size:
             cut = body.rfind(terminator, position, position + WINDOW)
             if cut < 0:
@@ -354,29 +358,32 @@ class Tokens:
             if self.foreign < 0 and not window.isascii():
                 self._check(window, position)
             offset = position
-            released = release and release in window
             for piece in window.split(terminator):
-                if released or pending:
-                    length = len(piece)
-                    if not pending:
-                        begun = offset
-                    if released and (length - len(piece.rstrip(release))) % 2:
-                        pending.append(piece)
-                    elif pending:
-                        pending.append(piece)
-                        yield terminator.join(pending), begun
-                        pending = []
-                    else:
-                        yield piece, offset
-                    offset += length + 1
+                start, offset = offset, offset + len(piece) + 1
+                if pending or (release and piece.endswith(release)):
+                    begun = start if not pending else begun
+                    pending.append(piece)
+                    if _is_released(piece, release):
+                        continue
+                    piece, start, pending = terminator.join(pending), begun, []
+                inner = piece.lstrip(BLANK)
+                if not inner:
+                    continue
+                start += len(piece) - len(inner)
+                if b"\n" in inner or b"\r" in inner:
+                    yield _wrapped(inner, start, signs)
+                elif release and release in inner:
+                    yield Segment(signs.split(inner, element), start, signs)
                 else:
-                    yield piece, offset
-                    offset += len(piece) + 1
+                    yield Segment(inner.split(element), start, signs)
             position = cut + 1
         rest = body[position:]
         if pending:
             rest, position = terminator.join([*pending, rest]), begun
-        self.tail = _segment(rest.rstrip(BLANK), position, signs)
+        inner = rest.lstrip(BLANK)
+        if inner:
+            position += len(rest) - len(inner)
+            self.tail = _wrapped(inner.rstrip(BLANK), position, signs)
 
     def _check(self, window: bytes, position: int) -> None:
         try:
@@ -385,13 +392,15 @@ class Tokens:
             self.foreign = position + error.start
 
 
-def _segment(piece: bytes, offset: int, signs: Signs) -> Segment | None:
-    """A segment with blanks before it, or one whose line was wrapped."""
-    inner = piece.lstrip(BLANK)
-    if not inner:
-        return None
+def _is_released(piece: bytes, release: bytes) -> bool:
+    """Does a release character protect the terminator behind these bytes?"""
+    return bool(release) and (len(piece) - len(piece.rstrip(release))) % 2 == 1
+
+
+def _wrapped(inner: bytes, offset: int, signs: Signs) -> Segment:
+    """A segment that a line end may run through."""
     fields = signs.split(inner, signs.element)
     tag = _LINE_ENDS.sub(b"", fields[0])
     shift = len(fields[0]) - len(tag)
     fields[0] = tag
-    return Segment(fields, offset + len(piece) - len(inner), signs, shift)
+    return Segment(fields, offset, signs, shift)

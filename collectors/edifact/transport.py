@@ -86,6 +86,6 @@ def _tell(
 def _dated(group: Sequence[Segment], codes: Sequence[str]) -> Segment | None:
     for code in codes:
         for segment in group:
-            if segment.fields[0] == b"DTM" and segment.text(1) == code and segment.text(1, 2):
+            if segment.fields[0] == b"DTM" and segment.code(1) == code and segment.text(1, 2):
                 return segment
     return None
