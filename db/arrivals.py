@@ -11,7 +11,7 @@ from uuid import UUID
 from db import staging
 from db.families import FamilyKey, partner_id
 from db.flows import FlowGain, TieKey, tie_key
-from tower.correlation import Node, Place, Tie, document_home, leads_from, place
+from tower.correlation import DOCUMENTS, Node, Place, Tie, document_home, leads_from, place
 from tower.documents import HEADER_OF, Record
 from tower.event import Event
 from tower.identity import item_key
@@ -209,8 +209,8 @@ def take_flows(
                 continue
             gain = gains.get(end.home) or _gain(gains, end)
             gain.take(at, received, partner)
-            if end.kind == "id" and other.is_root:
-                gain.matched = True
+            if end.kind == "id" and (other.is_root or (spot.roots and other.kind in DOCUMENTS)):
+                gain.matched = True  # the order itself, or a document tied to it here
         key = tie_key(tie.one.home, tie.other.home, tie.basis)
         known = result.ties.get(key)
         if known is None or received < known[1]:
