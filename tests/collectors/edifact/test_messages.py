@@ -144,6 +144,7 @@ def test_lines_outrank_the_head(read: Read, wrap: Wrap, head: str, line: str, an
     ("head", "line", "finding"),
     [
         ("12", "", "no_answer"),
+        ("12+AP", "", "no_answer"),  # received is received, whatever else is said
         ("9", "", "no_answer"),
         ("9+AJ", "", "hold_only"),
         ("9", "LIN+1+11'", "no_answer"),
@@ -354,6 +355,11 @@ def test_verdicts_on_what_we_sent(read: Read) -> None:
     assert received.type == "message.received"
     assert received.answers[0] in read("ordchg.edi").events[0].carries
     assert (refused.data["verdict"], refused.data["answered"]) == ("rejected", "interchange")
+
+
+def test_a_verdict_without_parties_is_on_what_went_the_other_way(read: Read, wrap: Wrap) -> None:
+    event = only(read(wrap("CONTRL UCI+700001+++7'")))
+    assert event.answers[0] in read("orders.edi").events[0].carries
 
 
 def test_what_we_acknowledge_is_no_verdict_on_us(read: Read) -> None:
