@@ -16,8 +16,8 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from collectors.cloudevents import STRUCTURED, event_key
 from tower.errors import ConfigError, PayloadRejected
-from tower.feeds import Strict
 from tower.network import Network
+from tower.option_types import Strict
 from tower.raw import Raw
 from tower.strict_yaml import closest
 from tower.vocabulary import ANSWER_WORDS

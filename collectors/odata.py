@@ -20,8 +20,8 @@ from collectors.rest import RestRecords
 from collectors.rest_paging import Next, Paging
 from tower import zones
 from tower.errors import ConfigError, PayloadRejected
-from tower.feeds import ODataOptions, RestOptions
 from tower.network import Network, Source
+from tower.polled_feeds import ODataOptions, RestOptions
 
 NEXT_LINK = "@odata.nextLink"
 BEGINNING = "1970-01-01T00:00:00Z"

@@ -18,23 +18,17 @@ from collectors.edifact.interpreter import EdifactInterpreter
 from collectors.key_sweep import Known
 from collectors.log_file import LogFiles
 from collectors.mapped import CsvInterpreter, JsonInterpreter, LogInterpreter
-from collectors.otlp import OtlpInterpreter
 from collectors.odata import ODataEntities
+from collectors.otlp import OtlpInterpreter
 from collectors.rabbitmq import RabbitQueues
 from collectors.rest import RestRecords
 from collectors.sql_view import SqlView
 from collectors.x12.interpreter import X12Interpreter
 from tower import feeds
 from tower.errors import ConfigError
-from tower.feeds import (
-    DropFolderOptions,
-    LogFileOptions,
-    RabbitOptions,
-    ODataOptions,
-    RestOptions,
-    SqlViewOptions,
-)
+from tower.feeds import DropFolderOptions, LogFileOptions, RabbitOptions
 from tower.network import Network, Source
+from tower.polled_feeds import ODataOptions, RestOptions, SqlViewOptions
 from tower.raw import DeadLetter, Interpretation, Raw
 
 log = logging.getLogger(__name__)

@@ -42,8 +42,8 @@ from collectors.rest_paging import Next, Paging
 from collectors.sign_in import SignIn
 from tower import zones
 from tower.errors import ConfigError, PayloadRejected, SourceThrottled, SourceUnavailable
-from tower.feeds import RestOptions
 from tower.network import Network, Source
+from tower.polled_feeds import RestOptions
 from tower.raw import Batch, Budget, Heartbeat, Mark, Raw
 
 VERSION = 1

@@ -12,7 +12,7 @@ from collectors import values
 from collectors.outgoing import Answer, joined
 from collectors.records import as_text, walk
 from tower.errors import ConfigError
-from tower.feeds import RestOptions
+from tower.polled_feeds import RestOptions
 
 LONGEST_NEXT = 6000  # a bookmark has 8 KB
 

@@ -11,7 +11,7 @@ from collectors.contract import secret
 from collectors.limits import parse_json
 from collectors.outgoing import Answer, Outgoing, raise_for
 from tower.errors import AccessDenied, PayloadRejected, SourceUnavailable
-from tower.feeds import OAuth2, RestOptions
+from tower.polled_feeds import OAuth2, RestOptions
 
 EARLY = timedelta(seconds=60)  # clocks differ, and an answer takes its time
 USUAL_LIFE_S = 300.0  # RFC 6749 recommends to say how long; who does not gets a short trust

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tower.errors import AccessDenied, ConfigError, SourceUnavailable
-from tower.feeds import SqlViewOptions
+from tower.polled_feeds import SqlViewOptions
 
 CONNECT_S = 10
 DRIVERS = {

@@ -43,8 +43,8 @@ from collectors.key_sweep import (
 from collectors.sql_source import asking, engine_for
 from tower import zones
 from tower.errors import ConfigError
-from tower.feeds import SqlViewOptions
 from tower.network import Network, Source
+from tower.polled_feeds import SqlViewOptions
 from tower.raw import Batch, Budget, Heartbeat, Mark, Raw
 
 VERSION = 1

@@ -16,9 +16,10 @@ from pydantic import BeforeValidator, Field, field_validator
 from tower import network_checks, strict_yaml, zones
 from tower.calendars import CalendarSpec
 from tower.errors import ConfigError
-from tower.feeds import OPTIONS, ClockTime, FeedOptions, Size, Strict, clock_time
+from tower.feeds import OPTIONS
 from tower.identity import partner_id
 from tower.mapping import Mapping as PartnerMapping
+from tower.option_types import ClockTime, FeedOptions, Size, Strict, clock_time
 from tower.shipped_mappings import shipped
 from tower.strict_yaml import mistake
 from tower.zones import ZoneName
