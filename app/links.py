@@ -91,6 +91,14 @@ QUEUES = Page(
     "Support",
     "Depth, age, rates and consumers of message queues over time.",
 )
+UNMATCHED = Page(
+    "screens/unmatched.py",
+    "unmatched",
+    "Unmatched",
+    ":material/link_off:",
+    "Support",
+    "What correlates with nothing: what was tried, what it may belong to, ties by hand.",
+)
 HEALTH = Page(
     "screens/health.py",
     "health",
@@ -116,6 +124,7 @@ PAGES = (
     CASE,
     TRACE,
     QUEUES,
+    UNMATCHED,
     HEALTH,
     MAILBOX,
 )
@@ -274,6 +283,14 @@ class TraceLink(Link):
 class QueuesLink(Link):
     PAGE: ClassVar[Page] = QUEUES
     queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnmatchedLink(Link):
+    """``ref``: the unmatched thing that is looked into, by its name in the list."""
+
+    PAGE: ClassVar[Page] = UNMATCHED
+    ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

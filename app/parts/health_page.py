@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.links import TraceLink
+from app.links import TraceLink, UnmatchedLink
 from app.parts.empty import nothing_here
 from app.parts.tables import table
 from app.parts.words import MISSING, ago, count, many, span
@@ -200,5 +200,5 @@ def unmatched_table(rows: Sequence[Unmatched], total: int, now: datetime) -> Non
         alt="Unmatched flows, newest first",
         key="unmatched",
         opens="What",
-        links=[TraceLink(ref=r.anchor) for r in rows],
+        links=[UnmatchedLink(ref=r.anchor) for r in rows],
     )

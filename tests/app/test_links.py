@@ -24,6 +24,7 @@ from app.links import (
     PurchaseOrdersLink,
     QueuesLink,
     TraceLink,
+    UnmatchedLink,
 )
 
 ALL: tuple[type[Link], ...] = (
@@ -34,6 +35,7 @@ ALL: tuple[type[Link], ...] = (
     CaseLink,
     TraceLink,
     QueuesLink,
+    UnmatchedLink,
     HealthLink,
     MailboxLink,
 )

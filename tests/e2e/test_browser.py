@@ -19,6 +19,7 @@ PAGES = (
     "/orders-at-risk",
     "/exceptions",
     "/queues",
+    "/unmatched",
     "/health",
     "/mailbox",
     "/trace",
