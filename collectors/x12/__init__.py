@@ -5,6 +5,6 @@ envelope     segments to transaction sets, tolerant of wrong counts, numbers and
 ids          names of interchanges, groups and sets that an acknowledgement repeats
 draft        an event in the making and the origin of its fields
 reading      what is known while one set is read: parties, time, what was odd
-orders, answers, shipments, invoices, acks   the meaning of one family of sets each
+orders, answers, shipments, receipts, invoices, acks   the meaning of one family of sets each
 interpreter  all of it together
 """

@@ -12,6 +12,7 @@ from collectors.x12.ids import party
 from collectors.x12.invoices import read_invoice
 from collectors.x12.orders import read_change, read_order
 from collectors.x12.reading import Outcome, Parties, SetReading
+from collectors.x12.receipts import read_receipt as read_receiving
 from collectors.x12.shipments import read_shipment
 from tower.errors import PayloadRejected
 from tower.network import Network, Source
@@ -34,6 +35,7 @@ _KINDS = {
     "855": _Kind(read_answer, from_us=False, from_partner=True),
     "865": _Kind(read_change_answer, from_us=False, from_partner=True),
     "856": _Kind(read_shipment, from_us=False, from_partner=True),
+    "861": _Kind(read_receiving, from_us=True, from_partner=False),
     "810": _Kind(read_invoice, from_us=False, from_partner=True),
     "997": _Kind(read_functional, from_us=True, from_partner=True, needs_partner=False),
     "999": _Kind(read_functional, from_us=True, from_partner=True, needs_partner=False),
@@ -42,7 +44,7 @@ _KINDS = {
 
 
 class X12Interpreter:
-    """Reads 850, 860, 855, 865, 856, 810, 997, 999 and TA1; other sets are findings."""
+    """Reads 850, 860, 855, 865, 856, 861, 810, 997, 999 and TA1; other sets are findings."""
 
     name = "x12"
     version = 1
@@ -117,7 +119,7 @@ def _guarded(
 
 def _parties(net: Network, named: str | None, one: TransactionSet | Receipt) -> Parties:
     """Direction and partner: by the ISA, else by the GS, else as the feed names it."""
-    by_type = one.type in ("850", "860")
+    by_type = one.type in ("850", "860", "861")
     gs = one.group.gs if one.group is not None else None
     outbound, found = by_type, None
     if one.interchange is not None:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
     not EXPECTED, reason="the shared samples (../shared/data) are not here"
 )
 
-READ = {"850", "855", "856", "860", "865", "810", "997", "999"}
+READ = {"850", "855", "856", "860", "861", "865", "810", "997", "999"}
 
 # file -> (facts that differ, reason)
 DISAGREEMENTS: dict[str, tuple[set[str], str]] = {
@@ -157,6 +157,8 @@ def _references(event: Event) -> set[tuple[str, str]]:
         return {("PO", data["po"])}
     if event.type.startswith("asn."):
         return {("ASN", data["asn"])} | {("PO", line["po"]) for line in data["lines"]}
+    if event.type.startswith("receipt."):
+        return {("RCPT", data["receipt"])}
     if event.type.startswith(("invoice.", "credit.")):
         orders = {("PO", line["po"]) for line in data["lines"] if "po" in line}
         return {("INV", data["invoice"])} | orders
