@@ -15,9 +15,11 @@ from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.dead_letters import DeadLetterInterpreter
 from collectors.drop_folder import DropFolder
 from collectors.edifact.interpreter import EdifactInterpreter
+from collectors.kafka_lag import KafkaLag
 from collectors.key_sweep import Known
 from collectors.log_file import LogFiles
 from collectors.mapped import CsvInterpreter, JsonInterpreter, LogInterpreter
+from collectors.nats_streams import NatsStreams
 from collectors.odata import ODataEntities
 from collectors.otlp import OtlpInterpreter
 from collectors.rabbitmq import RabbitQueues
@@ -85,6 +87,10 @@ def reader_for(
             return SqlView(name, source, options, net, secrets, known)
         case RabbitOptions():
             return RabbitQueues(name, source, options, secrets)
+        case feeds.NatsOptions():
+            return NatsStreams(name, source, options, secrets)
+        case feeds.KafkaOptions():
+            return KafkaLag(name, source, options, secrets)
         case feeds.AmqpOptions():
             return AmqpQueue(name, source, options, secrets)
     raise ConfigError(

@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL, make_url
 
 from db import embedded, engine, migrate
 
-SERVICES = ("rabbitmq", "postgres", "chromium", "mariadb")
+SERVICES = ("rabbitmq", "nats", "postgres", "chromium", "mariadb")
 REQUIRED = frozenset(filter(None, os.environ.get("TOWER_REQUIRE", "").replace(" ", "").split(",")))
 EXTERNAL = os.environ.get("TOWER_TEST_DATABASE_URL")
 

@@ -20,6 +20,7 @@ from tower.option_types import (
     FeedOptions,
     HeaderName,
     InnerNetwork,
+    NatsAddress,
     PathText,
     Size,
     Variable,
@@ -150,6 +151,62 @@ class AmqpOptions(FeedOptions):
     timeout: ClockTime = timedelta(seconds=20)
 
 
+class NatsOptions(FeedOptions):
+    """Streams and consumers of NATS JetStream; messages are never touched (docs/connect/nats.md).
+
+    url          of a server ("nats://nats.example.com:4222"); tls:// for TLS
+    broker       its name on screens; default: the system of the source
+    user, password_variable, token_variable   account that may call $JS.API.>
+    only, never  names of streams with * and ?: which are sampled, which are not
+    """
+
+    url: NatsAddress
+    broker: str | None = None
+    user: str | None = None
+    password_variable: Variable | None = None
+    token_variable: Variable | None = None
+    only: list[str] = Field(default_factory=lambda: ["*"])
+    never: list[str] = Field(default_factory=lambda: ["KV_*", "OBJ_*"])
+    timeout: ClockTime = timedelta(seconds=10)
+
+
+class KafkaOptions(FeedOptions):
+    """Lag of Kafka's consumer groups; messages are never touched (docs/connect/kafka.md).
+
+    servers      addresses to begin with ("kafka1.example.com:9092")
+    burrow       instead of servers: address of a Burrow; ``cluster`` is the name it has there
+    broker       name on screens; default: the system of the source
+    user, password_variable, mechanism   account with DESCRIBE on groups and topics (SASL)
+    tls          talk to the servers over TLS
+    groups, never   names of consumer groups with * and ?: which are sampled, which are not
+    topics       names of topics with * and ?; one that is named in full is shown even if a group
+                 never committed on it
+    networks     private networks that the host name of a Burrow may lie in
+    """
+
+    servers: list[str] = Field(default_factory=list)
+    burrow: WebAddress | None = None
+    cluster: str = "local"
+    broker: str | None = None
+    user: str | None = None
+    password_variable: Variable | None = None
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    tls: bool = False
+    groups: list[str] = Field(default_factory=lambda: ["*"], min_length=1)
+    never: list[str] = Field(default_factory=lambda: ["console-consumer-*"])
+    topics: list[str] = Field(default_factory=lambda: ["*"], min_length=1)
+    timeout: ClockTime = timedelta(seconds=20)
+    networks: list[InnerNetwork] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Self:
+        if bool(self.servers) == (self.burrow is not None):
+            raise mistake(
+                "either servers or burrow tells where to ask", 'write servers: ["kafka1:9092"]'
+            )
+        return self
+
+
 class PushOptions(FeedOptions):
     """Messages that others send to the API (docs/connect/webhooks.md).
 
@@ -199,6 +256,8 @@ OPTIONS: dict[str, type[FeedOptions]] = {
     "sql_view": SqlViewOptions,
     "rabbitmq": RabbitOptions,
     "amqp": AmqpOptions,
+    "nats": NatsOptions,
+    "kafka": KafkaOptions,
     "push": PushOptions,
 }
 """Kind of source -> model of its options."""

@@ -74,7 +74,7 @@ class Source(Strict):
     zone          zone of its times that carry none
     """
 
-    kind: Literal["drop_folder", "log_file", "rest", "odata", "sql_view", "rabbitmq", "amqp", "access_log", "push"]
+    kind: Literal["drop_folder", "log_file", "rest", "odata", "sql_view", "rabbitmq", "amqp", "nats", "kafka", "access_log", "push"]
     format: Literal["x12", "edifact", "csv", "json", "log", "cloudevents", "otlp", "access_log", "queue"]
     system: str
     every: ClockTime = timedelta(minutes=1)

@@ -40,6 +40,8 @@ FORMATS_OF = {
     "odata": ("json",),
     "sql_view": ("json",),
     "rabbitmq": ("queue",),
+    "nats": ("queue",),
+    "kafka": ("queue",),
     "push": ("x12", "edifact", "csv", "json", "log", "cloudevents", "otlp"),
 }
 FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")

@@ -14,7 +14,7 @@ from collectors.access_log import layout_of
 from tower.network import Network, load_network
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("opentelemetry", "middleware-logs", "amqp", "api-gateway", "rabbitmq")
+PAGES = ("opentelemetry", "middleware-logs", "amqp", "api-gateway", "rabbitmq", "nats", "kafka")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -34,7 +34,7 @@ def network(page: str) -> Network:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_piece_of_configuration_fits_and_has_its_reader(page: str) -> None:
     net = network(page)
-    secrets = dict.fromkeys(("BROKER_PASSWORD",), "x")
+    secrets = dict.fromkeys(("BROKER_PASSWORD", "NATS_PASSWORD", "KAFKA_PASSWORD"), "x")
     pieces = [yaml.safe_load(piece) for piece in blocks(page, "yaml")]
     added = [name for piece in pieces for name in piece.get("sources", {})]
     assert added
