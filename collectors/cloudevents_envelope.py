@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -47,7 +48,7 @@ _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 class Envelope(NamedTuple):
     """The attributes of one event, checked. ``time`` is aware UTC; ``data`` a JSON value, a text
-    or bytes; ``extensions`` hold texts, whole numbers and truth values.
+    or bytes; ``extensions`` are written as texts ("true", "7"), empty ones left out.
     """
 
     id: str
@@ -57,24 +58,12 @@ class Envelope(NamedTuple):
     time: datetime | None
     datacontenttype: str | None
     data: Any
-    extensions: Mapping[str, str | int | bool]
+    extensions: Mapping[str, str]
 
     @property
     def says_json(self) -> bool:
         """Whether the data are JSON; they are if nothing is said."""
         return self.datacontenttype is None or bool(_JSON_TYPE.match(self.datacontenttype))
-
-    def texts(self) -> dict[str, str]:
-        """The extensions as texts, without the empty ones."""
-        return {
-            name: value if isinstance(value, str) else _written(value)
-            for name, value in self.extensions.items()
-            if value != ""
-        }
-
-
-def _written(value: int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def from_structured(value: Any) -> Envelope:
@@ -99,21 +88,7 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> Envelope:
 
 
 def _envelope(attributes: Mapping[str, Any], data: Any) -> Envelope:
-    standard: dict[str, str] = {}
-    extensions: dict[str, str | int | bool] = {}
-    for name, given in attributes.items():
-        if given is None or name in _DATA:
-            continue
-        if given.__class__ is not str or len(given) > LONGEST or not given.isprintable():
-            _check_value(name, given)
-        if name in _STANDARD:
-            if given.__class__ is not str or not given:
-                raise _invalid(f"{name} is not a text with at least one character")
-            standard[name] = given
-        elif _NAME.match(name):
-            extensions[name] = given
-        else:
-            raise _invalid(f'attribute name "{name[:40]}" has other signs than a-z and 0-9')
+    standard, extensions = _if_all_usual(attributes) or _one_by_one(attributes)
     get = standard.get
     if get("specversion") != "1.0":
         version = get("specversion")
@@ -146,6 +121,55 @@ def _envelope(attributes: Mapping[str, Any], data: Any) -> Envelope:
         data,
         extensions,
     )
+
+
+def _if_all_usual(
+    attributes: Mapping[str, Any],
+) -> tuple[Mapping[str, str], dict[str, str]] | None:
+    """Standard attributes and extensions, seen at one glance if all are short plain texts.
+
+    Most envelopes of a sender have the same names and nothing odd in them; None for all others.
+    """
+    try:
+        take, extra = _layout(tuple(attributes))
+        given = take(attributes)
+        together = "".join(given)
+    except (ValueError, TypeError):
+        return None
+    if "" in given or len(together) > LONGEST or not together.isprintable():
+        return None
+    return attributes, {name: attributes[name] for name in extra}
+
+
+@lru_cache(maxsize=256)
+def _layout(names: tuple[str, ...]) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[str, ...]]:
+    """A function that takes all attributes out of an envelope with these names, and the extensions
+    among them; raises ValueError (which is not remembered) if that is no usual envelope.
+    """
+    wanted = [name for name in names if name not in _DATA]
+    extra = tuple(name for name in wanted if name not in _STANDARD)
+    if not 1 < len(wanted) < 32 or any(len(name) > 64 or not _NAME.match(name) for name in extra):
+        raise ValueError("unusual names")
+    return itemgetter(*wanted), extra
+
+
+def _one_by_one(attributes: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Standard attributes and extensions, each checked by itself."""
+    standard: dict[str, str] = {}
+    extensions: dict[str, str] = {}
+    for name, given in attributes.items():
+        if given is None or name in _DATA:
+            continue
+        _check_value(name, given)
+        if name in _STANDARD:
+            if not isinstance(given, str) or not given:
+                raise _invalid(f"{name} is not a text with at least one character")
+            standard[name] = given
+        elif not _NAME.match(name):
+            raise _invalid(f'attribute name "{name[:40]}" has other signs than a-z and 0-9')
+        elif given != "":
+            extensions[name] = str(given).lower() if isinstance(given, bool) else str(given)
+    return standard, extensions
 
 
 def timestamp(name: str, text: str) -> datetime:

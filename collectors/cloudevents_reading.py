@@ -31,6 +31,7 @@ AS_SENT: Mapping[int, tuple[Origin, ...]] = MappingProxyType(
 """The origins of such an event when nothing had to be changed: most events share them."""
 
 _VERSION = ".v1"
+_EXACT = TimeQuality.EXACT  # looking a member up in its enumeration costs more than one thinks
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _CHANNELS = frozenset({"edi", "api", "portal", "file", "manual"})
 
@@ -68,7 +69,7 @@ class EventReading:
         partner = self._partner
         if not partner and events:
             partner = events[0].partner
-            if any(event.partner != partner for event in events):
+            if len(events) > 1 and any(event.partner != partner for event in events):
                 partner = None
         return Interpretation(
             name,
@@ -111,7 +112,7 @@ class EventReading:
             self.find("unsupported", "an event of a type the tower does not know", position, type_)
             return
         sent = envelope.data if envelope.data.__class__ is dict else _object(envelope)
-        says = envelope.texts().get
+        says = envelope.extensions.get
         partner, data = self._who(shape, says("partner"), sent)
         if type_ in ANSWERING:
             type_, data, finding = settle(type_, data)
@@ -187,12 +188,12 @@ class EventReading:
         if told is None:
             return self._raw.received_at, TimeQuality.OBSERVED
         if said is None:
-            return told, TimeQuality.EXACT
+            return told, _EXACT
         try:
             return told, TimeQuality(said)
         except ValueError:
             self.find("unknown_code", "timequality is unknown", position, said)
-            return told, TimeQuality.EXACT
+            return told, _EXACT
 
     def _recorded(self, said: str | None, position: str) -> datetime | None:
         if said is None:

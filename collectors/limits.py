@@ -30,13 +30,16 @@ def parse_json(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_
         )
     start = len(BOM) if body.startswith(BOM) else 0
     text = body[start:] if start else body
-    if not text.strip():
-        raise PayloadRejected(
-            "The body is empty.", code="empty", advice="Ask the sender for the content.", offset=0
-        )
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if not text.strip():
+            raise PayloadRejected(
+                "The body is empty.",
+                code="empty",
+                advice="Ask the sender for the content.",
+                offset=0,
+            ) from None
         raise _refusal(text, start, error) from None
     # A body with few brackets cannot be deep: most need no walk.
     if text.count(b"{") + text.count(b"[") > max_depth and _deeper_than(value, max_depth):

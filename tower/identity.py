@@ -15,6 +15,7 @@ NAMESPACE = uuid.UUID("6f0e3b0a-4b1d-5c6e-9a51-2d7c1f3b8e10")
 _NAMESPACE = NAMESPACE.bytes
 _VERSION_5 = (5 << 76) | (0b10 << 62)  # RFC 9562: version in bits 48-51, variant in 64-65
 _FREE_BITS = ~((0xF << 76) | (0b11 << 62))
+_new_uuid, _fill, _NOT_TOLD = uuid.UUID.__new__, object.__setattr__, uuid.SafeUUID.unknown
 
 ROOT_KINDS = frozenset({"po", "order"})
 """Documents that own a story; lines live with their header."""
@@ -64,19 +65,25 @@ def partner_id(key: str) -> int:
 
 def own_event_id(source: str, event_key: str) -> uuid.UUID:
     """Id of an event to which its source gave an id of its own."""
-    return _uuid5("own", source, event_key)
+    return _uuid5(f"3:own{len(source)}:{source}{len(event_key)}:{event_key}")
 
 
 def derived_event_id(source: str, raw_key: str, position: str, type_: str) -> uuid.UUID:
     """Id of an event read from a raw message: interpreting again gives the same id."""
-    return _uuid5("derived", source, raw_key, position, type_)
+    parts = (source, raw_key, position, type_)
+    return _uuid5("7:derived" + "".join([f"{len(part)}:{part}" for part in parts]))
 
 
-def _uuid5(*parts: str) -> uuid.UUID:
-    """``uuid.uuid5`` of the length-prefixed parts in our namespace, in half its time."""
-    name = "".join([f"{len(part)}:{part}" for part in parts])
+def _uuid5(name: str) -> uuid.UUID:
+    """``uuid.uuid5`` in our namespace, in a third of its time.
+
+    A UUID is filled as ``copy.copy`` would: its own way in looks at each of six ways to give one.
+    """
     digest = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()
-    return uuid.UUID(int=int.from_bytes(digest[:16], "big") & _FREE_BITS | _VERSION_5)
+    made = _new_uuid(uuid.UUID)
+    _fill(made, "int", int.from_bytes(digest[:16], "big") & _FREE_BITS | _VERSION_5)
+    _fill(made, "is_safe", _NOT_TOLD)
+    return made
 
 
 def fingerprint(parts: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -304,18 +305,17 @@ _QUALIFIER = {
 def objects_of(type_: str, data: Mapping[str, Any]) -> tuple[ObjectRef, ...]:
     """The business objects that an event with these canonical data touches, the main one first."""
     find = _OBJECTS.get(type_.partition(".")[0])
-    return tuple(dict.fromkeys(find(type_, data))) if find is not None else ()
+    return tuple(find(type_, data)) if find is not None else ()
 
 
 def _of_order(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     kind = type_.partition(".")[0]  # po or order
     scope, number = data["erp"], data[kind]
     qualifier = _QUALIFIER.get(type_, "changes")
-    refs = [ObjectRef(kind, scope, number, "", qualifier)]
+    header = ObjectRef(kind, scope, number, "", qualifier)
     kind += "_line"
-    for line in data.get("lines", ()):
-        refs.append(ObjectRef(kind, scope, number, line["line"], qualifier))
-    return refs
+    names = dict.fromkeys([line["line"] for line in data.get("lines", ())])
+    return [header, *[_ref((kind, scope, number, name, qualifier)) for name in names]]
 
 
 def _of_shipment(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
@@ -324,7 +324,11 @@ def _of_shipment(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     if type_ == "shipment.status":
         return refs
     refs += _named("po", data, "erp", "po", qualifier)
-    return refs + _of_lines(data, qualifier)
+    return _once(refs + _of_lines(data, qualifier))
+
+
+def _once(refs: list[ObjectRef]) -> list[ObjectRef]:
+    return list(dict.fromkeys(refs))
 
 
 def _of_receipt(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
@@ -357,7 +361,7 @@ def _of_pegs(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
         erp = peg["erp"]
         refs.append(ObjectRef("po_line", erp, peg["po"], peg["line"], "pegs"))
         refs.append(ObjectRef("order_line", erp, peg["order"], peg["order_line"], "pegs"))
-    return refs
+    return _once(refs)
 
 
 def _of_message(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
@@ -381,16 +385,23 @@ def _named(
 
 def _of_lines(data: Mapping[str, Any], qualifier: str) -> list[ObjectRef]:
     """The purchase orders, and lines of them, that the lines of another document name."""
-    refs = []
+    refs: list[ObjectRef] = []
+    before: tuple[Any, Any] = (None, None)
     for line in data.get("lines", ()):
-        erp, po = line.get("erp"), line.get("po")
+        erp, po = named = line.get("erp"), line.get("po")
         if erp is None or po is None:
             continue
-        refs.append(ObjectRef("po", erp, po, "", qualifier))
+        if named != before:  # mostly the order of the line before
+            refs.append(_ref(("po", erp, po, "", qualifier)))
+            before = named
         name = line.get("line")
         if name is not None:
-            refs.append(ObjectRef("po_line", erp, po, name, qualifier))
-    return refs
+            refs.append(_ref(("po_line", erp, po, name, qualifier)))
+    return _once(refs)
+
+
+_ref: Callable[[tuple[str, str, str, str, str]], ObjectRef] = partial(tuple.__new__, ObjectRef)
+"""``ObjectRef._make`` without its check of the length, for the many lines."""
 
 
 _OBJECTS: dict[str, Callable[[str, Mapping[str, Any]], list[ObjectRef]]] = {
@@ -440,21 +451,21 @@ def make_event(
         else derived_event_id(source, raw_key, position, type_)
     )
     return Event(
-        id=identity,
-        type=type_,
-        source=source,
-        raw_key=raw_key,
-        position=position,
-        occurred_at=occurred_at.astimezone(UTC),
-        objects=objects_of(type_, body),
-        data=body,
-        system=system,
-        partner=partner if partner is not None else body.get("supplier"),
-        channel=channel,
-        time_quality=time_quality,
-        recorded_at=recorded_at,
-        correlation_id=correlation_id,
-        causation_id=causation_id,
-        carries=carries,
-        answers=answers,
+        identity,
+        type_,
+        source,
+        raw_key,
+        position,
+        occurred_at.astimezone(UTC),
+        objects_of(type_, body),
+        body,
+        system,
+        partner if partner is not None else body.get("supplier"),
+        channel,
+        time_quality,
+        recorded_at,
+        correlation_id,
+        causation_id,
+        carries,
+        answers,
     )

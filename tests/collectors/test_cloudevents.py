@@ -176,6 +176,70 @@ def test_what_is_no_object_is_no_event(value: Any) -> None:
         from_structured(value)
 
 
+ATTRIBUTES = ("id", "subject", "time", "datacontenttype", "ext", "exttwo", "Bad", "data")
+GIVEN = st.one_of(
+    st.text(max_size=5),
+    st.sampled_from(["2026-03-27T10:00:00.123456+00:00", "a/b", "a\x7f", "x" * 5000, "\ufffe"]),
+    st.integers(-(2**33), 2**33),
+    st.booleans(),
+    st.lists(st.integers(), max_size=1),
+)
+
+
+@given(st.dictionaries(st.sampled_from(ATTRIBUTES), GIVEN))
+def test_an_envelope_is_read_alike_at_one_glance_and_attribute_by_attribute(
+    changes: dict[str, Any],
+) -> None:
+    event = minimal(**changes)
+    # An attribute without a value counts as absent, and makes every other be looked at by itself.
+    slow = {**event, "nothing": None}
+    try:
+        expected = from_structured(slow)
+    except PayloadRejected as error:
+        with pytest.raises(PayloadRejected) as caught:
+            from_structured(event)
+        assert str(caught.value) == str(error)  # noqa: PT017
+    else:
+        assert from_structured(event) == expected
+
+
+def test_extensions_are_written_as_texts(net: Network) -> None:
+    given = minimal(a=True, b=7, c="", d="x", e=None, f=False)
+    assert from_structured(given).extensions == {"a": "true", "b": "7", "d": "x", "f": "false"}
+    assert from_structured(minimal(d="x", c="y")).extensions == {"d": "x", "c": "y"}
+    assert from_structured(minimal(d="x", c="")).extensions == {"d": "x"}
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("2026-03-27T10:00:00.5Z", datetime(2026, 3, 27, 10, 0, 0, 500_000, UTC)),
+        ("2026-03-27T10:00:00.123Z", datetime(2026, 3, 27, 10, 0, 0, 123_000, UTC)),
+        ("2026-03-27T10:00:00.123456789Z", datetime(2026, 3, 27, 10, 0, 0, 123_456, UTC)),
+        ("2026-03-27t11:00:00+01:00", datetime(2026, 3, 27, 10, 0, tzinfo=UTC)),
+        ("2026-03-27T11:00:00.000001+01:00", datetime(2026, 3, 27, 10, 0, 0, 1, UTC)),
+        ("2026-03-27T23:59:60Z", datetime(2026, 3, 27, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_times_of_every_precision_are_utc(said: str, moment: datetime) -> None:
+    found = from_structured(minimal(time=said)).time
+    assert found == moment
+    assert found is not None
+    assert found.tzinfo is UTC
+
+
+def test_events_that_need_no_change_share_one_origin(net: Network) -> None:
+    data = {"po": "1", "erp": "main", "supplier": "ACME", "lines": [{"line": "10"}]}
+    one = read(net, minimal(type="po.released", data=data))
+    two = read(net, minimal(type="po.released", id="2", data={**data, "buyer": "kim"}))
+    assert one.events[0].data == data
+    assert one.origins is two.origins
+    assert [(o.field, o.element) for o in one.origins[0]] == [("*", "$.data.*")]
+    changed = read(net, minimal(type="po.released", data={**data, "po": 1}))
+    assert {o.field: o.how for o in changed.origins[0]} == {"*": "copied"}
+    assert changed.events[0].data == data
+
+
 # --- what an event becomes ------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -223,6 +224,17 @@ def test_other_documents_name_the_orders_of_their_lines() -> None:
         ]  # fmt: skip
 
 
+def test_a_shipment_of_several_orders_names_each_once() -> None:
+    on = [{"erp": "main", "po": po, "line": line} for po, line in ("1a", "2a", "2b", "1b", "2a")]
+    found = refs("asn.received", {"asn": "S1", "supplier": "ACME", "lines": on})
+    assert [one.removesuffix(" ships") for one in found] == [
+        "asn:ACME:S1",
+        *("po:main:1", "po_line:main:1:a"),
+        *("po:main:2", "po_line:main:2:a", "po_line:main:2:b"),
+        "po_line:main:1:b",
+    ]
+
+
 def test_events_without_lines_name_what_they_know() -> None:
     assert refs("shipment.status", {"supplier": "ACME", "asn": "S1"}) == ["asn:ACME:S1 ships"]
     assert refs("shipment.status", {"asn": "S1"}) == []
@@ -263,6 +275,8 @@ def test_ids_are_name_based_uuids(source: str, key: str, position: str, type_: s
     derived = derived_event_id(source, key, position, type_)
     assert derived == named("derived", source, key, position, type_)
     assert (derived.version, derived.variant) == (5, uuid.RFC_4122)
+    assert pickle.loads(pickle.dumps(derived)) == derived  # noqa: S301  # a whole UUID
+    assert derived.is_safe is uuid.SafeUUID.unknown
 
 
 def test_ids_never_change() -> None:
