@@ -252,7 +252,8 @@ def _settle_flows(cursor: Cursor[Any], standing: Mapping[int, Flow]) -> None:
         _settle_flow(cursor, flow, left.gains.get(home))
     # Shipments and invoices at hand, and those of orders that may not be known any more.
     tied = flows.links(cursor, homes)
-    homes |= {one.other for ends in tied.values() for one in ends if one.basis in ("document", HAND)}
+    by = ("document", HAND)
+    homes |= {one.other for ends in tied.values() for one in ends if one.basis in by}
     tied = flows.links(cursor, homes)
     known = flows.look_up(cursor, {one.other for ends in tied.values() for one in ends} | homes)
     for home in sorted(homes & known.keys()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
@@ -237,15 +237,29 @@ def _headers(row: Any) -> list[tuple[str, str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _ids(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[int, int, bool]]:
-    """What is known of ids: (orders they lead to, events that live there, identifies nothing)."""
+class _Id(NamedTuple):
+    """What is known of an id: orders it leads to, those of them that are known, its events."""
+
+    orders: int
+    known: int
+    n_events: int
+    useless: bool
+
+
+def _ids(conn: Connection, ids: Iterable[str]) -> dict[str, _Id]:
     homes = {id_home(one): one for one in ids}
     if not homes:
         return {}
-    roots: dict[int, int] = {
-        home: n
-        for home, n in conn.execute(
-            select(flow_link.c.home_key, func.count())
+    order = flow.alias()
+    roots: dict[int, tuple[int, int]] = {
+        home: (n, known)
+        for home, n, known in conn.execute(
+            select(
+                flow_link.c.home_key,
+                func.count(flow_link.c.other_key.distinct()),
+                func.count(flow_link.c.other_key.distinct()).filter(order.c.matched),
+            )
+            .join_from(flow_link, order, order.c.home_key == flow_link.c.other_key)
             .where(flow_link.c.home_key.in_(homes), flow_link.c.to_root)
             .group_by(flow_link.c.home_key)
         )
@@ -256,7 +270,9 @@ def _ids(conn: Connection, ids: Iterable[str]) -> dict[str, tuple[int, int, bool
         )
     )
     return {
-        homes[row.home_key]: (roots.get(row.home_key, 0), row.n_events, row.not_identifying)
+        homes[row.home_key]: _Id(
+            *roots.get(row.home_key, (0, 0)), row.n_events, row.not_identifying
+        )
         for row in rows
     }
 
@@ -285,23 +301,14 @@ _NOBODY = {
 
 def _attempts(
     rows: Sequence[Any],
-    ids: Mapping[str, tuple[int, int, bool]],
+    ids: Mapping[str, _Id],
     known: Mapping[tuple[str, str, str], bool],
 ) -> list[Attempt]:
     found: dict[tuple[str, str], Attempt] = {}
     for row in rows:
         for basis, value in _identifiers(row):
-            roots, n_events, useless = ids.get(value, (0, 0, False))
-            if useless:
-                outcome = "ties too many orders to identify one"
-            elif roots > 1:
-                outcome = f"leads to {roots} orders: never guessed"
-            elif roots:
-                outcome = "leads to an order"
-            else:
-                more = f"; {n_events} events name only it" if n_events > 1 else ""
-                outcome = f"no order carries this id{more}"
-            found.setdefault((basis, value), Attempt(basis, value, outcome))
+            told = _outcome(ids.get(value, _Id(0, 0, 0, False)))
+            found.setdefault((basis, value), Attempt(basis, value, told))
         for ref in _headers(row):
             value = ":".join(ref)
             outcome = _NOBODY.get(ref[0], "leads to no order")
@@ -311,6 +318,19 @@ def _attempts(
     if not found:
         found["", ""] = Attempt("nothing", "", "it names neither a document nor an id")
     return list(found.values())
+
+
+def _outcome(one: _Id) -> str:
+    if one.useless:
+        return "ties too many orders to identify one"
+    if one.known > 1:
+        return f"leads to {one.known} orders: never guessed"
+    if one.known:
+        return "leads to a known order, this event names another"
+    if one.orders:
+        return "leads only to an order that nobody knows"
+    more = f"; {one.n_events} events name only it" if one.n_events > 1 else ""
+    return f"no order carries this id{more}"
 
 
 # --- candidates -----------------------------------------------------------------------------------
