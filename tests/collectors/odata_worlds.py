@@ -27,7 +27,7 @@ class ODataService(OrdersService):
     inner_cut   entities of one list inside another
     """
 
-    USER, PASSWORD = "TOWER_READ", "s3cret of the communication user"
+    USER, PASSWORD = "SUPPLY_READER", "s3cret of the communication user"
     TOKEN = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     PATH = "/odata/Orders"
 
