@@ -68,14 +68,37 @@ class Source(Strict):
     options       what the reader of this kind needs; tower/feeds.py lists and checks it. Never a
                   secret, only names of the variables that hold them
     mapping       name in `mappings` for formats csv, json, log and otlp (tower/mapping.py), or of
-                  one that comes with the tower (tower/shipped_mappings.py); otlp and access_log may do without
+                  one that comes with the tower (tower/shipped_mappings.py); otlp and access_log
+                  may do without
     partner       fixed partner, where the feed belongs to one
     channel       how documents of this feed travelled
     zone          zone of its times that carry none
     """
 
-    kind: Literal["drop_folder", "log_file", "rest", "odata", "sql_view", "rabbitmq", "amqp", "nats", "kafka", "access_log", "push"]
-    format: Literal["x12", "edifact", "csv", "json", "log", "cloudevents", "otlp", "access_log", "queue"]
+    kind: Literal[
+        "drop_folder",
+        "log_file",
+        "rest",
+        "odata",
+        "sql_view",
+        "rabbitmq",
+        "amqp",
+        "nats",
+        "kafka",
+        "access_log",
+        "push",
+    ]
+    format: Literal[
+        "x12",
+        "edifact",
+        "csv",
+        "json",
+        "log",
+        "cloudevents",
+        "otlp",
+        "access_log",
+        "queue",
+    ]
     system: str
     every: ClockTime = timedelta(minutes=1)
     silent_after: ClockTime = timedelta(hours=4)
