@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from collectors import values
@@ -253,15 +252,14 @@ def layout_of(source: Source, net: Network) -> Layout:
     return Layout(source, options, net)
 
 
-@lru_cache(maxsize=1024)
 def _status(value: Any) -> str | None:
     """The three digits of a status; None for one that was never sent."""
-    text = str(value).strip()
-    if value is None or text in ("", "-", "0", "000"):
+    text = (as_text(value) or "").strip()
+    if value is None or text in ("-", "0", "000"):
         return None
     if len(text) == 3 and text.isascii() and text.isdigit() and text[0] in "12345":
         return text
-    raise _bad(f'has a status, "{text[:20]}", that is none')
+    raise _bad(f'has a status, "{str(value)[:20]}", that is none')
 
 
 def _number(value: Any) -> float | None:

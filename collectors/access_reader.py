@@ -19,7 +19,6 @@ from typing import BinaryIO
 from collectors.access_log import AccessLine, Layout
 from collectors.contract import Spending
 from collectors.log_file import CHUNK, MEDIA_TYPE, LogFiles, _File, _tail
-from tower.errors import PayloadRejected
 from tower.feeds import AccessLogOptions
 from tower.gateway import LATENCY_BOUNDS_MS, GatewayMinute, bucket
 from tower.network import Network, Source
@@ -129,7 +128,8 @@ class AccessLogs(LogFiles):
             return None
         try:
             return self._layout.read(line)
-        except PayloadRejected:
+        except Exception:
+            # Also a bug of ours: the line is brought, and its interpreter makes it a dead letter.
             return None
 
     def _take(

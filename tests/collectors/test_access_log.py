@@ -106,6 +106,7 @@ def test_unknown_is_not_zero() -> None:
         ("json", '{"status": 200, "url": "/"}'),
         ("json", '{"status": 999, "time": "2026-03-27T10:00:00Z"}'),
         ("json", '{"status": 200, "time": "yesterday"}'),
+        ("json", '{"status": {}, "time": "2026-03-27T10:00:00Z"}'),
     ],
 )
 def test_a_line_that_tells_no_call_is_refused(name: str, line: str) -> None:
