@@ -97,9 +97,9 @@ def push_logs(
     _check_type(media_type)
     source = x_tower_source or _only_source(doors)
     try:
-        doors.push_source(source, "otlp")
+        push = doors.push_source(source, "otlp")
     except Refused as error:
-        raise OtlpRefused(error.status, error.error, error.next_step) from error
+        raise _in_otlp(error) from error
     kept = {"content-type": media_type}
     if agent := request.headers.get("user-agent"):
         kept["user-agent"] = agent[:200]
@@ -108,12 +108,18 @@ def push_logs(
         asked = otlp.request_of(body, media_type)
         records = sum(1 for _ in otlp.log_records(asked))
     except PayloadRejected as error:
-        doors.intake.accept(source, [raw])
+        try:
+            doors.intake.accept(source, [raw], admit=doors.admission(push))
+        except Refused as refused:
+            raise _in_otlp(refused) from refused
         raise OtlpRefused(400, f"{error} It was kept as a dead letter.", error.advice) from error
     if not records:
         doors.intake.beat(source, doors.clock())
         return _answer(media_type, 0, "")
-    (item,) = doors.intake.accept(source, [raw]).items
+    try:
+        (item,) = doors.intake.accept(source, [raw], admit=doors.admission(push)).items
+    except Refused as error:
+        raise _in_otlp(error) from error
     rejected = min(item.dead_letters, records)
     return _answer(media_type, rejected, f"{item.cause} {item.advice}" if rejected else "")
 
@@ -125,9 +131,9 @@ def push_lines(
 ) -> JSONResponse:
     """Lines of a log, each a JSON object, of the source named in the address."""
     doors: Doors = request.app.state.doors
-    doors.push_source(source, "log")
+    push = doors.push_source(source, "log")
     raw = cloudevents.document(source, body, request.headers, doors.clock())
-    (item,) = doors.intake.accept(source, [raw]).items
+    (item,) = doors.intake.accept(source, [raw], admit=doors.admission(push)).items
     refused = [{"index": 0, "cause": item.cause, "advice": item.advice}] if item.cause else []
     return JSONResponse(
         {
@@ -179,6 +185,13 @@ def _answer(media_type: str, rejected: int, message: str) -> Response:
         # 64-bit numbers are texts in the JSON form of protobuf.
         told["partialSuccess"] = {"rejectedLogRecords": str(rejected), "errorMessage": message}
     return Response(orjson.dumps(told), media_type=otlp.JSON_TYPE)
+
+
+def _in_otlp(error: Refused) -> OtlpRefused:
+    """The same refusal in the form of the OTLP specification."""
+    return OtlpRefused(
+        error.status, error.error, error.next_step, retry_after_s=error.retry_after_s
+    )
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -24,6 +24,7 @@ from db import configuration, sources, throttles
 from db.tables import raw_message, throttle
 from db.throttles import Rate
 from tests.api.conftest import NETWORK
+from tests.collectors.test_otlp import record, request
 from tower.network import load_network
 
 AT = datetime(2026, 3, 27, 10, tzinfo=UTC)
@@ -32,6 +33,9 @@ LIMITED = NETWORK.replace(
     "  folder: {",
     "  acme: {kind: push, format: cloudevents, system: edi, partner: ACME, silent_after: 24h}\n"
     "  bolt: {kind: push, format: cloudevents, system: edi, partner: BOLT, silent_after: 24h}\n"
+    "  spans: {kind: push, format: otlp, system: edi, partner: ACME, silent_after: 24h}\n"
+    "  lines: {kind: push, format: log, system: edi, partner: ACME, silent_after: 24h,"
+    " mapping: json_log}\n"
     "  folder: {",
 ).replace(
     "partners:\n  ACME: {name: Acme,",
@@ -176,6 +180,26 @@ def test_a_message_larger_than_its_partner_may_send_is_refused(
     assert send(addresses[0], "bolt", failed("bolt", 1, data=large["data"])).status_code == 202
     with database.connect() as conn:
         assert conn.execute(select(func.count()).select_from(throttle)).scalar_one() == 1
+
+
+def test_limits_hold_at_the_doors_for_logs_too(addresses: list[str]) -> None:
+    batch = [failed("acme", n) for n in range(10)]
+    assert send(addresses[0], "acme", batch).status_code == 202
+    spans = httpx.post(
+        f"{addresses[0]}/v1/logs",
+        json=request(record("lost")),
+        headers={"x-tower-source": "spans"},
+    )
+    assert (spans.status_code, spans.headers["retry-after"]) == (429, "2")
+    assert "ACME sends more than" in spans.json()["message"]
+    lines = httpx.post(f"{addresses[1]}/v1/log-lines/lines", json={"message": "lost"})
+    assert (lines.status_code, lines.headers["retry-after"]) == (429, "2")
+    broken = httpx.post(
+        f"{addresses[0]}/v1/logs",
+        content=b"{",
+        headers={"x-tower-source": "spans", "content-type": "application/json"},
+    )
+    assert broken.status_code == 429, "what cannot be read is not kept for nothing"
 
 
 def test_a_bucket_never_holds_more_than_its_burst_and_never_goes_back(database: Engine) -> None:
