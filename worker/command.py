@@ -28,6 +28,7 @@ from worker.answers import (
     shown,
 )
 from worker.commands import answer, ask, bring, broker, house, lead, network, partners, ties
+from worker.commands import rules as rule_words
 
 app = typer.Typer(
     name="tower",
@@ -51,6 +52,7 @@ lead.register(app)
 ask.register(app)
 bring.register(app)
 house.register(app, rules)
+rule_words.register(rules)
 network.register(app, network_words)
 partners.register(partner_words)
 ties.register(app)

@@ -129,6 +129,17 @@ def test_every_command_with_json_has_its_shape_on_the_page() -> None:
     assert set(PROMISED) == {*COMMANDS, *GROUPED} - silent
 
 
+def test_explain_tells_each_clock_of_an_order(filled: Installation) -> None:
+    answer = filled.tower("rules", "explain", "4500007001", "--json").json
+    assert shapes.faults(answer, PROMISED["rules explain"]) == []
+    clock = next(c for c in answer["clocks"] if c["rule"] == "po.unacknowledged")
+    assert clock["verdict"] == "breached"
+    assert clock["receipt"] in (said := filled.tower("rules", "explain", "4500007001").out)
+    assert clock["row"] in said
+    nothing = filled.tower("rules", "explain", "4711471147")
+    assert (nothing.code, nothing.out) == (3, "")
+
+
 def test_show_gives_the_story_of_an_order(filled: Installation) -> None:
     answer = filled.tower("show", "4500007001", "--json").json
     assert shapes.faults(answer, PROMISED["show"]) == []

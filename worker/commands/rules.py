@@ -1,0 +1,106 @@
+"""``tower rules``: explain a clock, test the book, try it on the past, plan a change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from db.reads import explanations, stories
+from db.reads.explanations import ClockExplained
+from tower.access import EVERYTHING
+from worker.answers import EXIT_NOT_FOUND, AsJson, emit, shown, table
+from worker.commands.ask import asking
+
+
+def register(rules: typer.Typer) -> None:
+    """Add the commands to ``tower rules``."""
+    rules.command("explain")(explain)
+
+
+def explain(
+    ref: Annotated[str, typer.Argument(help="A number or id, or kind:scope:number.")],
+    as_json: AsJson = False,
+) -> int:
+    """Why each clock of a document says what it says. Example: tower rules explain 4500001234
+
+    Exit code 3 if nothing of that name was ever seen.
+    """
+    with asking() as (conn, _):
+        found = stories.search(conn, EVERYTHING, ref)
+        documents = [one for one in found if one.kind not in ("id", "raw")]
+        only = documents[0] if len(documents) == 1 else None
+        clocks = [] if only is None else explanations.explain(conn, EVERYTHING, only.ref)
+    if not documents:
+        typer.echo(
+            f'No document is called "{ref}". Write its number, or a reference like '
+            "po:main:4500001234.",
+            err=True,
+        )
+        return EXIT_NOT_FOUND
+
+    def say(console: Console) -> None:
+        if only is None:
+            console.print(
+                table(
+                    f'{len(documents)} documents are called "{ref}"; explain one by its reference',
+                    ("reference", "what", "status", "supplier"),
+                    [(f.ref, f.title, f.status, f.supplier) for f in documents],
+                )
+            )
+        elif not clocks:
+            console.print(f"No rule has a clock on {only.ref}.")
+        for clock in clocks:
+            _say_clock(console, clock)
+
+    answer: dict[str, Any] = {
+        "ref": ref if only is None else only.ref,
+        "found": documents,
+        "clocks": clocks,
+    }
+    emit(answer, as_json, say)
+    return 0
+
+
+def _say_clock(console: Console, clock: ClockExplained) -> None:
+    state = "" if not clock.open else ", held" if clock.paused else ", open"
+    lines = [
+        f"{clock.rule}  {clock.subject}  cycle {clock.cycle}: {clock.verdict}{state}",
+        f"  {clock.title}",
+        f"  row       {clock.row or 'no line of the rule gives a time'}",
+        f"  receipt   {clock.receipt or 'none'}",
+    ]
+    lines += _labelled("skipped", [f"{_z(s.begin)} to {_z(s.end)}: {s.why}" for s in clock.skipped])
+    told = []
+    for source in clock.evidence:
+        up_to = "never read" if source.complete_to is None else f"to {_z(source.complete_to)}"
+        if source.silent_from is not None:
+            over = "now" if source.silent_to is None else _z(source.silent_to)
+            up_to += f", silent from {_z(source.silent_from)} to {over}"
+        told.append(f"{source.source}: complete {up_to}")
+    lines += _labelled("evidence", told)
+    lines += _labelled(
+        "journal",
+        [
+            f"{e['name']}: true {_z(e['effective_at'])}, known {_z(e['detected_at'])}"
+            for e in clock.journal
+        ],
+    )
+    lines += _labelled(
+        "mails", [f"{_z(m['created_at'])} {m['recipient']}: {m['subject']}" for m in clock.mails]
+    )
+    lines += _labelled("no mail", clock.no_mail)
+    for line in lines:
+        console.print(shown(line), soft_wrap=True)
+    console.print()
+
+
+def _labelled(label: str, texts: Sequence[str]) -> list[str]:
+    """The label once, its texts below each other."""
+    return [f"  {label if n == 0 else '':<9} {text}" for n, text in enumerate(texts)]
+
+
+def _z(at: Any) -> str:
+    return str(at.strftime("%Y-%m-%d %H:%MZ"))
