@@ -240,6 +240,9 @@ _ALLOWED = {
     "ack_line": ANSWER_WORDS,
     "fa": FA_VERDICTS,
     "advice": FA_VERDICTS,
+    "release": frozenset(("released", "cancelled")),
+    "condition": frozenset(("damaged", "short", "over", "wrong_item")),
+    "return": frozenset(("requested", "authorised", "shipped", "received", "rejected")),
 }
 
 
@@ -248,8 +251,8 @@ def word(
 ) -> str:
     """The word for a code: the partner's own meaning, else the standard's, else "unknown".
 
-    ``name`` is the list's name in a profile: ack_header, ack_line, fa, advice. An override
-    that is no word of the tower does not count.
+    ``name`` is the list's name in a profile: ack_header, ack_line, fa, advice, release,
+    condition, return. An override that is no word of the tower does not count.
     """
     own = overrides.get(name, {}).get(code)
     if own is not None and own in _ALLOWED[name]:

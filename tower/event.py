@@ -26,12 +26,13 @@ class TimeQuality(StrEnum):
 class ObjectRef(NamedTuple):
     """A business object an event touches.
 
-    kind       po, po_line, asn, receipt, invoice, order, order_line, partner, source
-    scope      whose number it is: ERP name (po, order, their lines), supplier key (asn, invoice),
-               warehouse (receipt), empty (partner, source)
+    kind       po, po_line, asn, receipt, invoice, return, order, order_line, transfer, warehouse,
+               partner, source
+    scope      whose number it is: ERP name (po, order, their lines, transfer), supplier key (asn,
+               invoice, return), warehouse (receipt), empty (warehouse, partner, source)
     number     header number; ``line`` the line number of po_line and order_line, else ""
-    qualifier  creates, changes, cancels, answers, ships, receives, invoices, promises, pegs,
-               carries
+    qualifier  creates, changes, cancels, answers, ships, receives, invoices, returns, promises,
+               pegs, carries
     """
 
     kind: str

@@ -56,6 +56,8 @@ _ASN = (
 )
 _ASN_LINES = "erp!:text po!:text line:text item:text qty:qty uom:text"
 _ORDER = "order!:text erp!:text"
+_RETURN = "return!:text supplier:text customer:text reason:text"
+_RETURN_LINES = "erp:text po:text line:text receipt:text item:text qty:qty uom:text reason:text"
 _MESSAGE = "erp:text po:text supplier:text asn:text message:text step:text hop:text"
 
 _SPEC: dict[str, tuple[str, str, str]] = {
@@ -139,6 +141,10 @@ _SPEC: dict[str, tuple[str, str, str]] = {
     ),
     "invoice.matched": ("supplier!:text invoice!:text check:code difference:money", "", ""),
     "invoice.blocked": ("supplier!:text invoice!:text check:code difference:money", "", ""),
+    "return.requested": (_RETURN, "lines", _RETURN_LINES),
+    "return.authorised": (_RETURN, "lines", _RETURN_LINES),
+    "return.shipped": (_RETURN, "lines", _RETURN_LINES),
+    "return.received": (_RETURN, "lines", _RETURN_LINES),
     "order.placed": (
         f"{_ORDER} customer:text customer_name:text priority:code currency:text warehouse:text",
         "lines",
@@ -157,6 +163,21 @@ _SPEC: dict[str, tuple[str, str, str]] = {
     "order.released": (f"{_ORDER} shipment:text warehouse:text", "lines", "line!:text qty:qty"),
     "order.shipped": (f"{_ORDER} shipment:text warehouse:text", "lines", "line!:text qty:qty"),
     "order.delivered": (f"{_ORDER} shipment:text", "lines", "line!:text qty:qty"),
+    "transfer.shipped": (
+        "transfer!:text erp!:text supplier:text po:text shipment:text warehouse:text",
+        "lines",
+        "line!:text item:text qty:qty uom:text",
+    ),
+    "inventory.reported": (
+        "warehouse!:text supplier:text as_of:when",
+        "lines",
+        "item!:text on_hand:qty available:qty uom:text",
+    ),
+    "inventory.adjusted": (
+        "warehouse!:text supplier:text",
+        "lines",
+        "item!:text delta!:qty uom:text reason:text",
+    ),
     "peg.set": (
         "",
         "pegs",
@@ -351,6 +372,20 @@ def _of_payment(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     ]
 
 
+def _of_return(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    header = ObjectRef("return", data.get("supplier", ""), data["return"], "", "changes")
+    return [header, *_of_lines(data, "returns")]
+
+
+def _of_transfer(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    header = ObjectRef("transfer", data["erp"], data["transfer"], "", "ships")
+    return [header, *_named("po", data, "erp", "po", "ships")]
+
+
+def _of_inventory(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
+    return [ObjectRef("warehouse", "", data["warehouse"], "", "changes")]
+
+
 def _of_advice(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     return _named("po", data, "erp", "po", "answers")
 
@@ -414,6 +449,9 @@ _OBJECTS: dict[str, Callable[[str, Mapping[str, Any]], list[ObjectRef]]] = {
     "credit": _of_invoice,
     "payment": _of_payment,
     "advice": _of_advice,
+    "return": _of_return,
+    "transfer": _of_transfer,
+    "inventory": _of_inventory,
     "peg": _of_pegs,
     "message": _of_message,
     "source": _of_source,

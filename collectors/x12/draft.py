@@ -126,11 +126,13 @@ class Origins(Mapping[int, tuple[Origin, ...]]):
     """Index of an event to the origins of its fields, worked out when looked at."""
 
     def __init__(self) -> None:
-        self._sheets: list[tuple[Mapping[str, Any], list[Note], Labels]] = []
+        self._sheets: list[tuple[Mapping[str, Any], list[Note], Labels, str]] = []
 
-    def add(self, data: Mapping[str, Any], notes: list[Note], labels: Labels) -> None:
+    def add(
+        self, data: Mapping[str, Any], notes: list[Note], labels: Labels, list_name: str
+    ) -> None:
         """For the next event, whose data (canonical) are given."""
-        self._sheets.append((data, notes, labels))
+        self._sheets.append((data, notes, labels, list_name))
 
     def cut(self, length: int) -> None:
         """Forget the events from this index on."""
@@ -148,11 +150,11 @@ class Origins(Mapping[int, tuple[Origin, ...]]):
     def __getitem__(self, index: int) -> tuple[Origin, ...]:
         if not 0 <= index < len(self._sheets):
             raise KeyError(index)
-        data, notes, labels = self._sheets[index]
+        data, notes, labels, list_name = self._sheets[index]
         found: dict[str, list[Origin]] = {}
-        lines = data.get("lines") or [{}] * (1 + max((note[0] for note in notes), default=0))
+        lines = data.get(list_name) or [{}] * (1 + max((note[0] for note in notes), default=0))
         for line, field, segment, element, component, how, rule in notes:
-            path = field if line < 0 else f"lines[{line}].{field}"
+            path = field if line < 0 else f"{list_name}[{line}].{field}"
             holder = data if line < 0 else lines[line]
             value = resolve(holder, field) if "[" in field else holder.get(field)
             if value is None:

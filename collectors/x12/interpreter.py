@@ -6,14 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from collectors.x12.acks import read_functional, read_receipt
+from collectors.x12.advices import read_advice
 from collectors.x12.answers import read_answer, read_change_answer
 from collectors.x12.envelope import EnvelopeReader, Interchange, Receipt, TransactionSet
 from collectors.x12.ids import party
 from collectors.x12.invoices import read_invoice
 from collectors.x12.orders import read_change, read_order
+from collectors.x12.payments import read_payment
 from collectors.x12.reading import Outcome, Parties, SetReading
 from collectors.x12.receipts import read_receipt as read_receiving
+from collectors.x12.returns import read_return
 from collectors.x12.shipments import read_shipment
+from collectors.x12.stock import read_inventory
+from collectors.x12.transport import read_status
+from collectors.x12.warehousing import read_receipt as read_stock_receipt
+from collectors.x12.warehousing import read_release, read_shipping, read_transfer
 from tower.errors import PayloadRejected
 from tower.network import Network, Source
 from tower.raw import DeadLetter, Finding, Interpretation, Raw
@@ -37,14 +44,26 @@ _KINDS = {
     "856": _Kind(read_shipment, from_us=False, from_partner=True),
     "861": _Kind(read_receiving, from_us=True, from_partner=False),
     "810": _Kind(read_invoice, from_us=False, from_partner=True),
+    "820": _Kind(read_payment, from_us=True, from_partner=False),
+    "180": _Kind(read_return, from_us=True, from_partner=True),
+    "846": _Kind(read_inventory, from_us=False, from_partner=True),
+    "940": _Kind(read_release, from_us=True, from_partner=False),
+    "943": _Kind(read_transfer, from_us=True, from_partner=True),
+    "944": _Kind(read_stock_receipt, from_us=False, from_partner=True),
+    "945": _Kind(read_shipping, from_us=False, from_partner=True),
+    "214": _Kind(read_status, from_us=False, from_partner=True),
+    "824": _Kind(read_advice, from_us=True, from_partner=True),
     "997": _Kind(read_functional, from_us=True, from_partner=True, needs_partner=False),
     "999": _Kind(read_functional, from_us=True, from_partner=True, needs_partner=False),
     "TA1": _Kind(read_receipt, from_us=True, from_partner=True, needs_partner=False),
 }
 
+_OURS = frozenset((*(type_ for type_, kind in _KINDS.items() if not kind.from_partner), "943"))
+"""Sets that we send, where neither side is known."""
+
 
 class X12Interpreter:
-    """Reads 850, 860, 855, 865, 856, 861, 810, 997, 999 and TA1; other sets are findings."""
+    """Reads the sets of docs/x12.md; other sets are findings."""
 
     name = "x12"
     version = 1
@@ -119,7 +138,7 @@ def _guarded(
 
 def _parties(net: Network, named: str | None, one: TransactionSet | Receipt) -> Parties:
     """Direction and partner: by the ISA, else by the GS, else as the feed names it."""
-    by_type = one.type in ("850", "860", "861")
+    by_type = one.type in _OURS
     gs = one.group.gs if one.group is not None else None
     outbound, found = by_type, None
     if one.interchange is not None:

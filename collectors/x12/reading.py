@@ -19,7 +19,7 @@ from tower.errors import PayloadRejected
 from tower.event import Event, TimeQuality
 from tower.network import Network
 from tower.raw import DeadLetter, Finding, Raw
-from tower.vocabulary import decimal_text, make_event
+from tower.vocabulary import EVENT_TYPES, decimal_text, make_event
 
 _NUMBER = re.compile(rb"-?(?:[0-9]{1,18}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})?[0-9]{0,2}")
@@ -270,7 +270,8 @@ class SetReading:
         answers: tuple[str, ...] = (),
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        data = draft.data()
+        list_name = EVENT_TYPES[type_].list_name
+        data = draft.data(list_name)
         if extra:
             data.update(extra)
         event = make_event(
@@ -288,7 +289,7 @@ class SetReading:
             answers=answers,
         )
         self._outcome.events.append(event)
-        self._outcome.origins.add(event.data, draft.notes, self._labels)
+        self._outcome.origins.add(event.data, draft.notes, self._labels, list_name)
 
     def find(
         self, code: str, message: str, segment: Segment, element: int = 0, *, got: str = ""

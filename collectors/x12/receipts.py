@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from collectors.x12.draft import Draft, Record
+from collectors.x12.draft import Draft
 from collectors.x12.reading import SetReading
+from collectors.x12.references import Place, parted, reference, take_warehouse
 from collectors.x12.tokens import Segment
 from tower.event import TimeQuality
-
-_Place = tuple[Segment, int]
 
 _REVERSALS = frozenset(("01", "03"))  # X12 353: BRA03
 _SHIPMENTS = ("MA", "SI", "DJ", "PK")  # X12 128: ship notice, shipper's number, tickets
@@ -21,13 +20,13 @@ def read_receipt(reading: SetReading) -> None:
     """861: posted, or reversed. A receipt may name its shipment notice alone."""
     bra = reading.first(b"BRA", "beginning of the receiving advice")
     reading.key(bra, 1, "receipt number")
-    head, items = _parted(reading)
+    head, items = parted(reading.segments, b"RCD")
     draft = reading.draft()
     header = draft.header
     header.text("receipt", bra, 1)
-    _warehouse(reading, header, head)
+    take_warehouse(reading, header, head, *_PLACES)
     reading.supplier(draft)
-    shipment = _reference(head, *_SHIPMENTS)
+    shipment = reference(head, *_SHIPMENTS)
     if shipment is not None:
         header.text("asn", *shipment)
     common = _order(head)
@@ -39,21 +38,6 @@ def read_receipt(reading: SetReading) -> None:
         _moment(reading, bra, head),
         carries=reading.own_ids(),
     )
-
-
-def _parted(reading: SetReading) -> tuple[list[Segment], list[list[Segment]]]:
-    """What stands before the first RCD, and each RCD with what belongs to it."""
-    head: list[Segment] = []
-    items: list[list[Segment]] = []
-    for segment in reading.segments:
-        tag = segment.fields[0]
-        if tag == b"RCD":
-            items.append([segment])
-        elif tag in (b"CTT", b"SE"):
-            break
-        else:
-            (items[-1] if items else head).append(segment)
-    return head, items
 
 
 def _moment(
@@ -69,23 +53,8 @@ def _moment(
     return (found, TimeQuality.EXACT) if found is not None else reading.moment(bra, 2)
 
 
-def _warehouse(reading: SetReading, header: Record, head: Sequence[Segment]) -> None:
-    """The key or GLN of one of our warehouses, else the place as sent."""
-    places = [s for role in _PLACES for s in _named(head, b"N1", role)]
-    if not places:
-        return
-    place = places[0]
-    element = 4 if place.text(4) else 2
-    code = place.text(element)
-    for key, warehouse in reading.net.warehouses.items():
-        if code == key or (code and warehouse.gln == code):
-            header.word("warehouse", key, place, element, "network.yaml warehouses")
-            return
-    header.text("warehouse", place, element)
-
-
 def _line(
-    reading: SetReading, draft: Draft, group: Sequence[Segment], common: _Place | None
+    reading: SetReading, draft: Draft, group: Sequence[Segment], common: Place | None
 ) -> None:
     rcd = group[0]
     line = draft.line()
@@ -109,22 +78,10 @@ def _line(
     line.default("erp", reading.erp, "network.yaml company.erp")
     line.text("po", *order)
     place = reading.paired(lin, 2, b"PL") if lin is not None else 0
-    named = (lin, place) if lin is not None and place else _reference(group, "LI")
+    named = (lin, place) if lin is not None and place else reference(group, "LI")
     line.text("line", *(named or (rcd, 1)))
 
 
-def _order(segments: Sequence[Segment]) -> _Place | None:
+def _order(segments: Sequence[Segment]) -> Place | None:
     found = next((s for s in segments if s.fields[0] == b"PRF" and s.text(1)), None)
-    return (found, 1) if found is not None else _reference(segments, "PO")
-
-
-def _reference(segments: Sequence[Segment], *qualifiers: str) -> _Place | None:
-    for qualifier in qualifiers:
-        for segment in _named(segments, b"REF", qualifier):
-            if segment.text(2):
-                return segment, 2
-    return None
-
-
-def _named(segments: Sequence[Segment], tag: bytes, qualifier: str) -> Iterator[Segment]:
-    return (s for s in segments if s.fields[0] == tag and s.text(1) == qualifier)
+    return (found, 1) if found is not None else reference(segments, "PO")

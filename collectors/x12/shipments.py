@@ -32,7 +32,7 @@ _EVENT = {  # X12 353: BSN01
 }
 _PACKS = {"P": "pack", "T": "tare"}
 _ETA = {"017": 0, "371": 1, "067": 2, "069": 3}
-_ZONES = {
+ZONES = {
     "UT": 0,
     "GM": 0,
     "ES": -5,
@@ -152,7 +152,7 @@ def _transport(reading: SetReading, header: Record, segments: list[Segment]) -> 
 
 
 def _shipped_at(reading: SetReading, header: Record, dtm: Segment) -> None:
-    moment = reading.instant(dtm, 2, 3, _ZONES.get(dtm.text(4)))
+    moment = reading.instant(dtm, 2, 3, ZONES.get(dtm.text(4)))
     if moment is not None:
         header.derived("shipped_at", moment.isoformat(), dtm, 3, "DTM02, DTM03 and the zone")
 

@@ -15,7 +15,7 @@ from tower.raw import Interpretation, Raw
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "x12"
 RECEIVED_AT = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
-FROM_BUYER = ("850", "860", "861")
+FROM_BUYER = ("820", "850", "860", "861", "940", "943")
 
 
 def build_network(

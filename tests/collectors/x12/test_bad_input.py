@@ -92,11 +92,11 @@ def test_a_partner_may_be_known_by_its_group_or_by_who_brought_it(
 
 
 def test_sets_we_do_not_read_are_findings(read: Read, wrap: Wrap, network: Network) -> None:
-    body = wrap("846 BIA*00*DD*1~", "855 BAK*00*AD*77~", "850 BEG*00*SA*9~")
+    body = wrap("830 BFR*00*1~", "855 BAK*00*AD*77~", "850 BEG*00*SA*9~")
     reading = read(body, network)
     assert [event.type for event in reading.events] == ["po.acknowledged"]
     assert [(f.code, f.position, f.got) for f in reading.findings] == [
-        ("unsupported", "set:1", "846"),
+        ("unsupported", "set:1", "830"),
         ("unsupported", "set:3", "850"),  # an order to us: we are no supplier here
     ]
     assert reading.dead_letters == ()

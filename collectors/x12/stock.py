@@ -1,0 +1,61 @@
+"""What is in stock: the inventory advice (846) of a supplier or a warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from collectors.x12.draft import SUM, Record
+from collectors.x12.reading import SetReading
+from collectors.x12.references import parted, take_sender, take_warehouse
+from collectors.x12.tokens import Segment
+from tower.vocabulary import decimal_text
+from tower.x12_codes import STOCK
+
+_PLACES = ("WH", "SF", "ST", "LW", "SU", "VN", "SE")  # X12 98
+
+
+def read_inventory(reading: SetReading) -> None:
+    """846: on hand (17) and available (33) of each article; other quantities are left out."""
+    bia = reading.first(b"BIA", "beginning of the inventory advice")
+    head, loops = parted(reading.segments, b"LIN")
+    draft = reading.draft()
+    header = draft.header
+    if not take_warehouse(reading, header, head, *_PLACES):
+        take_sender(reading, header)
+    reading.supplier(draft)
+    as_of = reading.instant(bia, 4, 5)
+    if as_of is not None:
+        header.derived("as_of", as_of.isoformat(), bia, 4, "BIA04, BIA05 and the sender's zone")
+    for loop in loops:
+        lin = loop[0]
+        item = reading.item(lin, 2)
+        if not item:
+            reading.find("line_without_item", "no number of an article", lin, 2)
+            continue
+        line = draft.line()
+        line.text("item", lin, item)
+        for field in ("on_hand", "available"):
+            _quantity(reading, line, field, loop)
+    reading.emit("inventory.reported", draft, reading.moment(bia, 4), carries=reading.own_ids())
+
+
+def _quantity(reading: SetReading, line: Record, field: str, loop: Sequence[Segment]) -> None:
+    """One QTY, or the sum of several (lots, places) in the unit of the first."""
+    found = [s for s in loop if s.fields[0] == b"QTY" and STOCK.get(s.text(1)) == field]
+    if not found:
+        return
+    unit = found[0].text(3)
+    same = [s for s in found if s.text(3) == unit]
+    if len(same) < len(found):
+        reading.find("mixed_units", "quantities in other units were not added", found[0], 3)
+    line.text("uom", found[0], 3)
+    if len(same) == 1:
+        line.number(field, same[0], 2)
+        return
+    total = Decimal(0)
+    for qty in same:
+        number = reading.number(qty, 2)
+        if number is not None:
+            total += Decimal(number)
+            line.derived(field, decimal_text(total), qty, 2, SUM)
