@@ -121,8 +121,8 @@ def test_the_readers_of_the_example_network_read_empty_folders(tmp_path: Path) -
 # Modules that give meaning: what they import must not let them look at clock, chance or files.
 PURE = (
     "answers", "cloudevents", "cloudevents_envelope", "cloudevents_reading", "csv_rows",
-    "event_shape", "limits",
-    "mapped", "mapped_program", "mapped_reading", "origins", "otlp", "access_log", "rabbitmq_lint", "records", "values",
+    "event_shape", "limits", "mapped", "mapped_program", "mapped_reading", "origins", "otlp",
+    "access_log", "rabbitmq_lint", "records", "values",
 )  # fmt: skip
 IMPURE = {"os", "pathlib", "random", "secrets", "socket", "subprocess", "tempfile", "time", "uuid",
           "httpcore", "httpx", "urllib.request", "shutil"}  # fmt: skip

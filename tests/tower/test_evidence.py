@@ -26,8 +26,8 @@ def network() -> Network:
         (("supplier.feeds",), None, []),
         (("supplier.feeds", "warehouse"), "ACME", ["edi", "warehouse"]),
         (("erp",), "ACME", ["events"]),
-        (("suppliers",), None, ["supplier_files"]),
-        (("supplier",), None, ["supplier_files"]),
+        (("suppliers",), None, ["manual", "supplier_files"]),
+        (("supplier",), None, ["manual", "supplier_files"]),
         (("nothing",), "ACME", []),
     ],
 )
