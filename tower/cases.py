@@ -35,6 +35,7 @@ AUTHOR = "tower"  # of what the machine writes into a history
 _HEALED = {
     "met": "it came in time",
     "late": "it came, late",
+    "cleared": "back under its limit",
     "cancelled": "no longer expected",
     "superseded": "replaced by a newer version, which has a clock of its own",
     "excluded": "not measured",
@@ -238,7 +239,9 @@ def _reached(
             due_at=entry.due or case.due_at,
             why=_why(case, entry, brief),
         )
-        return _weighed(case, entry, brief)
+        weighed, notes, tell = _weighed(case, entry, brief)
+        # Whom this level names besides the owner has not heard of it, however severe it was.
+        return weighed, notes, tell or level.also is not None
     if case.resolution in BY_HAND and case.clock_cycle == entry.cycle:
         # A person has decided about this very cycle; another level of it is no news.
         known = case.levels if level.name in case.levels else (*case.levels, level.name)

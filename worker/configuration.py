@@ -35,7 +35,7 @@ class Configuration:
 
 def read(network_path: Path, rules_path: Path) -> Configuration:
     """Both files, checked. Raises ConfigError with every mistake of both."""
-    return parse(_text(network_path), _text(rules_path), network_path.name, rules_path.name)
+    return parse(text_of(network_path), text_of(rules_path), network_path.name, rules_path.name)
 
 
 def parse(
@@ -75,7 +75,7 @@ def activate(engine: Engine, network_path: Path, rules_path: Path, now: datetime
     Raises ConfigError only when nothing is in force yet: then there is nothing to fall back on.
     """
     try:
-        network_text, rules_text = _text(network_path), _text(rules_path)
+        network_text, rules_text = text_of(network_path), text_of(rules_path)
         config = parse(network_text, rules_text, network_path.name, rules_path.name)
     except ConfigError as error:
         with engine.begin() as conn:
@@ -155,7 +155,8 @@ def _stamp(path: Path) -> tuple[int, int]:
     return (stat.st_mtime_ns, stat.st_size)
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file; raises ConfigError where there is none, or it is no UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

@@ -40,14 +40,30 @@ def visit(rows: UnitRows, code: Code, feeds: Feeds, now: datetime) -> Visit:
     arrived, later = _arrived(rows.signs, now)
     partner = supplier_of(arrived, code.network)
     court = UnitCourt(code, partner, subject_attributes(arrived), rows.clocks)
+    signs = spread(arrived, code.line_types)
+    return judged(rows, court, signs, _spells(rows, court, signs, feeds, now), now, later)
+
+
+def judged(
+    rows: UnitRows,
+    court: UnitCourt,
+    signs: Mapping[Subject, Sequence[Sign]],
+    spells: Sequence[Spell],
+    now: datetime,
+    later: datetime | None = None,
+) -> Visit:
+    """A visit by a court that is given, to the signs that can be known at ``now``.
+
+    ``later`` is when the next sign will be known. Signs with an applied instant were taken before.
+    """
+    code = court.code
     taken: dict[Subject, tuple[Sign, ...]] = {}
     new: dict[Subject, list[Sign]] = {}
-    for subject, signs in spread(arrived, code.line_types).items():
-        taken[subject] = tuple(s for s in signs if s.applied_at is not None)
-        waiting = [s for s in signs if s.applied_at is None]
+    for subject, its in signs.items():
+        taken[subject] = tuple(s for s in its if s.applied_at is not None)
+        waiting = [s for s in its if s.applied_at is None]
         if waiting or subject.kind == "source":
             new[subject] = waiting
-    spells = _spells(rows, court, taken, feeds, now)
     state = UnitState(rows.instant, rows.clocks, taken)
     rejudge_at = code.activated_at if code.outdated(rows.clocks) else None
     result = advance(state, new, spells, now, court, rejudge_at)
@@ -55,7 +71,7 @@ def visit(rows: UnitRows, code: Code, feeds: Feeds, now: datetime) -> Visit:
     return Visit(
         judged=Judged(
             home=rows.home,
-            partner_id=None if partner is None else partner_id(partner),
+            partner_id=None if court.partner is None else partner_id(court.partner),
             applied=result.applied,
             journal=result.journal,
             before=rows.clocks,
@@ -64,7 +80,7 @@ def visit(rows: UnitRows, code: Code, feeds: Feeds, now: datetime) -> Visit:
             impact_at=rows.impact_at,
         ),
         next=min(following, default=None),
-        partner=partner,
+        partner=court.partner,
         work=_work(result, court, rows, now),
     )
 

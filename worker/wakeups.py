@@ -30,14 +30,14 @@ def wake(
     )
     changes, ringing = [], []
     for case in found:
-        due = _due(case, code)
+        due = due_at(case, code)
         changed = None
         if due is not None and due <= now:
             still_true = (case.home_key, case.rule, case.subject, case.clock_cycle) in standing
             changed = cases.wake(case, now, still_true)
         # What a person did is told too: a case that was closed or given to somebody else.
         changes.append(changed or Changed(case, (), True))
-        following = _due((changed or changes[-1]).case, code)
+        following = due_at((changed or changes[-1]).case, code)
         if following is not None and following > now:
             ringing.append(Timer(CASE, str(case.id), following))
     timers.drop(conn, [(t.kind, t.key) for t in claimed])
@@ -47,7 +47,7 @@ def wake(
     return stored
 
 
-def _due(case: Case, code: Code) -> datetime | None:
+def due_at(case: Case, code: Code) -> datetime | None:
     """When this case has something to do by itself."""
     if case.state == "taken":
         return case.taken_until

@@ -129,6 +129,22 @@ def test_every_command_with_json_has_its_shape_on_the_page() -> None:
     assert set(PROMISED) == {*COMMANDS, *GROUPED} - silent
 
 
+def test_the_tests_of_the_rule_book_are_played(filled: Installation, tmp_path: Path) -> None:
+    tests = Path(__file__).resolve().parents[1] / "rules"
+    answer = filled.tower("rules", "test", tests / "po.rejected.yaml", "--json")
+    assert (answer.code, answer.json["failures"]) == (0, [])
+    assert shapes.faults(answer.json, PROMISED["rules test"]) == []
+    wrong = tmp_path / "wrong.yaml"
+    text = (tests / "source.silent.yaml").read_text(encoding="utf-8")
+    wrong.write_text(text.replace("rules: [sla_rules.yaml]\n", "").replace("met_late", "met"))
+    told = filled.tower("rules", "test", wrong)
+    assert told.code == 1
+    assert re.search(r"wrong\.yaml:\d+:\d+  .*verdict is met_late, expected met\n", told.out)
+    assert filled.tower("rules", "test", tmp_path / "none.yaml").code == 3
+    wrong.write_text("cases: 7\n")
+    assert filled.tower("rules", "test", wrong).code == 5
+
+
 def test_explain_tells_each_clock_of_an_order(filled: Installation) -> None:
     answer = filled.tower("rules", "explain", "4500007001", "--json").json
     assert shapes.faults(answer, PROMISED["rules explain"]) == []

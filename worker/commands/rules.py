@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.reads import explanations, stories
 from db.reads.explanations import ClockExplained
+from tower import settings as settings_module
 from tower.access import EVERYTHING
-from worker.answers import EXIT_NOT_FOUND, AsJson, emit, shown, table
+from tower.errors import ConfigError, Problem
+from worker import rule_runs
+from worker.answers import (
+    EXIT_CONFIG,
+    EXIT_FAULT,
+    EXIT_NOT_FOUND,
+    AsJson,
+    emit,
+    shown,
+    table,
+)
 from worker.commands.ask import asking
 
 
 def register(rules: typer.Typer) -> None:
     """Add the commands to ``tower rules``."""
     rules.command("explain")(explain)
+    rules.command("test")(try_rules)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error; call it with (done, all)."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=40),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def explain(
@@ -104,3 +135,75 @@ def _labelled(label: str, texts: Sequence[str]) -> list[str]:
 
 def _z(at: Any) -> str:
     return str(at.strftime("%Y-%m-%d %H:%MZ"))
+
+
+# --- test -----------------------------------------------------------------------------------------
+
+
+def try_rules(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; default: beside the rule book.")
+    ] = None,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Also break the rules on purpose: do tests notice?")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Play the tests of the rule book, in memory. Example: tower rules test --mutate
+
+    Exit code 1 if a case fails or a mutant survives, 3 if there are no tests, 5 with
+    file:line:col for mistakes in the files.
+    """
+    chosen = settings_module.load()
+    paths = rule_runs.files(files or (), chosen.rules)
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing or not paths:
+        said = ", ".join(missing) if missing else f"{rule_runs.FOLDER}/*.yaml beside {chosen.rules}"
+        typer.echo(f"There is no {said}. docs/rules.md shows how tests are written.", err=True)
+        return EXIT_NOT_FOUND
+    problems: Sequence[Problem] = ()
+    runs: Sequence[rule_runs.Run] = ()
+    try:
+        runs = rule_runs.load(paths, chosen.rules, chosen.network)
+    except ConfigError as error:
+        problems = error.problems or (Problem("", None, None, "", str(error)),)
+    failures: list[Problem] = []
+    failed = 0
+    for run in runs:
+        wrong = run.fails()
+        failed += bool(wrong)
+        failures.extend(wrong)
+    count: int | None = None
+    survivors: list[rule_runs.Survivor] = []
+    if mutate and runs and not failures:
+        with progress("Mutants") as told:
+            count, survivors = rule_runs.survivors(runs, told)
+    answer = {
+        "files": [str(path) for path in paths],
+        "cases": len(runs),
+        "passed": len(runs) - failed,
+        "failures": failures,
+        "untested": rule_runs.untested(runs),
+        "mutants": count,
+        "killed": None if count is None else count - len(survivors),
+        "survivors": survivors,
+        "problems": problems,
+    }
+
+    def say(console: Console) -> None:
+        for line in (*problems, *failures, *survivors):
+            console.print(shown(str(line)), soft_wrap=True)
+        if problems:
+            return
+        console.print(f"{len(runs)} cases, {failed} failed.")
+        if answer["untested"]:
+            console.print(f"Without any case: {', '.join(rule_runs.untested(runs))}.")
+        if count is not None:
+            console.print(f"{count} mutants, {len(survivors)} survived.")
+        elif mutate:
+            console.print("No mutants were made: first all cases must pass.")
+
+    emit(answer, as_json, say)
+    if problems:
+        return EXIT_CONFIG
+    return EXIT_FAULT if failures or survivors else 0

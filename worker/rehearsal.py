@@ -1,0 +1,367 @@
+"""Cases and mails in memory: what would be opened, closed and told, were it real.
+
+The decisions are the worker's own: cases are folded by tower.cases, addressed by worker.addressing
+and told by tower.telling. Only the keeping differs: nothing is stored, rendered or sent. Sending
+always succeeds here, as what was believed matters, not the weather of a mail server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+
+from db.mail import DIGEST_GROUP, GroupKey
+from tower import cases
+from tower.cases import Brief, Case, Changed, Happening, case_fingerprint, fold, with_raise
+from tower.court import Code
+from tower.telling import (
+    BEFORE_ACTIVATION,
+    CLOSED_UNTOLD,
+    Item,
+    Reason,
+    Told,
+    digest_due,
+    group_due,
+    plan,
+    reason_for,
+)
+from tower.zones import zone
+from worker.addressing import addressees, hours
+from worker.judging import Judging
+from worker.wakeups import due_at
+
+Work = tuple[Brief, Sequence[Happening]]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A mail that would go out: when, to whom, why, about which cases.
+
+    still    cases told before that are listed as still open
+    passing  cases that opened and closed since the last summary
+    """
+
+    at: datetime
+    key: GroupKey
+    reasons: Mapping[int, Reason]
+    still: tuple[int, ...] = ()
+    passing: tuple[int, ...] = ()
+
+    @property
+    def recipient(self) -> str:
+        return self.key.recipient
+
+    @property
+    def daily(self) -> bool:
+        return self.key.group == DIGEST_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nobody was told of a case, and why."""
+
+    case_id: int
+    recipient: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    key: GroupKey
+    said: Told
+
+
+class Rehearsal:
+    """A worker's casebook and mailroom without a database.
+
+    ``raise_by`` tells by how many severities a case's rule makes it worse; impact is not walked
+    here. Instants must not go back. ``cases`` holds every case by number, ``postings`` every mail.
+    """
+
+    def __init__(
+        self,
+        config: Judging,
+        code: Code,
+        raise_by: Callable[[Case], int] = lambda _: 0,
+    ) -> None:
+        self.cases: dict[int, Case] = {}
+        self.postings: list[Posting] = []
+        self.silences: list[Silence] = []
+        self._config, self._code, self._raise_by = config, code, raise_by
+        self._latest: dict[str, int] = {}
+        self._members: dict[GroupKey, dict[int, str]] = {}
+        self._heard: dict[tuple[str, int], _Heard] = {}
+        self._last_sent: dict[GroupKey, datetime] = {}
+        self._groups: dict[GroupKey, datetime] = {}
+        self._digests: dict[tuple[str, str], datetime] = {}
+        self._wakes: dict[int, datetime] = {}
+
+    @property
+    def next(self) -> datetime | None:
+        """When something is told next, or a case wakes, if nothing else happens."""
+        waiting = (*self._groups.values(), *self._digests.values(), *self._wakes.values())
+        return min(waiting, default=None)
+
+    def happen(self, work: Sequence[Work], now: datetime) -> list[Changed]:
+        """Fold news of clocks into cases at ``now`` and mark who must hear of it."""
+        changes: dict[int, Changed] = {}
+        for brief, happenings in work:
+            mark = case_fingerprint(brief.category, brief.rule, brief.subject)
+            known = self.cases.get(self._latest.get(mark, 0))
+            for changed in fold(known, happenings, brief):
+                kept = self._keep(changed)
+                changes[kept.case.id or 0] = kept
+        for number, before in list(changes.items()):
+            lifted = with_raise(before.case, self._raise_by(before.case), now, "its rule raises it")
+            if lifted is not None:
+                kept = self._keep(
+                    Changed(lifted.case, before.notes + lifted.notes, before.tell or lifted.tell)
+                )
+                changes[number] = kept
+        self._mark(list(changes.values()), now)
+        return list(changes.values())
+
+    def act(self, changed: Changed, now: datetime) -> None:
+        """What a person did to a case, or what closes it from outside."""
+        self._mark([self._keep(changed)], now)
+
+    def until(self, end: datetime) -> None:
+        """Tell what is due up to ``end``, each at its own instant."""
+        while (now := self.next) is not None and now <= end:
+            for number in sorted(n for n, at in self._wakes.items() if at <= now):
+                self._wake(number, now)
+            for key in sorted(k for k, at in self._groups.items() if at <= now):
+                self._flush(key, now)
+            for policy, recipient in sorted(k for k, at in self._digests.items() if at <= now):
+                self._summarise(policy, recipient, now)
+
+    def latest(self, rule: str) -> Case | None:
+        """The newest case of a rule."""
+        mine = [case for case in self.cases.values() if case.rule == rule]
+        return mine[-1] if mine else None
+
+    # --- cases ------------------------------------------------------------------------------------
+
+    def _keep(self, changed: Changed) -> Changed:
+        case = changed.case
+        if case.id is None:
+            known = self.cases.get(self._latest.get(case.fingerprint, 0))
+            same = known is not None and known.cycle == case.cycle
+            case = replace(case, id=known.id if known and same else len(self.cases) + 1)
+        number = case.id or 0
+        self.cases[number] = case
+        self._latest[case.fingerprint] = number
+        wakes = due_at(case, self._code)
+        if wakes is None:
+            self._wakes.pop(number, None)
+        else:
+            self._wakes[number] = wakes
+        return Changed(case, changed.notes, changed.tell)
+
+    def _wake(self, number: int, now: datetime) -> None:
+        del self._wakes[number]
+        case = self.cases[number]
+        woken = cases.wake(case, now, still_true=bool(case.levels))
+        if woken is not None:
+            self.act(woken, now)
+
+    # --- who must hear ----------------------------------------------------------------------------
+
+    def _mark(self, changes: Sequence[Changed], now: datetime) -> None:
+        telling = {c.case.id or 0: c.case for c in changes if c.tell}
+        telling |= self._outliving(telling.values())
+        found: dict[tuple[GroupKey, int], str] = {}
+        known: set[tuple[str, int]] = set()
+        for (recipient, number), heard in self._heard.items():
+            if number in telling and heard.said.what == "open":
+                known.add((recipient, number))
+                found[heard.key, number] = heard.said.role
+        before = self._config.quiet_before
+        for number, case in telling.items():
+            for key, role in addressees(case, self._config) if case.open else ():
+                if (key.recipient, number) in known:
+                    continue
+                if before is not None and case.opened_at < before:
+                    self._quiet(number, key.recipient, now, BEFORE_ACTIVATION)
+                else:
+                    found.setdefault((key, number), role)
+        for (key, number), role in sorted(found.items()):
+            self._wait(key, number, role, telling[number], now)
+
+    def _wait(self, key: GroupKey, number: int, role: str, case: Case, now: datetime) -> None:
+        policy = self._config.rulebook.notify.get(key.policy)
+        if policy is None:
+            return
+        due = group_due(
+            now,
+            wait=policy.wait.length,
+            every=policy.every.length,
+            last_sent=self._last_sent.get(key),
+            critical=case.open and case.severity == "critical",
+            hours=hours(policy, self._code),
+        )
+        self._groups[key] = min(due, self._groups.get(key, due))
+        self._members.setdefault(key, {}).setdefault(number, role)
+
+    def _outliving(self, changed: Iterable[Case]) -> dict[int, Case]:
+        """Open cases that were kept quiet by one that closed now."""
+        found: dict[int, Case] = {}
+        for closed in changed:
+            for rule in self._config.rulebook.rules if not closed.open else ():
+                for inhibition in rule.inhibited_by:
+                    if inhibition.rule == closed.rule:
+                        about = "subject" in inhibition.same
+                        found |= {
+                            case.id or 0: case for case in self._open(rule.id, closed, about=about)
+                        }
+        return found
+
+    def _open(self, rule: str, like: Case, *, about: bool) -> list[Case]:
+        return [
+            case
+            for case in self.cases.values()
+            if case.rule == rule
+            and case.open
+            and (case.subject == like.subject if about else case.supplier == like.supplier)
+        ]
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def _flush(self, key: GroupKey, now: datetime) -> None:
+        del self._groups[key]
+        waiting = self._members.get(key, {})
+        policy = self._config.rulebook.notify[key.policy]
+        person = self._config.network.people[key.recipient]
+        believed = self._believed(lambda heard: heard.key == key)
+        items = self._items(key.recipient, {**believed, **waiting})
+        local = zone(person.zone)
+        midnight = datetime.combine(now.astimezone(local).date(), time(0), local)
+        decided = plan(
+            items,
+            closed_at_once=policy.closed == "at_once",
+            sent_today=sum(
+                p.key.policy == key.policy
+                and p.recipient == key.recipient
+                and not p.daily
+                and p.at >= midnight
+                for p in self.postings
+            ),
+            max_per_day=policy.max_per_day if policy.digest is not None else None,
+        )
+        if decided.send:
+            self._post(key, Posting(now, key, decided.reasons, decided.still), items)
+        for number, why in decided.dropped.items():
+            self._quiet(number, key.recipient, now, why)
+        self._members[key] = {n: r for n, r in waiting.items() if n in decided.held}
+        self._expect_digest(key.policy, key.recipient, now)
+
+    def _summarise(self, policy: str, recipient: str, now: datetime) -> None:
+        del self._digests[policy, recipient]
+        key = GroupKey(policy, recipient, DIGEST_GROUP)
+        last = self._last_sent.get(key, now - timedelta(days=1))
+        held = {
+            number: role
+            for group, members in self._members.items()
+            if (group.policy, group.recipient) == (policy, recipient) and group not in self._groups
+            for number, role in members.items()
+        }
+        believed = self._believed(
+            lambda heard: (heard.key.policy, heard.key.recipient) == (policy, recipient)
+        )
+        items = self._items(recipient, {**believed, **held})
+        known = {item.case_id for item in items}
+        passing = tuple(
+            sorted(
+                {
+                    s.case_id
+                    for s in self.silences
+                    if s.recipient == recipient
+                    and s.at > last
+                    and s.reason == CLOSED_UNTOLD
+                    and s.case_id not in known
+                    and self.cases[s.case_id].policy == policy
+                    and not self.cases[s.case_id].open
+                }
+            )
+        )
+        reasons = {i.case_id: r for i in items if (r := reason_for(i)) is not None}
+        still = tuple(
+            i.case_id
+            for i in items
+            if i.case_id not in reasons and i.told is not None and i.told.what == "open"
+        )
+        if reasons or still or passing:
+            self._post(key, Posting(now, key, reasons, still, passing), items)
+        for group in self._members:
+            mine = (group.policy, group.recipient) == (policy, recipient)
+            if mine and group not in self._groups:
+                self._members[group] = {}
+        if still or any(r not in (Reason.CLOSED, Reason.PASSED) for r in reasons.values()):
+            self._expect_digest(policy, recipient, now)
+
+    def _post(self, key: GroupKey, posting: Posting, items: Sequence[Item]) -> None:
+        self.postings.append(posting)
+        self._last_sent[key] = posting.at
+        by_case = {item.case_id: item for item in items}
+        groups = {n: group for group, members in self._members.items() for n in members
+                  if group.recipient == key.recipient}  # fmt: skip
+        for number, reason in posting.reasons.items():
+            item, before = by_case[number], self._heard.get((key.recipient, number))
+            what = "closed" if reason in (Reason.CLOSED, Reason.PASSED) else "open"
+            where = before.key if before is not None else groups.get(number, key)
+            told = Told(what, item.severity, item.role)
+            self._heard[key.recipient, number] = _Heard(where, told)
+
+    def _expect_digest(self, policy: str, recipient: str, now: datetime) -> None:
+        rules = self._config.rulebook.notify[policy]
+        if rules.digest is not None:
+            person = self._config.network.people[recipient]
+            due = digest_due(now, rules.digest, person.zone, hours(rules, self._code))
+            known = self._digests.get((policy, recipient), due)
+            self._digests[policy, recipient] = min(due, known)
+
+    def _believed(self, which: Callable[[_Heard], bool]) -> dict[int, str]:
+        return {
+            number: heard.said.role
+            for (_, number), heard in self._heard.items()
+            if heard.said.what == "open" and which(heard)
+        }
+
+    def _items(self, recipient: str, roles: Mapping[int, str]) -> list[Item]:
+        found = []
+        for number in sorted(roles):
+            case, heard = self.cases[number], self._heard.get((recipient, number))
+            role = heard.said.role if heard is not None else roles[number]
+            owned = role != "owner" or any(
+                key.recipient == recipient for key, _ in addressees(case, self._config)
+            )
+            found.append(
+                Item(
+                    case_id=number,
+                    severity=case.severity,
+                    open=case.open,
+                    told=None if heard is None else heard.said,
+                    role=role,
+                    owned=owned,
+                    quiet=self._why_quiet(case),
+                )
+            )
+        return found
+
+    def _why_quiet(self, case: Case) -> str:
+        if case.state == "snoozed":
+            return "snoozed"
+        rule = self._config.rulebook.rule(case.rule)
+        for inhibition in rule.inhibited_by if rule is not None and case.open else ():
+            about = "subject" in inhibition.same
+            if not about and case.supplier is None:
+                continue
+            bigger = self._open(inhibition.rule, case, about=about)
+            if bigger and bigger[0].id != case.id:
+                return f"inhibited by case {bigger[0].id}"
+        return ""
+
+    def _quiet(self, number: int, recipient: str, at: datetime, reason: str) -> None:
+        self.silences.append(Silence(number, recipient, at, reason))
