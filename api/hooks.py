@@ -24,7 +24,7 @@ from tower.feeds import PushOptions
 
 log = logging.getLogger(__name__)
 
-FORMATS = ("cloudevents", "x12", "edifact", "csv", "json", "log")
+FORMATS = ("cloudevents", "x12", "edifact", "csv", "json", "xml", "log")
 UNSIGNED: Counter[str] = Counter()
 """Calls without a valid signature since this process started, by source."""
 

@@ -76,9 +76,9 @@ def push_events(
 
 
 def push_document(request: Request, body: Body, source: Annotated[str, Path()]) -> JSONResponse:
-    """A document in the source's own format: X12, EDIFACT, CSV, JSON, log lines."""
+    """A document in the source's own format: X12, EDIFACT, CSV, JSON, XML, log lines."""
     doors: Doors = request.app.state.doors
-    push = doors.push_source(source, "x12", "edifact", "csv", "json", "log")
+    push = doors.push_source(source, "x12", "edifact", "csv", "json", "xml", "log")
     at = doors.clock()
     raw = document_raw(source, body, request.headers, at)
     return accepted(doors.intake.accept(source, [raw], admit=doors.admission(push)))

@@ -45,6 +45,7 @@ MEDIA_TYPES = {
     "edifact": "application/edifact",
     "csv": "text/csv",
     "json": "application/json",
+    "xml": "application/xml",
     "log": "application/jsonl",
     "cloudevents": "application/cloudevents+json",
 }

@@ -13,6 +13,7 @@ from collectors.event_shape import shape_of
 from collectors.mapped_program import Field, Program, Rule, Template, folded
 from collectors.origins import LazyOrigins
 from collectors.records import JsonRecord, Record, Seen, as_text, walk
+from collectors.xml_records import XmlRecord
 from tower import zones
 from tower.codes import UNKNOWN
 from tower.errors import PayloadRejected
@@ -118,6 +119,37 @@ class MappedReading:
             self._findings.append(
                 Finding(code, message, offset, expected=expected, got=got[:200], position=position)
             )
+
+    def tell(
+        self,
+        type_: str,
+        data: dict[str, Any],
+        notes: list[Note],
+        position: str,
+        *,
+        answers: tuple[str, ...] = (),
+    ) -> None:
+        """An event that the format itself tells, without a rule, such as a SOAP fault."""
+        self._records += 1
+        self._fired += 1
+        if self._partner is not None and shape_of(type_).has_supplier:
+            data = {"supplier": self._partner, **data}
+            notes.append(("supplier", Seen(self._partner), "default", "partner of the feed"))
+        event = make_event(
+            type_,
+            data,
+            source=self._raw.source,
+            raw_key=self._raw.key,
+            position=position,
+            occurred_at=self._raw.received_at,
+            system=self._source.system,
+            partner=self._partner,
+            channel=self._source.channel,
+            time_quality=TimeQuality.OBSERVED,
+            answers=answers,
+        )
+        self._events.append(event)
+        self._sheets.append(partial(_origins, notes, event))
 
     # --- records ----------------------------------------------------------------------------------
 
@@ -403,6 +435,10 @@ def _line_records(
     if rows is not None:
         for row in rows:
             yield row, _row_position(row) or position
+        return
+    if rule.lines_from is not None and isinstance(record, XmlRecord):
+        for n, item in enumerate(record.items(rule.lines_from)):
+            yield item, f"{position}/line:{n}"
         return
     if rule.lines_from is None or not isinstance(record, JsonRecord):
         yield record, position

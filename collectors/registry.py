@@ -26,6 +26,7 @@ from collectors.rabbitmq import RabbitQueues
 from collectors.rest import RestRecords
 from collectors.sql_view import SqlView
 from collectors.x12.interpreter import X12Interpreter
+from collectors.xml_documents import XmlInterpreter
 from tower import feeds
 from tower.errors import ConfigError
 from tower.feeds import DropFolderOptions, LogFileOptions, RabbitOptions
@@ -40,6 +41,7 @@ INTERPRETERS: Mapping[str, Interpreter] = {
     "edifact": EdifactInterpreter(),
     "csv": CsvInterpreter(),
     "json": JsonInterpreter(),
+    "xml": XmlInterpreter(),
     "log": LogInterpreter(),
     "otlp": OtlpInterpreter(),
     "access_log": AccessLogInterpreter(),

@@ -9,10 +9,14 @@ Records
     json  each object of the list at ``records`` ("" = the body itself, an object or a list); a body
           that a polling reader cut out of its page (header ``rendered: json``) is one record
     log   one JSON object per text line
+    xml   the root element, or each element at ``records``, whose first step names the root
+          ("*/IDOC"); a SOAP envelope is taken off before, a fault is told as "message.failed"
 
 Expressions (right side of ``fields`` and ``lines``; ``time``, ``recorded``, ``supplier``)
     number            column, or dotted path ("header.no", "items.0.sku"); a key that itself
-                      contains dots is found too; blanks at the ends of values do not count
+                      contains dots is found too; in xml a path as in tower/xml_paths.py
+                      ("cac:Item/cbc:Name", "@date", "E1EDKA1[PARVW='LF']/PARTN"); blanks at the
+                      ends of values do not count
     =main             the constant text after the equals sign
     {po}-{line}       a template; missing as a whole as soon as one part is missing
     confirmed | qty   the first of several expressions (blanks around the bar) that has a value
@@ -50,6 +54,7 @@ mapping``), where the feed, folder or file belongs to a partner.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -68,6 +73,7 @@ from pydantic import (
 from tower.log_map import LogMap
 from tower.strict_yaml import closest, mistake
 from tower.vocabulary import EVENT_TYPES
+from tower.xml_paths import BadPath, parse_path
 from tower.zones import ZoneName
 
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
@@ -158,7 +164,7 @@ class Emit(_Strict):
     system       expression of the system that tells it; one that `systems` does not know, or none,
                  is the system of the source
     fields       canonical header field -> expression
-    lines_from   json, log: path of the list of lines inside the record. Without it, but with
+    lines_from   json, log, xml: path of the list of lines inside the record. Without it, but with
                  ``lines``, the record is its own single line. csv: not used, rows are the lines
     lines_when   which of the lines count; empty = all
     lines        canonical line field -> expression
@@ -210,7 +216,10 @@ class Mapping(_Strict):
     encoding, errors   of csv; "replace" turns unreadable bytes into the replacement sign
     delimiter, quote, header, columns   of csv. ``columns`` names them where there is no header row
     skip_rows    rows before the header row (titles)
-    records      json: path of the list of records ("value", "data.items"); "" = the whole body
+    records      json: path of the list of records ("value", "data.items"); "" = the whole body.
+                 xml: path of the elements that are records, from the root on ("*/IDOC")
+    namespaces   xml: prefix in the paths of this mapping -> namespace; the prefix "" stands for
+                 names without one
     key          template for the raw message key of a polled record or a log line
                  ("po:{number}:{version}"); without it the key follows from the bytes
     group_by     csv columns whose equal values make one document
@@ -219,7 +228,7 @@ class Mapping(_Strict):
     log_map      log: a short form of ``emit`` for the log of a middleware (tower/log_map.py)
     """
 
-    format: Literal["csv", "json", "log"]
+    format: Literal["csv", "json", "log", "xml"]
     encoding: str = "utf-8-sig"
     errors: Literal["strict", "replace"] = "strict"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -234,6 +243,7 @@ class Mapping(_Strict):
     zone: ZoneName | None = None
     nulls: list[str] = Field(default_factory=lambda: [""])
     records: str = ""
+    namespaces: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     key: str | None = None
     group_by: list[str] = Field(default_factory=list)
     other_lines: Literal["refuse", "ignore"] = "refuse"
@@ -276,7 +286,49 @@ class Mapping(_Strict):
         for name in ("group_by", "columns"):
             if getattr(self, name):
                 raise mistake(f"{name} belongs to format csv, not {self.format}", "remove it")
+        if self.format == "xml":
+            self._has_usable_paths()
+        elif self.namespaces:
+            raise mistake(f"namespaces belongs to format xml, not {self.format}", "remove it")
         return self
+
+    def _has_usable_paths(self) -> None:
+        templates = [self.key] if self.key else []
+        for path in [*([self.records.lstrip("/")] if self.records else []),
+                     *(path for text in templates for path in _paths(text)),
+                     *(path for emit in self.emit for path in _paths_of(emit))]:  # fmt: skip
+            try:
+                parse_path(path, self.namespaces)
+            except BadPath as error:
+                raise mistake(
+                    f'the path "{path}" {error}', "write it as tower/xml_paths.py describes"
+                ) from None
+
+
+def _paths_of(emit: Emit) -> Iterator[str]:
+    """Every path that a rule reads, of format xml."""
+    yield from (*emit.when, *emit.lines_when)
+    if emit.lines_from is not None:
+        yield emit.lines_from
+    texts = [emit.time, emit.recorded, emit.system, emit.supplier, emit.id, emit.correlation]
+    texts += [emit.causation, *emit.carries, *emit.answers]
+    for text in (*texts, *emit.fields.values(), *emit.lines.values()):
+        if text is not None:
+            yield from _paths(text)
+
+
+def _paths(expression: str) -> Iterator[str]:
+    text = expression.strip()
+    if not text or text == "#" or text.startswith("="):
+        return
+    if " | " in text:
+        for part in text.split(" | "):
+            yield from _paths(part)
+    elif "{" in text:
+        for name in placeholders(text):
+            yield from _paths(name.removesuffix(":control"))
+    else:
+        yield text.removeprefix("^").strip()
 
 
 def placeholders(template: str) -> tuple[str, ...]:

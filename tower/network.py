@@ -67,8 +67,8 @@ class Source(Strict):
     calendar      when it is expected to speak; without it always
     options       what the reader of this kind needs; tower/feeds.py lists and checks it. Never a
                   secret, only names of the variables that hold them
-    mapping       name in `mappings` for formats csv, json, log and otlp (tower/mapping.py), or of
-                  one that comes with the tower (tower/shipped_mappings.py); otlp and access_log
+    mapping       name in `mappings` for formats csv, json, xml, log and otlp (tower/mapping.py), or
+                  of one that comes with the tower (tower/shipped_mappings.py); otlp and access_log
                   may do without
     partner       fixed partner, where the feed belongs to one
     channel       how documents of this feed travelled
@@ -93,6 +93,7 @@ class Source(Strict):
         "edifact",
         "csv",
         "json",
+        "xml",
         "log",
         "cloudevents",
         "otlp",

@@ -73,8 +73,8 @@ TEMPLATES: Mapping[str, tuple[Expected, ...]] = {
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "edi_x12": ("x12",),
     "edi_edifact": ("edifact",),
-    "api": ("cloudevents", "json"),
-    "file": ("csv",),
+    "api": ("cloudevents", "json", "xml"),
+    "file": ("csv", "xml"),
     "portal": ("json", "cloudevents"),
 }
 """Template -> formats of feeds that can bring its documents."""

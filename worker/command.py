@@ -27,7 +27,19 @@ from worker.answers import (
     emit,
     shown,
 )
-from worker.commands import answer, ask, bring, broker, house, lead, network, partners, ties
+from worker.commands import (
+    answer,
+    ask,
+    bring,
+    broker,
+    house,
+    lead,
+    mappings,
+    network,
+    partners,
+    ties,
+)
+from worker.commands import rule_changes
 from worker.commands import rules as rule_words
 
 app = typer.Typer(
@@ -45,6 +57,8 @@ app.add_typer(network_words, name="network")
 
 partner_words = typer.Typer(help="Partners: add, check, list.", no_args_is_help=True)
 app.add_typer(partner_words, name="partner")
+mapping_words = typer.Typer(help="Mappings of files: try.", no_args_is_help=True)
+app.add_typer(mapping_words, name="mapping")
 broker_words = typer.Typer(help="Message brokers: lint, capture.", no_args_is_help=True)
 app.add_typer(broker_words, name="broker")
 
@@ -53,7 +67,9 @@ ask.register(app)
 bring.register(app)
 house.register(app, rules)
 rule_words.register(rules)
+rule_changes.register(rules)
 network.register(app, network_words)
+mappings.register(mapping_words)
 partners.register(partner_words)
 ties.register(app)
 answer.register(app)

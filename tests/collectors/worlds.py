@@ -207,6 +207,31 @@ sources:
         return self.folder / "in" / f"answer {n}.edi"
 
 
+class XmlFolder(RenamedFolder):
+    """UBL answers in a folder, whole by their final name."""
+
+    def network(self) -> Network:
+        (self.folder / "in").mkdir(parents=True, exist_ok=True)
+        return network(
+            f"""
+sources:
+  feed:
+    kind: drop_folder
+    format: xml
+    system: erp
+    mapping: ubl
+    options: {{path: {self.folder / "in"}, ready: renamed}}
+"""
+        )
+
+    def content(self, n: int) -> bytes:
+        body = (FORMATS.parent / "xml" / "ubl_order_response.xml").read_bytes()
+        return body.replace(b"4500001234", b"45000%05d" % n)
+
+    def _path(self, n: int) -> Path:
+        return self.folder / "in" / f"answer {n}.xml"
+
+
 class LogWorld(World):
     """A growing log whose lines have ids of their own."""
 

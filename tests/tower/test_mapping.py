@@ -32,7 +32,7 @@ def test_numbers_and_truth_values_mean_the_text_that_is_sent() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("format: xml\nemit: []", "'csv', 'json' or 'log'"),
+        ("format: yaml\nemit: []", "'csv', 'json', 'log' or 'xml'"),
         ("format: csv\nemit: []", "emit"),
         ("format: csv\nemit: [{event: po.acknoledged}]", "write po.acknowledged"),
         ("format: csv\nemit: [{event: po.held, fields: {qty: a}}]", "po.held has no field qty"),

@@ -65,7 +65,7 @@ def ingest(
         if in_force is not None and in_force.problem:
             said = "The files were refused, what is in force is used; see tower status."
             typer.echo(said, err=True)
-        _known(net, source, partner)
+        check_names(net, source, partner)
         # Before the first is stored: a question to the user leaves nothing half done.
         sources = [source or _source_for(net, partner, file) for file in files]
         rows: list[dict[str, Any]] = []
@@ -112,7 +112,8 @@ def _files(paths: list[Path]) -> list[Path] | Path:
     return found
 
 
-def _known(net: Network, source: str | None, partner: str | None) -> None:
+def check_names(net: Network, source: str | None, partner: str | None) -> None:
+    """Raise ConfigError if one is named that the network does not know."""
     for what, name, known in (
         ("source", source, net.sources),
         ("partner", partner, net.partners),
@@ -150,7 +151,7 @@ def _store(
     for file, source in part:
         row = {"file": str(file), "source": source}
         try:
-            raws.append(_raw(file, source, partner, now))
+            raws.append(raw_of_file(file, source, partner, now))
         except PayloadRejected as error:
             row |= _result(_unread(error))
         rows.append(row)
@@ -174,7 +175,8 @@ def _unread(error: PayloadRejected) -> ItemResult:
     return ItemResult("refused", cause=str(error), advice=error.advice)
 
 
-def _raw(file: Path, source: str, partner: str | None, now: datetime) -> Raw:
+def raw_of_file(file: Path, source: str, partner: str | None, now: datetime) -> Raw:
+    """A file as a message of a source; raises PayloadRejected if it cannot be read."""
     try:
         if file.stat().st_size > MOST_BYTES:
             raise PayloadRejected(
@@ -237,6 +239,8 @@ def _formats(file: Path) -> tuple[str, ...]:
         return ("edifact",)
     if start[:1] in (b"{", b"["):
         return ("cloudevents",) if b'"specversion"' in head else ("json", "log")
+    if start[:1] == b"<" or head.startswith((b"\xff\xfe<", b"\xfe\xff\0<")):
+        return ("xml",)
     suffix = file.suffix.lower()
     if suffix in (".edi", ".x12"):
         return ("x12",) if suffix == ".x12" else ("x12", "edifact")
