@@ -93,6 +93,10 @@ class Rehearsal:
         self._latest: dict[str, int] = {}
         self._members: dict[GroupKey, dict[int, str]] = {}
         self._heard: dict[tuple[str, int], _Heard] = {}
+        self._hearers: dict[int, set[str]] = {}
+        self._believing: dict[tuple[str, str], set[int]] = {}
+        self._sent: dict[tuple[str, str], list[datetime]] = {}
+        self._open_now: dict[str, dict[int, None]] = {}
         self._last_sent: dict[GroupKey, datetime] = {}
         self._groups: dict[GroupKey, datetime] = {}
         self._digests: dict[tuple[str, str], datetime] = {}
@@ -153,6 +157,11 @@ class Rehearsal:
         number = case.id or 0
         self.cases[number] = case
         self._latest[case.fingerprint] = number
+        of_rule = self._open_now.setdefault(case.rule, {})
+        if case.open:
+            of_rule.setdefault(number)
+        else:
+            of_rule.pop(number, None)
         wakes = due_at(case, self._code)
         if wakes is None:
             self._wakes.pop(number, None)
@@ -174,10 +183,12 @@ class Rehearsal:
         telling |= self._outliving(telling.values())
         found: dict[tuple[GroupKey, int], str] = {}
         known: set[tuple[str, int]] = set()
-        for (recipient, number), heard in self._heard.items():
-            if number in telling and heard.said.what == "open":
-                known.add((recipient, number))
-                found[heard.key, number] = heard.said.role
+        for number in telling:
+            for recipient in self._hearers.get(number, ()):
+                heard = self._heard[recipient, number]
+                if heard.said.what == "open":
+                    known.add((recipient, number))
+                    found[heard.key, number] = heard.said.role
         before = self._config.quiet_before
         for number, case in telling.items():
             for key, role in addressees(case, self._config) if case.open else ():
@@ -219,12 +230,11 @@ class Rehearsal:
         return found
 
     def _open(self, rule: str, like: Case, *, about: bool) -> list[Case]:
+        found = (self.cases[number] for number in self._open_now.get(rule, ()))
         return [
             case
-            for case in self.cases.values()
-            if case.rule == rule
-            and case.open
-            and (case.subject == like.subject if about else case.supplier == like.supplier)
+            for case in found
+            if (case.subject == like.subject if about else case.supplier == like.supplier)
         ]
 
     # --- telling ----------------------------------------------------------------------------------
@@ -234,7 +244,7 @@ class Rehearsal:
         waiting = self._members.get(key, {})
         policy = self._config.rulebook.notify[key.policy]
         person = self._config.network.people[key.recipient]
-        believed = self._believed(lambda heard: heard.key == key)
+        believed = self._believed(key.policy, key.recipient, key)
         items = self._items(key.recipient, {**believed, **waiting})
         local = zone(person.zone)
         midnight = datetime.combine(now.astimezone(local).date(), time(0), local)
@@ -242,11 +252,7 @@ class Rehearsal:
             items,
             closed_at_once=policy.closed == "at_once",
             sent_today=sum(
-                p.key.policy == key.policy
-                and p.recipient == key.recipient
-                and not p.daily
-                and p.at >= midnight
-                for p in self.postings
+                at >= midnight for at in self._sent.get((key.policy, key.recipient), ())
             ),
             max_per_day=policy.max_per_day if policy.digest is not None else None,
         )
@@ -267,9 +273,7 @@ class Rehearsal:
             if (group.policy, group.recipient) == (policy, recipient) and group not in self._groups
             for number, role in members.items()
         }
-        believed = self._believed(
-            lambda heard: (heard.key.policy, heard.key.recipient) == (policy, recipient)
-        )
+        believed = self._believed(policy, recipient)
         items = self._items(recipient, {**believed, **held})
         known = {item.case_id for item in items}
         passing = tuple(
@@ -304,6 +308,8 @@ class Rehearsal:
     def _post(self, key: GroupKey, posting: Posting, items: Sequence[Item]) -> None:
         self.postings.append(posting)
         self._last_sent[key] = posting.at
+        if not posting.daily:
+            self._sent.setdefault((key.policy, key.recipient), []).append(posting.at)
         by_case = {item.case_id: item for item in items}
         groups = {n: group for group, members in self._members.items() for n in members
                   if group.recipient == key.recipient}  # fmt: skip
@@ -313,6 +319,12 @@ class Rehearsal:
             where = before.key if before is not None else groups.get(number, key)
             told = Told(what, item.severity, item.role)
             self._heard[key.recipient, number] = _Heard(where, told)
+            self._hearers.setdefault(number, set()).add(key.recipient)
+            believing = self._believing.setdefault((where.policy, key.recipient), set())
+            if what == "open":
+                believing.add(number)
+            else:
+                believing.discard(number)
 
     def _expect_digest(self, policy: str, recipient: str, now: datetime) -> None:
         rules = self._config.rulebook.notify[policy]
@@ -322,12 +334,14 @@ class Rehearsal:
             known = self._digests.get((policy, recipient), due)
             self._digests[policy, recipient] = min(due, known)
 
-    def _believed(self, which: Callable[[_Heard], bool]) -> dict[int, str]:
-        return {
-            number: heard.said.role
-            for (_, number), heard in self._heard.items()
-            if heard.said.what == "open" and which(heard)
-        }
+    def _believed(self, policy: str, recipient: str, key: GroupKey | None = None) -> dict[int, str]:
+        """Cases that a recipient believes open, of one group or of all of a policy: their roles."""
+        found = {}
+        for number in self._believing.get((policy, recipient), ()):
+            heard = self._heard[recipient, number]
+            if key is None or heard.key == key:
+                found[number] = heard.said.role
+        return found
 
     def _items(self, recipient: str, roles: Mapping[int, str]) -> list[Item]:
         found = []

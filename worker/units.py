@@ -16,7 +16,7 @@ from tower.evidence import of_source
 from tower.identity import partner_id
 from tower.rulebook import Rule
 from tower.signs import Evidence, Sign, Spell, Subject
-from tower.timeline import Advance, ClockKey, UnitState, advance
+from tower.timeline import ClockKey, Entry, UnitState, advance
 
 _LOOK_BACK = timedelta(hours=1)  # more than any rule waits for stragglers after a recovery
 
@@ -81,7 +81,7 @@ def judged(
         ),
         next=min(following, default=None),
         partner=court.partner,
-        work=_work(result, court, rows, now),
+        work=news(result.journal, court, rows.home, rows.clocks, now),
     )
 
 
@@ -114,7 +114,7 @@ def _spells(
         evidence = [of_source(name, sources[name]) for name in own if name in sources]
         # A source that was never read is silent from when we began to look, which is written down.
         return [s for s in feeds.blind(evidence, None, now) if s.from_at != NEVER]
-    return feeds.blind(_evidence(court, subjects, now), looking_back(rows), now)
+    return feeds.blind(evidence_of(court, subjects, now), looking_back(rows), now)
 
 
 def looking_back(rows: UnitRows) -> datetime:
@@ -125,7 +125,7 @@ def looking_back(rows: UnitRows) -> datetime:
     return min(arrivals, default=BEGINNING + _LOOK_BACK) - _LOOK_BACK
 
 
-def _evidence(
+def evidence_of(
     court: UnitCourt, subjects: Mapping[Subject, Any], now: datetime
 ) -> list[Evidence]:
     """Every source that a clock of this unit may rest on."""
@@ -140,21 +140,28 @@ def _evidence(
     return list(found.values())
 
 
-def _work(
-    result: Advance, court: UnitCourt, rows: UnitRows, now: datetime
+def news(
+    journal: Iterable[Entry],
+    court: UnitCourt,
+    home: int,
+    clocks: Mapping[ClockKey, Sequence[Cycle]],
+    now: datetime,
 ) -> list[tuple[Brief, list[Happening]]]:
-    """The journal by rule and subject, from where a level that tells people was reached."""
+    """The journal by rule and subject, from where a level that tells people was reached.
+
+    ``clocks`` are the cycles as they stood before it.
+    """
     grouped: dict[ClockKey, list[Happening]] = {}
     rules: dict[str, Rule] = {}
     reached: set[tuple[ClockKey, int]] = set()
-    for entry in result.journal:
+    for entry in journal:
         rule = court.code.book.rule(entry.rule)
         if rule is None or not rule.telling_levels:
             continue
         key = (entry.rule, entry.subject)
         if entry.name in rule.telling_levels:
             reached.add((key, entry.cycle))
-        if (key, entry.cycle) in reached or _told(rule, entry.cycle, rows.clocks.get(key, ())):
+        if (key, entry.cycle) in reached or _told(rule, entry.cycle, clocks.get(key, ())):
             rules[rule.id] = rule
             grouped.setdefault(key, []).append(
                 Happening(
@@ -169,7 +176,7 @@ def _work(
     found = []
     for (rule_id, subject), happenings in grouped.items():
         attributes = court.described(subject, now)
-        said = brief(rules[rule_id], subject, rows.home, attributes, court.code)
+        said = brief(rules[rule_id], subject, home, attributes, court.code)
         found.append((said, happenings))
     return found
 

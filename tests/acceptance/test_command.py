@@ -14,7 +14,7 @@ import pytest
 
 from db import migrate
 from tests.acceptance import shapes
-from tests.acceptance.installation import Installation
+from tests.acceptance.installation import SHIPPED_RULES, Installation
 from tests.conftest import Databases
 from worker import command
 
@@ -143,6 +143,27 @@ def test_the_tests_of_the_rule_book_are_played(filled: Installation, tmp_path: P
     assert filled.tower("rules", "test", tmp_path / "none.yaml").code == 3
     wrong.write_text("cases: 7\n")
     assert filled.tower("rules", "test", wrong).code == 5
+
+
+def test_a_backtest_compares_another_book_with_the_one_in_force(
+    filled: Installation, tmp_path: Path
+) -> None:
+    period = ("rules", "backtest", "--from", "2020-01-01", "--to", "2030-01-01", "--json")
+    answer = filled.tower(*period)
+    assert answer.code == 0
+    assert shapes.faults(answer.json, PROMISED["rules backtest"] | {"compared": None}) == []
+    assert answer.json["alerts"] >= 1
+    assert answer.json["compared"] is None
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(SHIPPED_RULES.read_text().replace("po.unacknowledged", "po.unanswered"))
+    compared = filled.tower(*period, "--rules", draft).json
+    assert shapes.faults(compared, PROMISED["rules backtest"]) == []
+    assert {a["rule"] for a in compared["compared"]["added"]} == {"po.unanswered"}
+    assert {a["rule"] for a in compared["compared"]["removed"]} == {"po.unacknowledged"}
+    draft.write_text("version: 2\n")
+    assert filled.tower(*period, "--rules", draft).code == 5
+    assert filled.tower("rules", "backtest", "--from", "soon", "--to", "2030-01-01").code == 5
+    assert filled.tower(*period, "--by", "moon").code == 2
 
 
 def test_explain_tells_each_clock_of_an_order(filled: Installation) -> None:

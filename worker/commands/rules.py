@@ -1,15 +1,13 @@
-"""``tower rules``: explain a clock, test the book, try it on the past, plan a change."""
+"""``tower rules``: explain a clock, test the book; what a change does is in rule_changes."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.reads import explanations, stories
 from db.reads.explanations import ClockExplained
@@ -23,9 +21,11 @@ from worker.answers import (
     EXIT_NOT_FOUND,
     AsJson,
     emit,
+    progress,
     shown,
     table,
 )
+from worker.commands import rule_changes
 from worker.commands.ask import asking
 
 
@@ -33,22 +33,7 @@ def register(rules: typer.Typer) -> None:
     """Add the commands to ``tower rules``."""
     rules.command("explain")(explain)
     rules.command("test")(try_rules)
-
-
-@contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error; call it with (done, all)."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=40),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    rule_changes.register(rules)
 
 
 def explain(

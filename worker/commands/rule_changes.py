@@ -1,0 +1,239 @@
+"""``tower rules backtest``: what a rule book would have said of the stored past."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from sqlalchemy import Connection
+
+from db import clocks, configuration
+from tower.court import Code
+from tower.errors import ConfigError
+from tower.zones import zone
+from worker import configuration as files
+from worker.answers import AsJson, emit, one_of, progress, shown, table
+from worker.commands.ask import asking
+from worker.configuration import Configuration
+from worker.hindsight import (
+    Alert,
+    By,
+    Differences,
+    Hindsight,
+    differences,
+    judge_past,
+    uncovered,
+)
+from worker.judging import Judging
+from worker.rehearsal import Posting
+
+MOST_SHOWN = 20  # examples for people
+MOST_LISTED = 1000  # of each list, in JSON
+WORDS: tuple[By, ...] = ("arrival", "occurred")
+
+
+def register(rules: typer.Typer) -> None:
+    """Add the commands to ``tower rules``."""
+    rules.command("backtest")(backtest)
+
+
+def backtest(
+    begin: Annotated[str, typer.Option("--from", help="First day or instant, like 2026-03-01.")],
+    end: Annotated[str, typer.Option("--to", help="Day or instant at which it ends.")],
+    by: Annotated[
+        str, typer.Option(help="arrival: what would have been said; occurred: what was true.")
+    ] = "arrival",
+    rules: Annotated[
+        Path | None, typer.Option(help="Another rule book, compared with the one in force.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Judge the stored past anew; nothing is written. Example: tower rules backtest
+    --from 2026-03-01 --to 2026-04-01 --rules draft.yaml
+
+    Times are the company's where they name no zone.
+    """
+    one_of("--by", by, WORDS)
+    how = next(word for word in WORDS if word == by)
+    started = time.monotonic()
+    with asking() as (conn, _):
+        active = in_force(conn)
+        local = active.network.company.zone
+        first, last = _instant("--from", begin, local), _instant("--to", end, local)
+        if last <= first:
+            raise ConfigError("--to must come after --from.")
+        books = [active]
+        if rules is not None:
+            books.append(draft(conn, rules))
+        pairs = [hindsight(conn, config, first, last, how) for config in books]
+        with progress("Documents") as told:
+            documents, events = judge_past(
+                conn, [p[1] for p in pairs], [p[0] for p in pairs], last, told
+            )
+    code, seen = pairs[-1]
+    mails = seen.mails()
+    compared = differences(pairs[0][1], seen) if rules is not None else None
+    answer: dict[str, Any] = {
+        "from": first,
+        "to": last,
+        "by": how,
+        "documents": documents,
+        "events": events,
+        "seconds": round(time.monotonic() - started, 3),
+        "rules": by_rule(seen),
+        "alerts": len(seen.alerts),
+        "withdrawn": sum(alert.withdrawn for alert in seen.alerts.values()),
+        "mails": len(mails),
+        "recipients": by_recipient(mails),
+        "not_replayed": uncovered(code),
+        "compared": None if compared is None else listed(compared),
+    }
+
+    def say(console: Console) -> None:
+        console.print(
+            f"{first:%Y-%m-%d %H:%MZ} to {last:%Y-%m-%d %H:%MZ} by {how}: {documents} documents, "
+            f"{events} events, {len(seen.alerts)} alerts, {len(mails)} mails."
+        )
+        say_rules(console, answer["rules"])
+        if uncovered(code):
+            console.print(f"Not replayed: {', '.join(uncovered(code))}.")
+        if compared is not None:
+            say_differences(console, compared)
+
+    emit(answer, as_json, say)
+    return 0
+
+
+def in_force(conn: Connection) -> Configuration:
+    """What is in force; raises ConfigError before the first start."""
+    found = files.in_force(conn)
+    if found is None:
+        raise ConfigError("No rule book is in force yet. Start the tower once: tower up.")
+    return found
+
+
+def draft(conn: Connection, rules: Path) -> Configuration:
+    """Another rule book with the network in force; raises ConfigError with every mistake."""
+    network = configuration.active(conn, configuration.NETWORK)
+    body = "" if network is None else network.body
+    return files.parse(body, files.text_of(rules), "network.yaml", rules.name)
+
+
+def hindsight(
+    conn: Connection, config: Configuration, begin: datetime, end: datetime, by: By
+) -> tuple[Code, Hindsight]:
+    """A book ready to judge the past, with the profiles that partners had at the time."""
+    code = Code(config.network, config.rulebook, profiles=clocks.kept_profiles(conn))
+    return code, Hindsight(Judging(config.network, config.rulebook), code, begin, end, by)
+
+
+def _instant(option: str, text: str, zone_name: str) -> datetime:
+    try:
+        if len(text) == len("2026-03-01"):
+            found = datetime.combine(date.fromisoformat(text), time_of_day(0))
+        else:
+            found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f'{option}: "{text}" is no day; write one like 2026-03-01.') from None
+    at = found if found.tzinfo is not None else found.replace(tzinfo=zone(zone_name))
+    return at.astimezone(UTC)
+
+
+# --- what books say -------------------------------------------------------------------------------
+
+
+def by_rule(seen: Hindsight) -> list[dict[str, Any]]:
+    """Cycles by verdict and alerts of each rule, in the order of the book."""
+    alerts = Counter(alert.rule for alert in seen.alerts.values())
+    withdrawn = Counter(a.rule for a in seen.alerts.values() if a.withdrawn)
+    return [
+        {
+            "rule": rule,
+            "verdicts": dict(sorted(verdicts.items())),
+            "alerts": alerts[rule],
+            "withdrawn": withdrawn[rule],
+        }
+        for rule, verdicts in seen.verdicts.items()
+    ]
+
+
+def by_recipient(mails: Sequence[Posting]) -> list[dict[str, Any]]:
+    """Mails by recipient, most first."""
+    counted = Counter(mail.recipient for mail in mails)
+    summaries = Counter(mail.recipient for mail in mails if mail.daily)
+    return [
+        {"recipient": who, "mails": n, "summaries": summaries[who]}
+        for who, n in counted.most_common()
+    ]
+
+
+def listed(found: Differences) -> dict[str, Any]:
+    """Differences for JSON: the numbers, and the first of each list."""
+    return {
+        "added_total": len(found.added),
+        "removed_total": len(found.removed),
+        "moved_total": len(found.moved),
+        "added": found.added[:MOST_LISTED],
+        "removed": found.removed[:MOST_LISTED],
+        "moved": [{"before": a, "after": b} for a, b in found.moved[:MOST_LISTED]],
+    }
+
+
+def say_rules(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Each rule with its verdicts."""
+    words = ("met", "met_late", "breached", "unknown", "not_measured", "pending", "at_risk")
+    console.print(
+        table(
+            "Rules",
+            ("rule", *(f"{word.replace('_', ' ')} #" for word in words), "alerts #", "withdrawn #"),
+            [
+                (
+                    row["rule"],
+                    *(row["verdicts"].get(word, 0) for word in words),
+                    row["alerts"],
+                    row["withdrawn"],
+                )
+                for row in rows
+            ],
+        )
+    )
+
+
+def say_differences(console: Console, found: Differences) -> None:
+    """Alerts added, removed and moved, a few of each."""
+    console.print(
+        f"Against the book in force: {len(found.added)} alerts added, {len(found.removed)} "
+        f"removed, {len(found.moved)} moved."
+    )
+    for title, alerts in (("Added", found.added), ("Removed", found.removed)):
+        if alerts:
+            console.print(_examples(title, alerts))
+    if found.moved:
+        console.print(
+            table(
+                f"Moved (first {MOST_SHOWN})",
+                ("rule", "subject", "level", "was", "is"),
+                [
+                    (b.rule, b.subject, b.level, a.effective, b.effective)
+                    for a, b in found.moved[:MOST_SHOWN]
+                ],
+            )
+        )
+
+
+def _examples(title: str, alerts: Sequence[Alert]) -> Any:
+    return table(
+        f"{title} (first {MOST_SHOWN})",
+        ("rule", "subject", "level", "severity", "effective", "receipt"),
+        [
+            (a.rule, a.subject, a.level, a.severity, a.effective, shown(a.receipt))
+            for a in alerts[:MOST_SHOWN]
+        ],
+    )

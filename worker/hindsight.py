@@ -1,0 +1,267 @@
+"""The stored past judged anew, in memory: what a rule book would have said. Nothing is written.
+
+By arrival, events become known in the order in which the worker took them, and silence counts as it
+was noticed: that is what would have been said. By occurrence every event is known when it happened
+and no feed is ever silent: that is what was true.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from db import clocks
+from db.clocks import NEVER, Feeds, UnitRows
+from db.reads import hindsight as past
+from tower.cases import Case, Happening, case_fingerprint
+from tower.court import Code, UnitCourt, spread, subject_attributes, supplier_of
+from tower.cycles import Cycle
+from tower.documents import HEADER_OF
+from tower.evidence import of_source
+from tower.identity import source_key
+from tower.receipts import receipt_text
+from tower.signs import Sign, Spell, Subject
+from tower.timeline import Advance, Entry, UnitState, advance
+from worker.judging import Judging
+from worker.rehearsal import Posting, Rehearsal, Work
+from worker.units import evidence_of, news
+
+SLICE = 500  # documents read at once
+By = Literal["arrival", "occurred"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A level that tells people was reached.
+
+    started    beginning of its cycle: with rule, subject and level it names the alert
+    detected   when it could be known
+    withdrawn  later data took it back
+    """
+
+    rule: str
+    subject: str
+    started: datetime
+    level: str
+    severity: str
+    effective: datetime
+    detected: datetime
+    due: datetime | None
+    receipt: str
+    withdrawn: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, datetime, str]:
+        return (self.rule, self.subject, self.started, self.level)
+
+
+class Hindsight:
+    """What one rule book says of the past between two instants.
+
+    ``verdicts`` counts, by rule, the cycles that ran in that time by what they were at its end;
+    ``alerts`` are the levels reached in it that tell people.
+    """
+
+    def __init__(self, config: Judging, code: Code, begin: datetime, end: datetime, by: By) -> None:
+        self.verdicts: dict[str, Counter[str]] = {rule.id: Counter() for rule in code.rules}
+        self.alerts: dict[tuple[str, str, datetime, str], Alert] = {}
+        self._config, self._code = config, code
+        self._begin, self._end, self._by = begin, end, by
+        self._news: list[tuple[datetime, int, Work]] = []
+        self._raises: dict[str, int] = {}
+
+    def take(self, rows: UnitRows, feeds: Feeds) -> None:
+        """Judge one document and its lines from their first event on."""
+        signs = {subject: self._known(its) for subject, its in rows.signs.items()}
+        partner = supplier_of(signs, self._code.network)
+        court = UnitCourt(self._code, partner, subject_attributes(signs), {})
+        spells: Sequence[Spell] = ()
+        if self._by == "arrival":
+            evidence = evidence_of(court, signs, self._end)
+            spells = [s for s in feeds.blind(evidence, None, self._end) if s.known_at < self._end]
+        self._judge(rows.home, court, spread(signs, self._code.line_types), spells)
+
+    def take_source(self, name: str, feeds: Feeds) -> None:
+        """Judge one of our own feeds by its silences; by occurrence there are none."""
+        spec = self._code.network.sources.get(name)
+        if spec is None or self._by == "occurred":
+            return
+        subject = Subject("source", "", name)
+        spells = [
+            s for s in feeds.blind([of_source(name, spec)], None, self._end) if s.from_at != NEVER
+        ]
+        court = UnitCourt(self._code, None, {subject: {"source.name": name}}, {})
+        self._judge(source_key(name), court, {subject: []}, spells)
+
+    def mails(self) -> list[Posting]:
+        """The mails that would have gone out in that time, after all documents were taken."""
+        told = Rehearsal(self._config, self._code, self._raise_by)
+        self._news.sort(key=lambda item: item[:2])
+        for at, _, work in self._news:
+            told.until(at - timedelta(microseconds=1))
+            told.happen([work], at)
+        told.until(self._end - timedelta(microseconds=1))
+        return [posting for posting in told.postings if posting.at >= self._begin]
+
+    def _known(self, signs: Iterable[Sign]) -> list[Sign]:
+        if self._by == "occurred":
+            return [
+                replace(sign, arrived_at=sign.occurred_at, applied_at=None)
+                for sign in signs
+                if sign.occurred_at < self._end
+            ]
+        return [s for s in signs if (s.applied_at or s.arrived_at) < self._end]
+
+    def _judge(
+        self,
+        home: int,
+        court: UnitCourt,
+        signs: Mapping[Subject, Sequence[Sign]],
+        spells: Sequence[Spell],
+    ) -> None:
+        until = self._end - timedelta(microseconds=1)
+        result = advance(UnitState(), signs, spells, until, court)
+        for (rule, _), cycles in result.state.clocks.items():
+            for cycle in cycles:
+                if cycle.started < self._end and (
+                    cycle.open or cycle.ended is None or cycle.ended >= self._begin
+                ):
+                    self.verdicts.setdefault(rule, Counter())[cycle.verdict.value] += 1
+        self._note(result, court)
+        for brief, happenings in news(result.journal, court, home, {}, until):
+            self._raises[case_fingerprint(brief.category, brief.rule, brief.subject)] = _raise(
+                court, brief.rule, brief.subject, until
+            )
+            for at, group in _by_instant(happenings):
+                self._news.append((at, len(self._news), (brief, group)))
+
+    def _note(self, result: Advance, court: UnitCourt) -> None:
+        for entry in result.journal:
+            rule = self._code.book.rule(entry.rule)
+            level = entry.level
+            if rule is None or level is None or level not in rule.telling_levels:
+                continue
+            cycle = _cycle(result, entry)
+            started = cycle.started if cycle is not None else entry.effective
+            alert = Alert(
+                entry.rule,
+                str(entry.subject),
+                started,
+                level,
+                rule.telling_levels[level].severity.value,
+                entry.effective,
+                entry.detected,
+                entry.due,
+                receipt_text(entry.why),
+            )
+            known = self.alerts.get(alert.key)
+            if entry.name.startswith("retract:"):
+                if known is not None:
+                    self.alerts[alert.key] = replace(known, withdrawn=True)
+            elif entry.detected >= self._begin:
+                first = alert.detected if known is None else known.detected
+                self.alerts[alert.key] = replace(alert, detected=first)
+
+    def _raise_by(self, case: Case) -> int:
+        return self._raises.get(case.fingerprint, 0)
+
+
+def _cycle(result: Advance, entry: Entry) -> Cycle | None:
+    cycles = result.state.clocks.get((entry.rule, entry.subject), ())
+    return next((cycle for cycle in cycles if cycle.number == entry.cycle), None)
+
+
+def _raise(court: UnitCourt, rule_id: str, subject: Subject, at: datetime) -> int:
+    """By how much the rule makes a case worse, as far as the subject itself tells; whom it hurt at
+    that time is not known any more."""
+    rule = court.code.book.rule(rule_id)
+    if rule is None or rule.raise_ is None:
+        return 0
+    return rule.raise_.by if rule.raise_.when.holds(court.described(subject, at)) else 0
+
+
+def _by_instant(happenings: Sequence[Happening]) -> list[tuple[datetime, list[Happening]]]:
+    found: dict[datetime, list[Happening]] = {}
+    for happening in happenings:
+        found.setdefault(happening.detected, []).append(happening)
+    return sorted(found.items())
+
+
+# --- over the store -------------------------------------------------------------------------------
+
+
+def judge_past(
+    conn: Connection,
+    books: Sequence[Hindsight],
+    codes: Sequence[Code],
+    end: datetime,
+    told: Callable[[int, int], None] = lambda _done, _all: None,
+) -> tuple[int, int]:
+    """Have every book judge every document known before ``end``: (documents, events).
+
+    Read slice by slice, each in three questions, whatever the number of documents; ``told`` is
+    called with (done, all) after each slice.
+    """
+    kinds = {HEADER_OF.get(kind, kind) for code in codes for kind in code.by_subject}
+    unheard = frozenset.intersection(*(code.unheard for code in codes))
+    sources = {name for code in codes for name in code.network.sources}
+    feeds = clocks.feeds(conn, sources, None)
+    total, done, events = past.count_homes(conn, kinds, end), 0, 0
+    last: int | None = None
+    while homes := past.homes(conn, kinds, end, last, SLICE):
+        last = homes[-1]
+        for rows in clocks.load(conn, homes, unheard).values():
+            events += sum(map(len, rows.signs.values()))
+            for book in books:
+                book.take(rows, feeds)
+        done += len(homes)
+        told(done, max(total, done))
+    for name in sorted(sources):
+        for book in books:
+            book.take_source(name, feeds)
+    return done, events
+
+
+def uncovered(code: Code) -> list[str]:
+    """Rules that are not judged from events of documents or silences of sources: not replayed."""
+    replayed = {"source", *_DOCUMENTS, *HEADER_OF}
+    return sorted(rule.id for rule in code.rules if rule.about not in replayed)
+
+
+_DOCUMENTS = ("po", "asn", "receipt", "invoice", "order")
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Alerts of one book that the other does not give, or at another instant."""
+
+    added: list[Alert]
+    removed: list[Alert]
+    moved: list[tuple[Alert, Alert]]
+
+
+def differences(before: Hindsight, after: Hindsight) -> Differences:
+    """How ``after`` differs from ``before``, in the order of time."""
+    old, new = before.alerts, after.alerts
+    return Differences(
+        added=_sorted(alert for key, alert in new.items() if key not in old),
+        removed=_sorted(alert for key, alert in old.items() if key not in new),
+        moved=sorted(
+            (
+                (old[key], alert)
+                for key, alert in new.items()
+                if key in old
+                and (old[key].effective, old[key].detected) != (alert.effective, alert.detected)
+            ),
+            key=lambda pair: (pair[1].detected, pair[1].key),
+        ),
+    )
+
+
+def _sorted(alerts: Iterable[Alert]) -> list[Alert]:
+    return sorted(alerts, key=lambda alert: (alert.detected, alert.key))
