@@ -32,7 +32,10 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
 KEPT_HEADERS = frozenset(
-    {"content-type", "user-agent", "traceparent", "webhook-id", "idempotency-key", "x-request-id"}
+    {
+        *("content-type", "user-agent", "traceparent", "webhook-id", "idempotency-key"),
+        *("x-request-id", "message-id"),
+    }
 )
 """Headers of a push that are kept besides ``ce-*``; none of them is a secret."""
 

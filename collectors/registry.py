@@ -10,6 +10,7 @@ from pathlib import Path
 from collectors.access_log import AccessLogInterpreter
 from collectors.access_reader import AccessLogs
 from collectors.amqp_queue import AmqpQueue
+from collectors.as2 import MdnInterpreter
 from collectors.cloudevents import CloudEventsInterpreter
 from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.dead_letters import DeadLetterInterpreter
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 INTERPRETERS: Mapping[str, Interpreter] = {
     "x12": X12Interpreter(),
     "edifact": EdifactInterpreter(),
+    "mdn": MdnInterpreter(),
     "csv": CsvInterpreter(),
     "json": JsonInterpreter(),
     "xml": XmlInterpreter(),

@@ -91,6 +91,7 @@ class Source(Strict):
     format: Literal[
         "x12",
         "edifact",
+        "mdn",
         "csv",
         "json",
         "xml",

@@ -33,7 +33,7 @@ OWNER_LETTERS = {
 """Letters of the category table and whom they mean."""
 
 FORMATS_OF = {
-    "drop_folder": ("x12", "edifact", "csv", "json", "xml", "log", "cloudevents"),
+    "drop_folder": ("x12", "edifact", "mdn", "csv", "json", "xml", "log", "cloudevents"),
     "log_file": ("log", "cloudevents"),
     "access_log": ("access_log",),
     "rest": ("json", "cloudevents"),
@@ -42,7 +42,7 @@ FORMATS_OF = {
     "rabbitmq": ("queue",),
     "nats": ("queue",),
     "kafka": ("queue",),
-    "push": ("x12", "edifact", "csv", "json", "xml", "log", "cloudevents", "otlp"),
+    "push": ("x12", "edifact", "mdn", "csv", "json", "xml", "log", "cloudevents", "otlp"),
 }
 FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")
 MAPPED = ("csv", "json", "xml", "log")

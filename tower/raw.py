@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tower.event import Event
 from tower.gateway import GatewayMinute
@@ -89,11 +89,19 @@ class DeadLetter:
     kind: str = "interpret"
 
 
+class Control(NamedTuple):
+    """The number of an interchange; ``stream`` names whose it is: it goes up by one in each."""
+
+    stream: str
+    number: int
+
+
 @dataclass(slots=True)  # like events: never changed
 class Interpretation:
     """What one interpreter version made of one raw message. Same bytes and network, same result.
 
-    origins maps the index of an event in ``events`` to the origins of its fields.
+    origins maps the index of an event in ``events`` to the origins of its fields; controls are the
+    numbers of interchanges in it.
     """
 
     interpreter: str
@@ -103,6 +111,7 @@ class Interpretation:
     findings: tuple[Finding, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     partner: str | None = None
+    controls: tuple[Control, ...] = ()
 
     @property
     def outcome(self) -> str:

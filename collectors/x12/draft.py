@@ -1,13 +1,14 @@
 """An event in the making: its fields, and for each of them the element it came from.
 
 Places are only noted while a set is read. ``Origins`` turns the notes into byte ranges when
-somebody asks, which is rare; reading is not.
+somebody asks, which is rare; reading is not. Of a large payload not even the notes are kept: the
+set is read once more from its bytes, so that segments never outlive the reading of their set.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from collectors.x12.tokens import Segment
@@ -126,13 +127,19 @@ class Origins(Mapping[int, tuple[Origin, ...]]):
     """Index of an event to the origins of its fields, worked out when looked at."""
 
     def __init__(self) -> None:
-        self._sheets: list[tuple[Mapping[str, Any], list[Note], Labels, str]] = []
+        self._sheets: list[_Sheet | _Again] = []
+        self._read_last: tuple[Callable[[], Origins], Origins] | None = None
 
     def add(
         self, data: Mapping[str, Any], notes: list[Note], labels: Labels, list_name: str
     ) -> None:
         """For the next event, whose data (canonical) are given."""
         self._sheets.append((data, notes, labels, list_name))
+
+    def forget(self, start: int, again: Callable[[], Origins]) -> None:
+        """Drop the notes from this index on; ``again`` reads their set and finds them anew."""
+        for nth in range(len(self._sheets) - start):
+            self._sheets[start + nth] = (again, nth)
 
     def cut(self, length: int) -> None:
         """Forget the events from this index on."""
@@ -150,7 +157,10 @@ class Origins(Mapping[int, tuple[Origin, ...]]):
     def __getitem__(self, index: int) -> tuple[Origin, ...]:
         if not 0 <= index < len(self._sheets):
             raise KeyError(index)
-        data, notes, labels, list_name = self._sheets[index]
+        sheet = self._sheets[index]
+        if len(sheet) == 2:
+            return self._again(*sheet)
+        data, notes, labels, list_name = sheet
         found: dict[str, list[Origin]] = {}
         lines = data.get(list_name) or [{}] * (1 + max((note[0] for note in notes), default=0))
         for line, field, segment, element, component, how, rule in notes:
@@ -173,6 +183,17 @@ class Origins(Mapping[int, tuple[Origin, ...]]):
             # A better element replaces the one before; only a sum has several.
             found[path] = [*found[path], origin] if rule == SUM and path in found else [origin]
         return tuple(origin for origins in found.values() for origin in origins)
+
+    def _again(self, again: Callable[[], Origins], nth: int) -> tuple[Origin, ...]:
+        """Events of one set are asked for one after the other: the last set is kept."""
+        last = self._read_last
+        if last is None or last[0] is not again:
+            last = self._read_last = (again, again())
+        return last[1][nth]
+
+
+_Sheet = tuple[Mapping[str, Any], list[Note], "Labels", str]
+_Again = tuple[Callable[[], Origins], int]
 
 
 class Labels:

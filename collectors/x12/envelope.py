@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from collectors.x12.ids import control, party
+from collectors.x12.ids import control, party, stream
 from collectors.x12.tokens import (
     Delimiters,
     Segment,
@@ -19,7 +19,7 @@ from collectors.x12.tokens import (
     read_bare,
     read_isa,
 )
-from tower.raw import DeadLetter, Finding
+from tower.raw import Control, DeadLetter, Finding
 
 FINDINGS_LIMIT = 200
 """A file of noise must not bring more findings than a person could read."""
@@ -105,6 +105,7 @@ class Receipt:
 
     ordinal: int
     segments: tuple[Segment]
+    delimiters: Delimiters
     interchange: Interchange | None
     group: None = None
     type: str = "TA1"
@@ -119,6 +120,32 @@ class Receipt:
         return f"TA1 {self.ordinal}"
 
 
+class Where:
+    """Where a set or TA1 stands, without its segments: enough to read it once more."""
+
+    __slots__ = ("_delimiters", "_group", "_interchange", "_kind", "_ordinal", "_start")
+
+    def __init__(self, one: TransactionSet | Receipt) -> None:
+        self._kind = type(one)
+        self._ordinal = one.ordinal
+        self._start = one.segments[0].offset
+        self._interchange, self._group = one.interchange, one.group
+        self._delimiters = one.delimiters
+
+    def again(self, body: bytes) -> TransactionSet | Receipt:
+        """The same, read from the same bytes."""
+        segments: list[Segment] = []
+        for segment in Tokens(body, self._start, self._delimiters):
+            segments.append(segment)
+            if self._kind is Receipt or segment.fields[0] == b"SE":
+                break
+        if self._kind is Receipt:
+            return Receipt(self._ordinal, (segments[0],), self._delimiters, self._interchange)
+        return TransactionSet(
+            self._ordinal, tuple(segments), self._delimiters, self._interchange, self._group
+        )
+
+
 class EnvelopeReader:
     """Iterate once over sets and TA1s of a payload; findings and dead letters fill meanwhile."""
 
@@ -130,6 +157,7 @@ class EnvelopeReader:
         self.interchanges = 0
         self.groups = 0
         self.sets = 0
+        self.controls: list[Control] = []
         self._receipts = 0
         self._interchange: Interchange | None = None
         self._group: Group | None = None
@@ -287,7 +315,7 @@ class EnvelopeReader:
             self._open.append(segment)  # a TA1 inside a set is that set's own affair
         else:
             self._receipts += 1
-            yield Receipt(self._receipts, (segment,), self._interchange)
+            yield Receipt(self._receipts, (segment,), delimiters, self._interchange)
 
     def _begin_interchange(self, isa: Segment, delimiters: Delimiters) -> None:
         self.interchanges += 1
@@ -307,10 +335,14 @@ class EnvelopeReader:
                 isa.offset,
             )
 
+        number = self._interchange.number
         if self._interchange.is_test:
             self._find(
                 "test_interchange", "ISA15 = T: the sender calls this a test", isa.place(15)[0]
             )
+        elif number.isascii() and number.isdigit() and len(number) <= 9:
+            here = stream(self._interchange.sender, self._interchange.receiver)
+            self.controls.append(Control(here, int(number)))
 
     def _end_interchange(self, iea: Segment) -> None:
         self._close_set_early(iea)

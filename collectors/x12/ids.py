@@ -19,6 +19,11 @@ def control(number: str) -> str:
     return text.lstrip("0") or text[:1]
 
 
+def stream(sender: str, receiver: str) -> str:
+    """The interchanges from one sender to one receiver, whose ISA13 goes up by one."""
+    return f"x12:interchange:{sender}/{receiver}"
+
+
 def interchange_id(sender: str, receiver: str, isa13: str) -> str:
     return f"x12:interchange:{sender}/{receiver}/{control(isa13)}"
 

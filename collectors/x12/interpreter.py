@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from collectors.x12.acks import read_functional, read_receipt
 from collectors.x12.advices import read_advice
 from collectors.x12.answers import read_answer, read_change_answer
-from collectors.x12.envelope import EnvelopeReader, Interchange, Receipt, TransactionSet
+from collectors.x12.draft import Origins
+from collectors.x12.envelope import EnvelopeReader, Interchange, Receipt, TransactionSet, Where
 from collectors.x12.ids import party
 from collectors.x12.invoices import read_invoice
 from collectors.x12.orders import read_change, read_order
@@ -61,6 +63,9 @@ _KINDS = {
 _OURS = frozenset((*(type_ for type_, kind in _KINDS.items() if not kind.from_partner), "943"))
 """Sets that we send, where neither side is known."""
 
+NOTES_KEPT_BELOW = 1 << 20
+"""Bytes of a payload up to which places are remembered; of a larger one sets are read again."""
+
 
 class X12Interpreter:
     """Reads the sets of docs/x12.md; other sets are findings."""
@@ -89,7 +94,11 @@ class X12Interpreter:
             elif kind.needs_partner and parties.partner is None:
                 outcome.dead_letters.append(_stranger(parties, one))
             else:
+                before = len(outcome.events)
                 _guarded(kind, SetReading(raw, net, system, parties, outcome, one), outcome, one)
+                if len(raw.body) > NOTES_KEPT_BELOW:
+                    again = partial(_again, kind, raw, net, system, parties, Where(one))
+                    outcome.origins.forget(before, again)
         return Interpretation(
             self.name,
             self.version,
@@ -98,6 +107,7 @@ class X12Interpreter:
             (*envelopes.findings, *outcome.findings),
             (*envelopes.dead_letters, *outcome.dead_letters),
             partners.pop() if len(partners) == 1 else None,
+            tuple(envelopes.controls),
         )
 
 
@@ -131,6 +141,15 @@ def _guarded(
     del outcome.events[before:]
     outcome.origins.cut(before)
     outcome.dead_letters.append(dead)
+
+
+def _again(
+    kind: _Kind, raw: Raw, net: Network, system: str, parties: Parties, where: Where
+) -> Origins:
+    """The origins of the events of one set, which is read once more."""
+    outcome = Outcome()
+    kind.read(SetReading(raw, net, system, parties, outcome, where.again(raw.body)))
+    return outcome.origins
 
 
 # --- who sent it ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from collectors.as2 import as2_ids
 from collectors.x12.draft import Draft, Labels, Origins
 from collectors.x12.envelope import Receipt, TransactionSet
 from collectors.x12.ids import group_id, interchange_id, set_id
@@ -206,16 +207,19 @@ class SetReading:
     # --- names and time -------------------------------------------------------------------------
 
     def own_ids(self) -> tuple[str, ...]:
-        """Set, group and interchange that carry this document, as its sender names them."""
+        """Set, group and interchange that carry this document, as its sender names them, and the
+        AS2 message, if whoever brought the bytes knows it.
+        """
+        sent_as = as2_ids(self.raw.headers.get("message-id", ""))[:1]
         if self.interchange is None:
-            return ()  # without parties a control number names nothing
+            return sent_as  # without parties a control number names nothing
         sender, receiver = self.interchange.sender, self.interchange.receiver
         ids = [interchange_id(sender, receiver, self.interchange.number)]
         if self.group is not None:
             functional_id, number = self.group.functional_id, self.group.number
             ids.insert(0, group_id(sender, receiver, functional_id, number))
             ids.insert(0, set_id(sender, receiver, functional_id, number, self.control))
-        return tuple(ids)
+        return (*ids, *sent_as)
 
     def moment(
         self, document: Segment | None = None, element: int = 0

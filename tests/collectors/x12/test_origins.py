@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from collectors.x12 import interpreter
 from tower.network import Network
 from tower.raw import Interpretation
 
@@ -69,6 +70,18 @@ def test_the_bytes_of_every_fixture_are_the_fields(
     reading = read(fixture_body, network)
     assert reading.events
     check(fixture_body, reading)
+
+
+def test_origins_of_a_large_payload_are_found_by_reading_its_sets_again(
+    read: Read, network: Network, fixture_body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered = read(fixture_body, network)
+    monkeypatch.setattr(interpreter, "NOTES_KEPT_BELOW", 0)
+    forgotten = read(fixture_body, network)
+    assert forgotten.origins == remembered.origins
+    check(fixture_body, forgotten)
+    # No note is left, and so no segment.
+    assert {len(sheet) for sheet in forgotten.origins._sheets} == {2}  # type: ignore[attr-defined]
 
 
 def test_origins_are_named_as_an_x12_person_would(read: Read, network: Network) -> None:
