@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from db import gateway, records
+from db import gateway, measured, records
 from db.tables import checkpoint, clock, queue_sample, source_spell, timer
 from tower.errors import TowerError
 from tower.gateway import GatewayMinute
@@ -245,16 +245,17 @@ def wake(conn: Connection, due: Mapping[int, datetime]) -> None:
         )
 
 
-def sample(conn: Connection, samples: Sequence[Sample]) -> int:
+def sample(conn: Connection, samples: Sequence[Sample], now: datetime) -> int:
     """Keep queue samples, one per queue and instant, and minutes of gateways. The month partitions
     of queue samples must be there.
     """
     queues = [one for one in samples if isinstance(one, QueueSample)]
     minutes = [one for one in samples if isinstance(one, GatewayMinute)]
-    return _sample_queues(conn, queues) + gateway.keep(conn, minutes)
+    return _sample_queues(conn, queues, now) + gateway.keep(conn, minutes)
 
 
-def _sample_queues(conn: Connection, samples: Sequence[QueueSample]) -> int:
+def _sample_queues(conn: Connection, samples: Sequence[QueueSample], now: datetime) -> int:
+    measured.arrived(conn, samples, now)
     rows = {
         (queue_key(s.broker, s.queue), s.broker, s.queue, s.at): {
             "queue_key": queue_key(s.broker, s.queue),
@@ -270,6 +271,7 @@ def _sample_queues(conn: Connection, samples: Sequence[QueueSample]) -> int:
             "oldest_age_s": s.oldest_age_s,
             "dlq_of": s.dlq_of,
             "approximate": s.approximate,
+            "arrived_at": now,
         }
         for s in samples
     }

@@ -324,11 +324,13 @@ def keep_versions(
         )
 
 
-def outdated_homes(conn: Connection, in_force: Iterable[str]) -> list[int]:
-    """Units with an open clock judged by a version that is not among these. Reads all open clocks:
-    only for the moment in which a rule book comes into force. Sources have timers of their own."""
+def outdated_homes(conn: Connection, in_force: Iterable[str]) -> list[tuple[int, bool]]:
+    """Units with an open clock judged by a version that is not among these, and whether they are
+    queues. Reads all open clocks: only for the moment in which a rule book comes into force.
+    Sources have timers of their own."""
+    is_queue = clock.c.kind == "queue"
     rows = conn.execute(
-        select(clock.c.home_key)
+        select(clock.c.home_key, is_queue)
         .where(
             clock.c.open,
             clock.c.kind != "source",
@@ -336,7 +338,7 @@ def outdated_homes(conn: Connection, in_force: Iterable[str]) -> list[int]:
         )
         .distinct()
     )
-    return sorted(rows.scalars())
+    return sorted((row[0], row[1]) for row in rows)
 
 
 def kept_rules(conn: Connection) -> dict[str, Mapping[str, Any]]:

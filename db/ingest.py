@@ -103,7 +103,7 @@ def store(
         if items:
             spreading = Spreading(cursor, Owners.of(net), now)
             stored = _store_items(conn, cursor, items, spreading, probe, careful)
-        written = beats.sample(conn, samples) if samples else 0
+        written = beats.sample(conn, samples, now) if samples else 0
         brought = _brought(items)
         told = [Told(heartbeat, bookmark), *also]
         if brought or any(one.source for one in told):

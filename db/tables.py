@@ -214,6 +214,7 @@ queue_sample = Table(
     Column("oldest_age_s", Double),
     Column("dlq_of", Text),
     Column("approximate", Boolean, nullable=False, server_default=text("false")),
+    Column("arrived_at", _Instant),  # when it reached us; null = before that was kept
     Index("ix_queue_sample_at", "at", postgresql_using="brin"),
     info={"place": "queue_key"},
     postgresql_partition_by="RANGE (at)",
@@ -533,11 +534,24 @@ judged_unit = Table(
     postgresql_with={"fillfactor": "75"},
 )
 
+measured_unit = Table(
+    # Something that rules judge by measuring it (a queue), and where judging goes on from.
+    "measured_unit",
+    metadata,
+    _key("home_key"),
+    *_subject(),
+    Column("new_from", _Instant),  # earliest reading since the last visit; null = none is new
+    # rule -> version and states of its fold, oldest first (tower/overruns.py)
+    Column("footings", JSON, nullable=False, server_default="{}"),
+    info=HOME,
+    postgresql_with={"fillfactor": "75"},
+)
+
 timer = Table(
     # The only queue: units of clocks, mail groups, snoozes, all that waits.
     "timer",
     metadata,
-    Column("kind", Text, primary_key=True),  # unit, impact, source, case, mail_group, digest
+    Column("kind", Text, primary_key=True),  # unit, queue, source, case, mail_group, digest
     Column("key", Text, primary_key=True),
     Column("due", _Instant, nullable=False),
     Column("generation", BigInteger, nullable=False, server_default="0"),

@@ -65,7 +65,9 @@ source.name|name in network.yaml
 source.system|system it belongs to
 source.held|subjects whose clocks wait for it
 queue.name|queue
-queue.max_depth|agreed depth
+queue.broker|broker it lives in
+queue.dead_letters|whether it keeps dead letters
+queue.max_depth|agreed depth, from network.yaml
 """
 
 ATTRIBUTES: dict[str, str] = {

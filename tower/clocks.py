@@ -15,7 +15,8 @@ from typing import Any
 from tower.calendars import BeyondHorizon, Calendar
 from tower.cycles import Cycle, Fact, Folded, Verdict, text_of
 from tower.due import Plan, Statement, after, plan
-from tower.rulebook import DeadlineRule, EventRule, SourceRule
+from tower.measured import fold_queue
+from tower.rulebook import DeadlineRule, EventRule, QueueRule, SourceRule
 from tower.signs import Evidence, RuleInForce, Setting, SettingAt, Sign, Spell
 
 
@@ -33,6 +34,8 @@ def fold(
     """
     if isinstance(rule.rule, SourceRule):
         return _source(rule.rule, spells, setting_at, now)
+    if isinstance(rule.rule, QueueRule):
+        return fold_queue(rule, rule.rule, signs, setting_at, now)
     runs = _runs(rule, signs, setting_at)
     return Folded(tuple(_judged(run, spells, now) for run in runs))
 
@@ -215,8 +218,8 @@ def _judged(run: _Run, spells: Sequence[Spell], now: datetime) -> Cycle:
         return _excluded(run, run.exempt, {})
     if isinstance(rule, EventRule):
         return _judged_event(run, rule, spells, now)
-    if isinstance(rule, SourceRule):
-        raise TypeError("a source rule has no signs")
+    if not isinstance(rule, DeadlineRule):
+        raise TypeError(f"a rule of kind {rule.kind} has no signs to start it")
     planned = plan(
         rule, run.start, run.setting.calendar, run.attributes, run.statements, run.pauses
     )

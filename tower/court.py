@@ -387,6 +387,8 @@ def _identity(subject: Subject) -> dict[str, Any]:
             return {"asn.number": subject.number}
         case "source":
             return {"source.name": subject.number}
+        case "queue":
+            return {"queue.name": subject.number, "queue.broker": subject.scope}
     return {}
 
 

@@ -234,6 +234,12 @@ class Warehouse(Strict):
     dock_to_stock_days: int = Field(default=1, ge=0, le=60)
 
 
+class QueueProfile(Strict):
+    """A message queue as it was agreed. ``max_depth`` is how many messages may wait in it."""
+
+    max_depth: int | None = Field(default=None, ge=0)
+
+
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -250,6 +256,7 @@ class Network(Strict):
     """Everything a reader, an interpreter or a rule must know about who is who.
 
     owners           letter of the category table (B D S I W P C T) -> person
+    queues           name of a queue, or broker/name -> what was agreed about it
     source_of_truth  field -> kinds or names of systems whose word counts, the first before the
                      next; or po_line, order_line -> the same for that kind of line alone
     """
@@ -263,6 +270,7 @@ class Network(Strict):
     people: dict[str, Person] = Field(default_factory=dict)
     owners: dict[str, str] = Field(default_factory=dict)
     warehouses: dict[str, Warehouse] = Field(default_factory=dict)
+    queues: dict[str, QueueProfile] = Field(default_factory=dict)
     mappings: dict[str, PartnerMapping] = Field(default_factory=dict)
     source_of_truth: dict[str, Systems | dict[str, Systems]] = Field(default_factory=dict)
 
@@ -295,6 +303,10 @@ class Network(Strict):
 
     def is_us(self, qualifier: str, identifier: str) -> bool:
         return f"{qualifier.strip()}:{identifier.strip()}" in self.company.isa
+
+    def queue(self, broker: str, name: str) -> QueueProfile:
+        """What was agreed about a queue; an empty profile if nothing was."""
+        return self.queues.get(f"{broker}/{name}") or self.queues.get(name) or QueueProfile()
 
     def mapping_for(self, source: Source, partner: str | None) -> tuple[str, PartnerMapping] | None:
         """Name and mapping for a body of this source: the partner's own before the source's."""

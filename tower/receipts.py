@@ -32,6 +32,8 @@ def receipt_text(why: Mapping[str, Any], calendar_label: str = "") -> str:
     local = zone(why.get("zone", "UTC"))
     if "silent" in why:
         return _silence(why, local)
+    if "measured" in why:
+        return _overrun(why, local)
     parts = [f"{_started(why)} {_long(_at(why['start']), local)}"]
     parts.extend(_middle(why, local))
     sentence = "; ".join(parts)
@@ -89,6 +91,26 @@ def _silence(why: Mapping[str, Any], local: ZoneInfo) -> str:
     if "due" in why:
         text += f", silent beyond its rhythm since {_long(_at(why['due']), local)}"
     return f"{text} {local.key}"
+
+
+def _overrun(why: Mapping[str, Any], local: ZoneInfo) -> str:
+    told = why["measured"]
+    said = []
+    if "depth" in told:
+        said.append(f"{told['depth']} messages")
+    if "oldest_age" in told:
+        said.append(f"the oldest {_minutes(told['oldest_age'])} old")
+    text = f"over its limit since {_long(_at(why['start']), local)}"
+    if "due" in why:
+        due = _at(why["due"])
+        text += f"; for long enough at {_long(due, local)} {local.key} = {due:%H:%M} UTC"
+        text += f": {', '.join(said)}" if said else ""
+    return text
+
+
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _summed(segments: Sequence[Sequence[str]], local: ZoneInfo) -> str:

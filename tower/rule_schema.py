@@ -48,7 +48,7 @@ def draft_7(node: Any) -> Any:
         return {"$ref": f"#/definitions/{named}"}
     # Titles repeat the names of fields; a property that is called title stays.
     kept = {
-        key: draft_7(value)
+        key: _each(value) if key == "properties" else draft_7(value)
         for key, value in node.items()
         if key != "discriminator"
         and not (key == "title" and isinstance(value, str))
@@ -61,6 +61,11 @@ def draft_7(node: Any) -> Any:
     if "description" in kept:
         kept["description"] = " ".join(str(kept["description"]).split())
     return kept
+
+
+def _each(properties: Any) -> Any:
+    """Fields keep their names, whatever these mean in a schema."""
+    return {name: draft_7(node) for name, node in properties.items()}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ expects fails the case. worker/trials.py plays them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -119,6 +119,26 @@ class Happens(_Strict):
     """Instead of an event: somebody takes the case."""
 
 
+class Sampled(_Strict):
+    """A stretch in which a queue was measured, always with the same result."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+    from_: Moment = Field(alias="from")
+    """The first sample."""
+    to: Moment
+    """No sample comes after this."""
+    every: ClockSpan = Span.parse("1m")
+    """How far the samples lie apart."""
+    depth: Annotated[int, Field(ge=0)] | None = None
+    """Messages in the queue; without it the broker does not say."""
+    oldest_age: ClockSpan | None = None
+    """How long the oldest message waits; without it the broker does not say."""
+    arrives: Moment | None = None
+    """When we heard of all of them; without this each at once."""
+
+
 class Silent(_Strict):
     """A stretch during which a source of the evidence was silent."""
 
@@ -161,6 +181,8 @@ class TestCase(_Strict):
     """Changes to what the file gives."""
     events: tuple[Happens, ...] = ()
     """What happens."""
+    samples: tuple[Sampled, ...] = ()
+    """Measurements, for rules of kind queue."""
     silent: tuple[Silent, ...] = ()
     """Outages of sources."""
     expect: tuple[Expected, ...] = Field(min_length=1)
@@ -229,6 +251,11 @@ def _checked(suite: Suite, number: int) -> Sequence[Problem]:
                 by = ", ".join(sorted(statement.types)) if statement else "no event"
                 said = f"{event.event} does not state {name}"
                 found.append(suite.problem((*place, "says", name), said, f"stated by: {by}"))
+    for n, sampled in enumerate(case.samples):
+        if not sampled.every.length or _plain(sampled.to) < _plain(sampled.from_):
+            said = "holds no sample"
+            next_step = "write from before to, and a time above zero as every"
+            found.append(suite.problem((*where, "samples", n), said, next_step))
     times = [_plain(line.at) for line in case.expect]
     for n in range(1, len(times)):
         if times[n] < times[n - 1]:
@@ -250,6 +277,19 @@ def instant(text: str, local: ZoneInfo) -> datetime:
 def facts_of(says: Mapping[str, Any]) -> dict[str, Any]:
     """What an event carries so that it states these attributes."""
     return {STATEMENTS[name].facts[0]: value for name, value in says.items()}
+
+
+def readings(
+    sampled: Sampled, local: ZoneInfo
+) -> Iterator[tuple[datetime, datetime, dict[str, Any]]]:
+    """(instant, arrival, facts) of each sample of a stretch."""
+    at, end = instant(sampled.from_, local), instant(sampled.to, local)
+    facts: dict[str, Any] = {} if sampled.depth is None else {"depth": sampled.depth}
+    if sampled.oldest_age is not None:
+        facts["oldest_age"] = sampled.oldest_age.length / timedelta(seconds=1)
+    while at <= end:
+        yield at, instant(sampled.arrives, local) if sampled.arrives else at, facts
+        at += sampled.every.length
 
 
 def tolerance(given: Given, source: str) -> timedelta | None:

@@ -378,7 +378,85 @@ class SourceRule(_Rule):
         return self
 
 
-Rule = DeadlineRule | EventRule | SourceRule
+class DepthLimit(Strict):
+    """So many messages in a queue are too many."""
+
+    above: Annotated[int, Field(ge=0)] | Literal["queue.max_depth"]
+    """A number, or queue.max_depth: what network.yaml says of this queue."""
+    default: int | None = Field(default=None, ge=0)
+    """For queues of which network.yaml says nothing; without it they have no such limit."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if isinstance(self.above, int) and self.default is not None:
+            raise mistake("above is a number already", "remove default")
+        return self
+
+
+class AgeLimit(Strict):
+    """A message that waits so long waits too long."""
+
+    above: ClockSpan
+    """Longest time that the oldest message may wait."""
+
+
+class QueueLimit(Strict):
+    """One limit of a queue."""
+
+    depth: DepthLimit | None = None
+    """Limit of the number of messages."""
+    oldest_age: AgeLimit | None = None
+    """Limit of the age of the oldest message."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.depth is None) == (self.oldest_age is None):
+            raise mistake(
+                "a limit is either depth or oldest_age", "write two limits: [{depth: ...}, {...}]"
+            )
+        return self
+
+
+class QueueRule(_Rule):
+    """A queue is too deep, or its oldest message too old, for too long."""
+
+    kind: Literal["queue"]
+    """The kind of rule."""
+    any: tuple[QueueLimit, ...] = Field(min_length=1)
+    """Its limits; one that is passed is enough."""
+    hold: ClockSpan
+    """True so long before it is spoken."""
+    clear_after: ClockSpan
+    """Under every limit so long before it is over."""
+    no_sample_after: ClockSpan
+    """Samples further apart than this do not speak of the time between them."""
+
+    @property
+    def about(self) -> Literal["queue"]:
+        return "queue"
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        _measured(self)
+        return self
+
+
+def _measured(rule: QueueRule) -> None:
+    """What is common to rules that are judged by measuring, not by events."""
+    if rule.evidence or rule.settle.length:
+        raise mistake("what is measured needs neither evidence nor settle", "remove them")
+    if "breach" not in rule.levels:
+        raise mistake("levels lack breach", "write breach: {severity: high}")
+    for name, level in rule.levels.items():
+        if (name == "breach") != (level.at is None):
+            raise mistake(
+                f"level {name}: breach takes no at, other levels need one", "write at: +4h"
+            )
+        if level.at is not None and (level.at.share is not None or level.at.sign < 0):
+            raise mistake(f"level {name} counts from the breach", "write at: +4h")
+
+
+Rule = DeadlineRule | EventRule | SourceRule | QueueRule
 AnyRule = Annotated[Rule, Field(discriminator="kind")]
 
 

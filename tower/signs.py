@@ -17,6 +17,7 @@ from tower.conditions import Condition
 from tower.rulebook import (
     EventRule,
     Exemption,
+    QueueRule,
     Rule,
     RuleBook,
     SourceRule,
@@ -52,6 +53,12 @@ class Sign:
     event_id: UUID
     facts: Mapping[str, Any] = field(default_factory=dict)
     applied_at: datetime | None = None
+
+
+SAMPLE = "queue.sample"
+"""Type of a sign that is no event but a measurement of a queue: facts depth, oldest_age, dlq."""
+FOOTING = "footing"
+"""Type of a sign that stands for all measurements before it (tower/overruns.py), by rule id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +174,8 @@ def in_force(rule: Rule, book: RuleBook) -> RuleInForce:
         conditions.append(rule.applies_when)
     if isinstance(rule, SourceRule):
         return RuleInForce(rule, book.not_measured, version)
+    if isinstance(rule, QueueRule):
+        return RuleInForce(rule, book.not_measured, version, start=frozenset({SAMPLE}))
     if isinstance(rule, EventRule):
         return RuleInForce(
             rule,

@@ -53,7 +53,11 @@ def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
     )
     timers.sooner(conn, [Timer(timers.SOURCE, name, now) for name in config.network.sources])
     outdated = clocks.outdated_homes(conn, [r.version for r in code.rules])
-    timers.sooner(conn, [Timer(timers.UNIT, str(home), now) for home in outdated])
+    waiting = [
+        Timer(timers.QUEUE if is_queue else timers.UNIT, str(home), now)
+        for home, is_queue in outdated
+    ]
+    timers.sooner(conn, waiting)
     active = configuration.active(conn, configuration.RULES)
     return Code(
         config.network,

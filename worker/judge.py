@@ -1,8 +1,8 @@
 """Judging: one round over everything that waits for an instant.
 
 ``timer`` is the only queue. A row says that a unit (a purchase order with its lines, or a
-shipment), a source, a case, a mail group or a daily summary has something to do; claiming the row
-locks its subject. The cost of a round is what is due, never what is open.
+shipment), a source, a queue, a case, a mail group or a daily summary has something to do; claiming
+the row locks its subject. The cost of a round is what is due, never what is open.
 """
 
 from __future__ import annotations
@@ -18,10 +18,18 @@ from sqlalchemy.exc import DBAPIError
 from db import clocks, timers
 from db.clocks import UnitRows
 from db.driver import no_garbage
-from db.timers import CASE, DIGEST, MAIL_GROUP, SOURCE, UNIT, Timer
+from db.timers import CASE, DIGEST, MAIL_GROUP, QUEUE, SOURCE, UNIT, Timer
 from tower.cases import Changed
 from tower.court import Code
-from worker import addressing, casework, internal, sources_judge, telling, wakeups
+from worker import (
+    addressing,
+    casework,
+    internal,
+    queues_judge,
+    sources_judge,
+    telling,
+    wakeups,
+)
 from worker.code import code_for
 from worker.impact import recompute, tomorrow
 from worker.judging import Judging
@@ -98,7 +106,7 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
         if following is None or following > now:
             return TickResult(now=now, next_due=following)
         due = timers.due_kinds(conn, now, limit)
-    for kind in (SOURCE, UNIT, CASE, MAIL_GROUP, DIGEST):
+    for kind in (SOURCE, UNIT, QUEUE, CASE, MAIL_GROUP, DIGEST):
         if kind in due:
             done.add(_step(engine, kind, config, code, now, limit))
     with engine.begin() as conn:
@@ -291,6 +299,15 @@ def _sources(
     return done
 
 
+def _queues(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    looked = queues_judge.look(conn, config, code, claimed, now)
+    done = _Counts(transitions=looked.transitions, failures=looked.failures)
+    done.tell(looked.changes)
+    return done
+
+
 def _cases(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
@@ -314,6 +331,7 @@ def _digests(
 _WORK: dict[str, _Step] = {
     UNIT: _units,
     SOURCE: _sources,
+    QUEUE: _queues,
     CASE: _cases,
     MAIL_GROUP: _groups,
     DIGEST: _digests,

@@ -25,6 +25,7 @@ SHORT_ENTRIES = 30
 HITS = 5
 
 _DOCUMENTS = ("po", "po_line", "asn")  # subjects that customers may wait for
+_LABELS = {"source": "See the feeds", "queue": "See the queues"}  # where no document is
 _OPENING = (Reason.NEW, Reason.AGAIN, Reason.WORSE)
 
 
@@ -69,7 +70,7 @@ def compose(
             len(open_ids),
             (s.case.category for s in all_sheets),
             (_supplier(config, s.case) for s in all_sheets),
-            "sources" if all(s.case.subject.kind == "source" for s in all_sheets) else "suppliers",
+            _many({s.case.subject.kind for s in all_sheets}),
         )
     )
     letter = Letter(
@@ -115,8 +116,15 @@ def _roles(contents: Contents, open_ids: Sequence[int]) -> str:
     return "stand-in for the owner" if roles == {"fallback"} else "owner"
 
 
+def _many(kinds: set[str]) -> str:
+    """What a subject line counts when there are too many to name."""
+    if kinds == {"source"}:
+        return "sources"
+    return "queues" if kinds == {"queue"} else "suppliers"
+
+
 def _supplier(config: Judging, case: Case) -> str:
-    if case.subject.kind == "source":
+    if case.subject.kind in ("source", "queue"):
         return case.subject.number
     partner = config.network.partners.get(case.supplier or "")
     return partner.name if partner else case.supplier or ""
@@ -270,7 +278,7 @@ class _Writer:
             owner=self._name(case.owner),
             state=_state(sheet),
             case_url=f"{base}/case?id={case_id}",
-            trace_label="See the feeds" if case.subject.kind == "source" else "Trace the document",
+            trace_label=_LABELS.get(case.subject.kind, "Trace the document"),
             trace_url=self._trace(case),
         )
 
@@ -314,6 +322,8 @@ class _Writer:
             n = sheet.case.held_subjects
             held = f"{telling.count(n, 'clock')} cannot be judged until it speaks again"
             return held if n else "nothing waits for it so far"
+        if sheet.case.subject.kind == "queue":
+            return "what waits in it reaches nobody for now"
         if sheet.case.subject.kind not in _DOCUMENTS:
             return "the tower itself"
         if not sheet.orders:
@@ -341,6 +351,8 @@ class _Writer:
         subject = case.subject
         if subject.kind == "source":
             return f"{self._config.base_url}/health"
+        if subject.kind == "queue":
+            return f"{self._config.base_url}/queues"
         kind = {"po_line": "po", "order_line": "order"}.get(subject.kind, subject.kind)
         if kind not in ("po", "order", "asn"):
             return ""

@@ -30,10 +30,11 @@ from tower.rule_tests import (
     TestCase,
     facts_of,
     instant,
+    readings,
     tolerance,
 )
 from tower.rulebook import Rule, RuleBook
-from tower.signs import Evidence, RuleInForce, Setting, Sign, Spell, Subject
+from tower.signs import SAMPLE, Evidence, RuleInForce, Setting, Sign, Spell, Subject
 from tower.strict_yaml import Path
 from tower.timeline import Entry
 from worker.judging import Judging
@@ -220,6 +221,10 @@ def _signs(case: TestCase, local: Any) -> list[Sign]:
             arrived = instant(event.arrives, local) if event.arrives else at
             name = uuid5(_NAMES, f"{n:04d}")
             found.append(Sign(event.event, at, arrived, name, facts_of(event.says)))
+    for n, sampled in enumerate(case.samples):
+        for at, arrived, facts in readings(sampled, local):
+            name = uuid5(_NAMES, f"{n:04d} {at.isoformat()}")
+            found.append(Sign(SAMPLE, at, arrived, name, facts))
     return found
 
 

@@ -36,8 +36,8 @@ def title(found: CaseDetail) -> str:
 
 
 def subject_ref(case: Mapping[str, Any]) -> str | None:
-    """The document that the case is about, as Trace takes it; None for our own sources."""
-    if case["home_key"] is None or case["kind"] == "source":
+    """The document that the case is about, as Trace takes it; None for our own systems."""
+    if case["home_key"] is None or case["kind"] in ("source", "queue"):
         return None
     kind = {"po_line": "po", "order_line": "order"}.get(case["kind"], case["kind"])
     return str(ObjectRef(kind, case["scope"], case["number"]))
