@@ -16,6 +16,7 @@ from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.dead_letters import DeadLetterInterpreter
 from collectors.drop_folder import DropFolder
 from collectors.edifact.interpreter import EdifactInterpreter
+from collectors.gaps import gap_of
 from collectors.kafka_lag import KafkaLag
 from collectors.key_sweep import Known
 from collectors.log_file import LogFiles
@@ -116,6 +117,9 @@ def interpret(raw: Raw, net: Network) -> Interpretation:
     refusal = refusal_of(raw)
     if refusal is not None:
         return Interpretation("reader", 1, dead_letters=(refusal,))
+    gap = gap_of(raw, net)
+    if gap is not None:
+        return gap
     source = net.sources.get(raw.source)
     if source is None:
         return _nothing(

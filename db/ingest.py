@@ -20,7 +20,7 @@ from typing import Any
 from psycopg import Cursor
 from sqlalchemy import Connection, Engine
 
-from db import arrivals, beats, messages, partitions, staging
+from db import arrivals, beats, control_numbers, messages, partitions, staging
 from db.arrivals import Item
 from db.beats import Bookmark, LeaseLost, Told
 from db.driver import Conflict, no_garbage, raw_cursor
@@ -130,6 +130,7 @@ def _store_items(
     messages.write_events(cursor, gathered)
     probe("events")
     written, homes = spreading.spread(gathered)
+    control_numbers.keep(cursor, new)
     probe("documents")
     if known or repeats:
         again = [(item.raw, item) for item in firsts if item.identity in known]

@@ -315,6 +315,18 @@ Index(
 )
 Index("ix_hand_tie_to_home", hand_tie.c.to_home)
 
+control_number = Table(
+    # Numbers of interchanges that came: what is missing between them was lost.
+    "control_number",
+    metadata,
+    Column("stream", Text, primary_key=True),  # from whom to whom
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),  # the message that brought it first
+    Column("key", Text, nullable=False),
+    Column("received_at", _Instant, nullable=False),
+    info=LOCAL,
+)
+
 event = Table(
     "event",
     metadata,

@@ -20,6 +20,7 @@ from db.tables import timer
 UNIT = "unit"  # a purchase order with its lines, or a shipment: its clocks and whom it hurts
 SOURCE = "source"  # the silence of a source
 QUEUE = "queue"  # the samples of a queue
+GAP = "gap"  # numbers of interchanges that did not come
 CASE = "case"  # end of a snooze or of a promise to look after it; "still true"
 MAIL_GROUP = "mail_group"  # a collected mail
 DIGEST = "digest"  # a daily summary

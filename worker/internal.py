@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from tower.cases import ANY_CYCLE, Brief, Happening, Level, owner_of
+from tower.cases import ANY_CYCLE, Brief, Changed, Happening, Level, owner_of
 from tower.categories import CATEGORIES, Severity
 from tower.signs import Subject
 from worker import casework
@@ -64,6 +64,35 @@ def unit_recovered(conn: Connection, config: Judging, home: int, now: datetime) 
     _happened(conn, config, brief, "end:met", now, {})
 
 
+def numbers_missing(
+    conn: Connection,
+    config: Judging,
+    stream: str,
+    missing: str,
+    newest: int | None,
+    now: datetime,
+) -> list[Changed]:
+    """Interchanges of a stream never came, ``newest`` being the last of them; None: all are here.
+
+    A person who explained a gap is not asked again until a later number is missing.
+    """
+    title = f"Interchanges {missing} of {stream.rpartition(':interchange:')[2]} never came"
+    brief = _brief(
+        config,
+        "tower.numbers_missing",
+        "SOURCE_GAP",
+        Subject("stream", "", stream),
+        title=title[:300],
+        advice="Ask the sender, or look into the gateway's archive; a file that comes late closes "
+        "the gap. If the sender counts for several receivers at once, settle this by hand.",
+        severity=Severity.HIGH,
+        cause="gateway",
+    )
+    if newest is None:
+        return _happened(conn, config, brief, "end:met", now, {})
+    return _happened(conn, config, brief, BROKEN, now, {"missing": missing}, cycle=newest)
+
+
 def _brief(
     config: Judging,
     rule: str,
@@ -73,6 +102,7 @@ def _brief(
     title: str,
     advice: str,
     severity: Severity,
+    cause: str = "tower",
 ) -> Brief:
     notify = config.rulebook.notify
     name = POLICY if POLICY in notify else next(iter(notify), "")
@@ -88,16 +118,25 @@ def _brief(
         advice=advice,
         owner=owner_of(letter, config.network, None, policy.fallback if policy else None),
         letter=letter,
-        cause="tower",
+        cause=cause,
     )
 
 
 def _happened(
-    conn: Connection, config: Judging, brief: Brief, name: str, now: datetime, why: dict[str, str]
-) -> None:
+    conn: Connection,
+    config: Judging,
+    brief: Brief,
+    name: str,
+    now: datetime,
+    why: dict[str, str],
+    *,
+    cycle: int | None = None,
+) -> list[Changed]:
     code = code_for(conn.engine, config, now)
     # Each breakdown is a cycle of its own, so that one put right by hand counts when it comes back.
-    cycle = int(now.timestamp()) if name == BROKEN else ANY_CYCLE
+    if cycle is None:
+        cycle = int(now.timestamp()) if name == BROKEN else ANY_CYCLE
     news = Happening(name=name, cycle=cycle, effective=now, detected=now, why=why)
     worked = casework.apply(conn, code, [(brief, [news])], (), now)
     mark(conn, config, code, worked.changes, now)
+    return worked.changes

@@ -18,12 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from db import clocks, timers
 from db.clocks import UnitRows
 from db.driver import no_garbage
-from db.timers import CASE, DIGEST, MAIL_GROUP, QUEUE, SOURCE, UNIT, Timer
+from db.timers import CASE, DIGEST, GAP, MAIL_GROUP, QUEUE, SOURCE, UNIT, Timer
 from tower.cases import Changed
 from tower.court import Code
 from worker import (
     addressing,
     casework,
+    gaps_judge,
     internal,
     queues_judge,
     sources_judge,
@@ -106,7 +107,7 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
         if following is None or following > now:
             return TickResult(now=now, next_due=following)
         due = timers.due_kinds(conn, now, limit)
-    for kind in (SOURCE, UNIT, QUEUE, CASE, MAIL_GROUP, DIGEST):
+    for kind in (SOURCE, UNIT, QUEUE, GAP, CASE, MAIL_GROUP, DIGEST):
         if kind in due:
             done.add(_step(engine, kind, config, code, now, limit))
     with engine.begin() as conn:
@@ -308,6 +309,14 @@ def _queues(
     return done
 
 
+def _gaps(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    done = _Counts()
+    done.tell(gaps_judge.look(conn, config, code, claimed, now))
+    return done
+
+
 def _cases(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
@@ -332,6 +341,7 @@ _WORK: dict[str, _Step] = {
     UNIT: _units,
     SOURCE: _sources,
     QUEUE: _queues,
+    GAP: _gaps,
     CASE: _cases,
     MAIL_GROUP: _groups,
     DIGEST: _digests,
