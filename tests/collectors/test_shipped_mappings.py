@@ -201,6 +201,12 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         ["order.placed", "order.promised", "order.closed"],
     ),
     (
+        "erpnext_stock",
+        {"name": "b1", "warehouse": "Stores - X", "item_code": "B-1", "actual_qty": 0.0,
+         "stock_uom": "Nos", "modified": "2026-03-27 10:00:00.1"},
+        ["inventory.reported"],
+    ),
+    (
         "netsuite_purchase_orders",
         {"id": "7", "tranId": "PO7", "entity": {"id": "17300001"}, "tranDate": "2026-03-27",
          "lastModifiedDate": "2026-03-27T10:00:00Z", "status": {"refName": "Closed"},
@@ -227,6 +233,12 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
         ["order.placed", "order.changed", "order.promised", "order.shipped", "order.closed"],
     ),
     ("view_customer_orders", {"order_no": "SO-1", "@removed": GONE}, ["order.cancelled"]),
+    (
+        "view_stock",
+        {"warehouse": "W1", "item": "B-1", "on_hand": "0", "unit": "EA",
+         "changed_at": "2026-03-27T10:00:00"},
+        ["inventory.reported"],
+    ),
     ("view_pegs", PEG, ["peg.set"]),
     ("view_pegs", PEG | {"@removed": GONE}, ["peg.removed"]),
     *(
@@ -248,6 +260,17 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("wms_events", WMS | {"event": "receipt.discrepancy"}, ["receipt.discrepancy"]),
     ("wms_events", WMS | {"event": "order.released", "order": "SO-1"}, ["order.released"]),
     ("wms_events", WMS | {"event": "order.shipped", "order": "SO-1"}, ["order.shipped"]),
+    (
+        "wms_events",
+        WMS | {"event": "inventory.reported",
+               "lines": [{"sku": "B-1", "onHand": 0, "available": 0, "unit": "EA"}]},
+        ["inventory.reported"],
+    ),
+    (
+        "wms_events",
+        WMS | {"event": "inventory.adjusted", "lines": [{"sku": "B-1", "quantity": -2}]},
+        ["inventory.adjusted"],
+    ),
     (
         "tms_events",
         WMS | {"code": "delayed", "shipmentNotice": "ASN-1", "eta": "2026-04-01"},
@@ -304,6 +327,23 @@ def test_a_record_becomes_these_events(
     assert [event.type for event in reading.events] == types
     odd = [f for f in reading.findings if f.code != "no_rule"]
     assert odd == []
+
+
+@pytest.mark.parametrize("mapping", ["view_stock", "erpnext_stock", "wms_events"])
+def test_an_empty_shelf_is_told_as_zero_and_what_nobody_counted_not_at_all(mapping: str) -> None:
+    (record,) = [
+        r for name, r, types in CASES if name == mapping and types == ["inventory.reported"]
+    ]
+    (event,) = read(mapping, orjson.dumps(record), rendered="json").events
+    assert event.data["lines"][0]["on_hand"] == "0"
+    assert [ref.kind for ref in event.objects] == ["warehouse"], "about no order: never unmatched"
+    nulled = orjson.loads(orjson.dumps(record))
+    for line in (nulled, *nulled.get("lines", ())):
+        for name in ("on_hand", "onHand", "actual_qty"):
+            if name in line:
+                line[name] = None
+    (silent,) = read(mapping, orjson.dumps(nulled), rendered="json").events
+    assert "on_hand" not in silent.data["lines"][0]
 
 
 @pytest.mark.parametrize("mapping", BATCHES)
