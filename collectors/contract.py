@@ -102,8 +102,13 @@ def position_in(mark: Mark | None, version: int, source: str) -> Mapping[str, An
     return mark.value
 
 
-def secret(variable: str, secrets: Mapping[str, str], source: str) -> str:
-    """The value of an environment variable, or of the file that its _FILE form names."""
+def secret(
+    variable: str, secrets: Mapping[str, str], source: str, *, lines: bool = False
+) -> str:
+    """The value of an environment variable, or of the file that its _FILE form names.
+
+    With ``lines`` it may have several, as a private key has.
+    """
     value = secrets.get(variable)
     named = secrets.get(f"{variable}_FILE")
     if value is None and named is not None:
@@ -120,7 +125,7 @@ def secret(variable: str, secrets: Mapping[str, str], source: str) -> str:
             f'Source "{source}" needs the variable {variable}, which is not set. '
             f"Set {variable}, or {variable}_FILE with the name of a file that holds it."
         )
-    if any(ord(sign) < 32 for sign in value):
+    if any(ord(sign) < 32 for sign in value if not (lines and sign in "\r\n\t")):
         raise ConfigError(
             f'Source "{source}": {variable} holds control characters. Write it on one line.'
         )

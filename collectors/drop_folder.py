@@ -7,26 +7,22 @@ process left among the claims is read again: known content is not stored twice.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import fnmatch
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b, sha256
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from collectors import folder_handles as handles
 from collectors.contract import (
-    PARTNER,
     REFUSED,
     Spending,
     position_in,
     refused,
     unreachable,
 )
+from collectors.dropped_files import DroppedFiles, Looks
 from collectors.folder_handles import Look
 from tower.feeds import DropFolderOptions
 from tower.network import Network, Source
@@ -35,20 +31,7 @@ from tower.raw import Batch, Budget, Heartbeat, Mark, Raw
 VERSION = 1
 CLAIMED, DONE, REFUSED_FOLDER = ".claimed", "done", ".refused"
 TOP, BELOW = "top", "below"  # claims of the folder itself, and of its subfolders
-UNFINISHED = (".tmp", ".part", ".filepart", ".crdownload")
-MOST_LOOKS = 800  # what a bookmark of 8 KB holds; more files wait for their turn
-MOST_INSTANTS = 40
-DIGEST = 6
 
-MEDIA_TYPES = {
-    "x12": "application/edi-x12",
-    "edifact": "application/edifact",
-    "csv": "text/csv",
-    "json": "application/json",
-    "xml": "application/xml",
-    "log": "application/jsonl",
-    "cloudevents": "application/cloudevents+json",
-}
 
 
 class DropFolder:
@@ -63,9 +46,8 @@ class DropFolder:
         base: Path,
     ) -> None:
         self._name = name
-        self._source = source
         self._options = options
-        self._partners = net.partners
+        self._files = DroppedFiles(name, source, options, net.partners)
         self._is_ours = not Path(options.path).is_absolute()
         self._path = base / options.path
         self._lease = f"{os.getpid():x}-{secrets.token_hex(4)}"
@@ -205,12 +187,12 @@ class DropFolder:
     ) -> bool:
         """Claim and read what is whole; True if the budget left something behind."""
         found = sorted(self._entries(folder), key=lambda seen: (seen.mtime_ns, seen.path))
-        markers = {seen.path: seen.mtime_ns for seen in found if self._is_marker(seen)}
+        markers = {seen.path: seen.mtime_ns for seen in found if self._files.is_marker(seen)}
         spent = False
         for seen in found:
-            if self._is_marker(seen) or not self._is_wanted(seen):
+            if self._files.is_marker(seen) or not self._files.is_wanted(seen):
                 continue
-            if not self._is_whole(seen, markers, looks, now):
+            if not self._files.is_whole(seen, markers, looks, now):
                 continue
             if spent or not spending.allows(seen.size):
                 spent = True
@@ -238,25 +220,6 @@ class DropFolder:
                         if seen is not None and not one.name.startswith("."):
                             yield seen
 
-    def _is_marker(self, seen: Look) -> bool:
-        return self._options.ready == "marker" and seen.name.endswith(self._options.marker)
-
-    def _is_wanted(self, seen: Look) -> bool:
-        if seen.name.lower().endswith(UNFINISHED):
-            return False
-        return any(fnmatch.fnmatch(seen.name, pattern) for pattern in self._options.pattern)
-
-    def _is_whole(
-        self, seen: Look, markers: dict[str, int], looks: Looks, now: datetime
-    ) -> bool:
-        # A file that is put in place by linking has two names for a moment: look twice.
-        if self._options.ready == "stable" or seen.refusal == "many_links":
-            return looks.are_equal(seen, now, self._options.stable_for)
-        if self._options.ready == "marker":
-            # A marker older than the file belongs to an earlier file of that name.
-            return markers.get(seen.path + self._options.marker, -1) >= seen.mtime_ns
-        return True
-
     def _take(
         self,
         folder: int,
@@ -283,102 +246,10 @@ class DropFolder:
         if body is None:
             raw = refused(self._name, now_seen.shown, why, now_seen.state, now)
         else:
-            raw = self._raw(now_seen, body, now)
+            raw = self._files.raw(now_seen, body, now)
         raws.append(raw)
         claims.append("/".join(claim))
         spending.add(len(raw.body))
-
-    def _raw(self, seen: Look, body: bytes, now: datetime) -> Raw:
-        key = sha256(body).hexdigest()
-        if self._options.identity == "name_and_bytes":
-            key = f"{key}:{seen.shown}"
-        received = now
-        if self._options.received == "mtime":
-            own = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=seen.mtime_ns // 1000)
-            received = min(own, now)
-        partner = self._partner_of(seen)
-        return Raw(
-            source=self._name,
-            key=key,
-            body=body,
-            received_at=received,
-            media_type=MEDIA_TYPES.get(self._source.format, "application/octet-stream"),
-            headers={PARTNER: partner} if partner else {},
-            name=seen.shown,
-        )
-
-    def _partner_of(self, seen: Look) -> str:
-        """The partner that folder or name tells; one that no profile knows is told as it is."""
-        if self._options.partner_from == "folder":
-            return os.fsencode(seen.folder).decode("utf-8", "replace")
-        if self._options.partner_from == "source":
-            return ""
-        parts = seen.name.split(self._options.separator)
-        for end in range(len(parts) - 1, 0, -1):
-            key = self._options.separator.join(parts[:end])
-            if key in self._partners:
-                return key
-        return parts[0] if len(parts) > 1 else ""
-
-
-class Looks:
-    """When each waiting file was first seen in its present state; kept in the bookmark.
-
-    A state is kept as a short hash of path, size, time and inode: losing one, or two being alike by
-    chance, costs or saves ten seconds.
-    """
-
-    def __init__(self, known: dict[bytes, float], now: datetime) -> None:
-        self._known = known
-        self._next: dict[bytes, float] = {}
-        self._now = now.timestamp()
-
-    @classmethod
-    def load(cls, value: Any, now: datetime) -> Looks:
-        known: dict[bytes, float] = {}
-        for instant, packed in value.get("looks", ()):
-            digests = base64.b64decode(packed)
-            for at in range(0, len(digests), DIGEST):
-                known[digests[at : at + DIGEST]] = float(instant)
-        return cls(known, now)
-
-    def are_equal(self, seen: Look, now: datetime, apart: timedelta) -> bool:
-        """Whether the file was seen in this very state at least ``apart`` ago."""
-        digest = _digest(seen)
-        first = self._known.get(digest)
-        if first is None or first > now.timestamp():
-            first = now.timestamp()
-        if now.timestamp() - first >= apart.total_seconds():
-            return True
-        self._next[digest] = first
-        return False
-
-    def keep(self, seen: Look) -> None:
-        """Remember a look that is not used up, because the budget ended."""
-        digest = _digest(seen)
-        self._next[digest] = self._known.get(digest, self._now)
-
-    def dump(self) -> dict[str, Any]:
-        oldest = sorted(self._next.items(), key=lambda item: (item[1], item[0]))[:MOST_LOOKS]
-        groups: dict[float, bytearray] = {}
-        for digest, first in oldest:
-            groups.setdefault(first, bytearray()).extend(digest)
-        instants = sorted(groups)
-        # Too many instants: the oldest count as seen later, which only makes their files wait.
-        while len(instants) > MOST_INSTANTS:
-            first = instants.pop(0)
-            groups[instants[0]].extend(groups.pop(first))
-        return {
-            "looks": [
-                [instant, base64.b64encode(bytes(groups[instant])).decode()]
-                for instant in instants
-            ]
-        }
-
-
-def _digest(seen: Look) -> bytes:
-    text = f"{seen.path}\0{seen.state}\0{seen.refusal}".encode("utf-8", "surrogateescape")
-    return blake2b(text, digest_size=DIGEST).digest()
 
 
 def _walk(claimed: int, lease: str) -> Iterator[tuple[str, ...]]:

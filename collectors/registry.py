@@ -26,6 +26,7 @@ from collectors.odata import ODataEntities
 from collectors.otlp import OtlpInterpreter
 from collectors.rabbitmq import RabbitQueues
 from collectors.rest import RestRecords
+from collectors.sftp_folder import SftpFolder
 from collectors.sql_view import SqlView
 from collectors.x12.interpreter import X12Interpreter
 from collectors.xml_documents import XmlInterpreter
@@ -80,6 +81,8 @@ def reader_for(
     match options:
         case DropFolderOptions():
             return DropFolder(name, source, options, net, folder)
+        case feeds.SftpOptions():
+            return SftpFolder(name, source, options, net, secrets)
         case feeds.AccessLogOptions():
             return AccessLogs(name, source, options, net, folder)
         case LogFileOptions():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tower.mapping import Forms
 from tower.option_types import (
@@ -19,22 +19,23 @@ from tower.option_types import (
     ClockTime,
     FeedOptions,
     HeaderName,
+    HostKey,
+    HostName,
     InnerNetwork,
     NatsAddress,
     PathText,
     Size,
     Variable,
     WebAddress,
+    listed,
 )
 from tower.polled_feeds import ODataOptions, RestOptions, SqlViewOptions
 from tower.strict_yaml import mistake
 
 
-class DropFolderOptions(FeedOptions):
-    """Files that somebody puts into a folder.
+class FileOptions(FeedOptions):
+    """Files that somebody puts into a folder, wherever it lies.
 
-    path           the folder; what was read moves to ``done/YYYY/MM/DD/`` inside it, what is
-                   refused (links, too large, no plain file) to ``.refused/YYYY/MM/DD/``
     pattern        names that are taken; names that begin with a dot or end in .tmp, .part or
                    .filepart never are
     ready          how a finished file is told from a half-written one:
@@ -50,7 +51,6 @@ class DropFolderOptions(FeedOptions):
                    mtime  the file's own time, for history that is imported
     """
 
-    path: PathText
     pattern: list[str] = Field(default_factory=lambda: ["*"], min_length=1)
     ready: Literal["stable", "renamed", "marker"] = "stable"
     stable_for: ClockTime = timedelta(seconds=10)
@@ -60,6 +60,55 @@ class DropFolderOptions(FeedOptions):
     identity: Literal["bytes", "name_and_bytes"] = "bytes"
     received: Literal["now", "mtime"] = "now"
     max_bytes: Size = 20_000_000
+
+
+class DropFolderOptions(FileOptions):
+    """A folder on this machine or on a share that is mounted here.
+
+    path   the folder; what was read moves to ``done/YYYY/MM/DD/`` inside it, what is refused
+           (links, too large, no plain file) to ``.refused/YYYY/MM/DD/``
+    """
+
+    path: PathText
+
+
+class SftpOptions(FileOptions):
+    """A folder of an SFTP server (docs/connect/sftp.md).
+
+    host, port         the one address that is called, also inside a private network
+    host_key           the server's key, as its administrator tells it: "ssh-ed25519 AAAA...", or
+                       its fingerprint "SHA256:..."; several while one is exchanged
+    user, password_variable   account, and the variable with its password
+    key_variable       instead: variable with a private key as text (or NAME_FILE naming its file)
+    passphrase_variable   opens that key, if it is locked
+    path               the folder, from the account's own one on or from /
+    claim              rename    a file is taken by renaming it into ``.claimed/``, and moved to
+                                 ``done/`` or ``.refused/`` when it is stored
+                       in_place  files are only read; what was read is remembered
+                       auto      rename where the account may, else in place
+    younger_than       in place: older files are not looked at, for folders that nobody clears
+    """
+
+    host: HostName
+    port: int = Field(default=22, ge=1, le=65535)
+    host_key: Annotated[tuple[HostKey, ...], BeforeValidator(listed)] = Field(min_length=1)
+    user: str = Field(min_length=1)
+    password_variable: Variable | None = None
+    key_variable: Variable | None = None
+    passphrase_variable: Variable | None = None
+    path: PathText = "."
+    claim: Literal["auto", "rename", "in_place"] = "auto"
+    younger_than: ClockTime | None = None
+    timeout: ClockTime = timedelta(seconds=20)
+
+    @model_validator(mode="after")
+    def _has_one_proof(self) -> Self:
+        if (self.password_variable is None) == (self.key_variable is None):
+            raise mistake(
+                "either a password or a key proves who we are",
+                "write password_variable or key_variable",
+            )
+        return self
 
 
 class LogFileOptions(FeedOptions):
@@ -249,6 +298,7 @@ class PushOptions(FeedOptions):
 
 OPTIONS: dict[str, type[FeedOptions]] = {
     "drop_folder": DropFolderOptions,
+    "sftp": SftpOptions,
     "log_file": LogFileOptions,
     "access_log": AccessLogOptions,
     "rest": RestOptions,

@@ -77,6 +77,7 @@ class Source(Strict):
 
     kind: Literal[
         "drop_folder",
+        "sftp",
         "log_file",
         "rest",
         "odata",

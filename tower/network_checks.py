@@ -44,6 +44,7 @@ FORMATS_OF = {
     "kafka": ("queue",),
     "push": ("x12", "edifact", "mdn", "csv", "json", "xml", "log", "cloudevents", "otlp"),
 }
+FORMATS_OF["sftp"] = FORMATS_OF["drop_folder"]
 FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")
 MAPPED = ("csv", "json", "xml", "log")
 MAPPING_FORMAT = {"otlp": "log", "access_log": "log", "queue": "log"}

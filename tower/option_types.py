@@ -21,6 +21,9 @@ _SIZES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000
 _HOST = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*\Z|/[\w./-]+\Z"
 )
+_HOST_KEY = re.compile(
+    r"SHA256:[A-Za-z0-9+/]{43}=?\Z|[a-z0-9@.-]+ AAAA[A-Za-z0-9+/]+={0,2}(?: .*)?\Z"
+)
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -129,6 +132,21 @@ def _host(value: str) -> str:
     return value
 
 
+def listed(value: Any) -> Any:
+    """One text, or several."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _host_key(value: str) -> str:
+    if not _HOST_KEY.match(value):
+        raise mistake(
+            f'"{value[:40]}" is not the key of a server',
+            "write it as ssh-keyscan prints it behind the name (ssh-ed25519 AAAA...), or its "
+            "fingerprint (SHA256:...)",
+        )
+    return value
+
+
 def _time_of_day(value: str) -> str:
     if not _TIME_OF_DAY.match(value):
         raise mistake(f'"{value}" is not a time of day', 'write one like "02:30"')
@@ -151,6 +169,7 @@ Variable = Annotated[str, AfterValidator(_variable)]
 PathText = Annotated[str, AfterValidator(_path)]
 HostName = Annotated[str, AfterValidator(_host)]
 TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+HostKey = Annotated[str, AfterValidator(_host_key)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 PropertyName = Annotated[str, Field(pattern=r"^\w+$")]
 ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w$]*$")]

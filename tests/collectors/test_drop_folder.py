@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from collectors.drop_folder import MOST_LOOKS, DropFolder
+from collectors.drop_folder import DropFolder
+from collectors.dropped_files import MOST_LOOKS
 from collectors.registry import interpret, reader_for
 from tests.collectors.worlds import CSV_ANSWERS, network
 from tower.errors import ConfigError, SourceUnavailable
