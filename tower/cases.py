@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tower.categories import Severity
+from tower.cycles import text_of
 from tower.errors import TowerError
 from tower.identity import fingerprint
 from tower.network import Network
 from tower.signs import Subject
+from tower.timeline import REJUDGED
 
 REOPEN_WINDOW = timedelta(hours=72)  # a case that heals on Friday and fails on Monday is one story
 ESCALATES_FOR = timedelta(days=30)  # what nobody mended in a month is no news
@@ -30,6 +32,7 @@ CAUSES = (
     "unknown",
 )  # fmt: skip
 ANY_CYCLE = 0
+RULE_REMOVED = "its rule was removed"
 AUTHOR = "tower"  # of what the machine writes into a history
 
 _HEALED = {
@@ -376,7 +379,22 @@ def _settled(case: Case, entry: Happening, how: str) -> tuple[Case, list[Note], 
 def _healed(case: Case, entry: Happening, because: str) -> tuple[Case, list[Note], bool]:
     by = entry.why.get("by")
     changed = heal(case, entry.detected, f"{because} ({by})" if by else because)
-    return changed.case, list(changed.notes), changed.tell
+    healed = changed.case
+    if REJUDGED in entry.why:
+        healed = replace(healed, why={**healed.why, REJUDGED: entry.why[REJUDGED]})
+    return healed, list(changed.notes), changed.tell
+
+
+def is_past(changed: Changed) -> bool:
+    """Whether a change of the rule book did this to the case, not time and not news.
+
+    People hear of such cases in one summary, not in mails about the past.
+    """
+    case = changed.case
+    if not case.open and case.why.get("healed") == RULE_REMOVED:
+        return bool(changed.notes)
+    stamp = case.why.get(REJUDGED)
+    return stamp is not None and any(text_of(note.at) == stamp for note in changed.notes)
 
 
 def heal(case: Case, at: datetime, because: str) -> Changed:

@@ -124,6 +124,8 @@ def plan(
 
 CLOSED_UNTOLD = "closed before its mail"
 BEFORE_ACTIVATION = "before activation"
+IN_SUMMARY = "before activation of the rule: told in one summary"
+SUMMARY_AFTER = timedelta(minutes=10)  # so that one summary tells all that a new rule book changed
 
 
 def group_due(
@@ -153,6 +155,12 @@ def digest_due(after: datetime, at: time, zone_name: str, hours: Calendar | None
         if due > after and (hours is None or _open_that_day(hours, due)):
             return due
         day += timedelta(days=1)
+
+
+def summary_due(now: datetime, hours: Calendar | None) -> datetime:
+    """When the summary of what a change of the rule book did is sent."""
+    due = now + SUMMARY_AFTER
+    return due if hours is None else hours.next_open(due)
 
 
 def _open_that_day(hours: Calendar, at: datetime) -> bool:

@@ -29,6 +29,9 @@ from tower.signs import RuleInForce, Setting, Sign, Spell, Subject
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
+REJUDGED = "rejudged_at"
+"""In the ``why`` of an entry that a change of the rule book wrote: the logical instant of it."""
+
 ClockKey = tuple[str, Subject]
 """Rule id and subject."""
 
@@ -229,6 +232,7 @@ class _Line:
         """Judge all clocks by the book in force; those whose rule is gone end unmeasured."""
         self.fire_up_to(at)
         now = at if self._instant is None else max(at, self._instant)
+        before = len(self._journal)
         for subject in sorted({*self._signs, *(subject for _, subject in self._clocks)}):
             for rule in self._rules_of(subject):
                 self._judge(rule, subject, now)
@@ -238,6 +242,10 @@ class _Line:
                 self._journal.extend(changes(*key, cycles, after, now))
                 self._clocks[key] = after
                 self._next.pop(key, None)
+        said = {REJUDGED: now.isoformat()}
+        self._journal[before:] = [
+            replace(entry, why={**entry.why, **said}) for entry in self._journal[before:]
+        ]
         self._instant = now
 
     def result(self, applied: Mapping[UUID, datetime]) -> Advance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import orjson
 from sqlalchemy import Connection
 
 from db import cases as kept
@@ -12,10 +13,10 @@ from db import mail, timers
 from db.mail import GroupKey, Member
 from db.timers import Timer
 from tower.calendars import Calendar
-from tower.cases import Case, Changed
+from tower.cases import Case, Changed, is_past
 from tower.court import Code
 from tower.rulebook import NotifyPolicy
-from tower.telling import BEFORE_ACTIVATION, group_due
+from tower.telling import BEFORE_ACTIVATION, IN_SUMMARY, group_due, summary_due
 from worker.judging import Judging
 
 
@@ -42,8 +43,12 @@ def mark(
                 quiet.append((number, key.recipient, now, BEFORE_ACTIVATION))
             else:
                 members.append(Member(key, number, role, now))
+    bygone = {c.case.id for c in changes if is_past(c)}
+    past = [m for m in members if m.case_id in bygone]
+    quiet.extend((m.case_id, m.key.recipient, now, IN_SUMMARY) for m in past)
     mail.suppress(conn, quiet)
-    wait(conn, config, code, members, cases, now)
+    wait(conn, config, code, [m for m in members if m.case_id not in bygone], cases, now)
+    summarise_soon(conn, config, code, past, now)
 
 
 def _outliving(
@@ -94,6 +99,27 @@ def wait(
             hours=hours(policy, code),
         )
         ringing.append(Timer(timers.MAIL_GROUP, key.timer_key, due))
+    timers.sooner(conn, ringing)
+    mail.add_members(conn, told)
+
+
+def summarise_soon(
+    conn: Connection, config: Judging, code: Code, members: Sequence[Member], now: datetime
+) -> None:
+    """Have these cases told in one summary per recipient instead of their groups' mails.
+
+    Their groups get no timer of their own; the summary takes up what waits in such groups.
+    """
+    told = [m for m in members if m.key.policy in config.rulebook.notify]
+    whom = {(m.key.policy, m.key.recipient) for m in told}
+    ringing = [
+        Timer(
+            timers.DIGEST,
+            orjson.dumps([policy, recipient]).decode(),
+            summary_due(now, hours(config.rulebook.notify[policy], code)),
+        )
+        for policy, recipient in sorted(whom)
+    ]
     timers.sooner(conn, ringing)
     mail.add_members(conn, told)
 

@@ -12,7 +12,17 @@ from sqlalchemy import Connection
 
 from db import cases as kept
 from db import impact as rows
-from tower.cases import Brief, Case, Changed, Happening, case_fingerprint, fold, heal, with_raise
+from tower.cases import (
+    RULE_REMOVED,
+    Brief,
+    Case,
+    Changed,
+    Happening,
+    case_fingerprint,
+    fold,
+    heal,
+    with_raise,
+)
 from tower.court import Code, partner_attributes
 from tower.priority import AffectedLine, Hurt, hurt, priority
 from worker.impact import ASN_FAILED
@@ -56,7 +66,7 @@ def apply(
             changes[mark, changed.case.cycle] = changed
     for case in latest.values():
         if case.open and case.home_key is not None and code.book.rule(case.rule) is None:
-            changes[case.fingerprint, case.cycle] = heal(case, now, "its rule was removed")
+            changes[case.fingerprint, case.cycle] = heal(case, now, RULE_REMOVED)
     current = {(case.fingerprint, case.cycle): case for case in latest.values()}
     current |= {key: changed.case for key, changed in changes.items()}
     open_now = {key: case for key, case in current.items() if case.open}

@@ -100,6 +100,26 @@ def activate(engine: Engine, network_path: Path, rules_path: Path, now: datetime
     return config
 
 
+def take_over(
+    engine: Engine, network_path: Path, rules_path: Path, draft: Path, now: datetime
+) -> Configuration:
+    """Put a rule book in the place of the one in use, and in force.
+
+    The former text stays beside it as ``NAME.before``. Raises ConfigError, with everything left as
+    it was, if the draft or the network has a mistake.
+    """
+    wanted = read(network_path, draft)
+    if draft.resolve() != rules_path.resolve():
+        text = text_of(draft)
+        if rules_path.exists():
+            rules_path.with_name(f"{rules_path.name}.before").write_bytes(rules_path.read_bytes())
+        fresh = rules_path.with_name(f"{rules_path.name}.new")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(rules_path)
+    activate(engine, network_path, rules_path, now)
+    return wanted
+
+
 def _said_of(path: Path, other: Path, error: ConfigError) -> str:
     """What is wrong with one of the two files; they are taken in together or not at all."""
     own = [p for p in error.problems if p.file in (path.name, str(path))]

@@ -13,11 +13,12 @@ from datetime import datetime, time, timedelta
 
 from db.mail import DIGEST_GROUP, GroupKey
 from tower import cases
-from tower.cases import Brief, Case, Changed, Happening, case_fingerprint, fold, with_raise
+from tower.cases import Brief, Case, Changed, Happening, case_fingerprint, fold, is_past, with_raise
 from tower.court import Code
 from tower.telling import (
     BEFORE_ACTIVATION,
     CLOSED_UNTOLD,
+    IN_SUMMARY,
     Item,
     Reason,
     Told,
@@ -25,6 +26,7 @@ from tower.telling import (
     group_due,
     plan,
     reason_for,
+    summary_due,
 )
 from tower.zones import zone
 from worker.addressing import addressees, hours
@@ -90,6 +92,7 @@ class Rehearsal:
         self.postings: list[Posting] = []
         self.silences: list[Silence] = []
         self._config, self._code, self._raise_by = config, code, raise_by
+        self._newest = 0
         self._latest: dict[str, int] = {}
         self._members: dict[GroupKey, dict[int, str]] = {}
         self._heard: dict[tuple[str, int], _Heard] = {}
@@ -153,8 +156,9 @@ class Rehearsal:
         if case.id is None:
             known = self.cases.get(self._latest.get(case.fingerprint, 0))
             same = known is not None and known.cycle == case.cycle
-            case = replace(case, id=known.id if known and same else len(self.cases) + 1)
+            case = replace(case, id=known.id if known and same else self._newest + 1)
         number = case.id or 0
+        self._newest = max(self._newest, number)
         self.cases[number] = case
         self._latest[case.fingerprint] = number
         of_rule = self._open_now.setdefault(case.rule, {})
@@ -179,6 +183,7 @@ class Rehearsal:
     # --- who must hear ----------------------------------------------------------------------------
 
     def _mark(self, changes: Sequence[Changed], now: datetime) -> None:
+        bygone = {c.case.id for c in changes if is_past(c)}
         telling = {c.case.id or 0: c.case for c in changes if c.tell}
         telling |= self._outliving(telling.values())
         found: dict[tuple[GroupKey, int], str] = {}
@@ -199,7 +204,11 @@ class Rehearsal:
                 else:
                     found.setdefault((key, number), role)
         for (key, number), role in sorted(found.items()):
-            self._wait(key, number, role, telling[number], now)
+            if number in bygone:
+                self._quiet(number, key.recipient, now, IN_SUMMARY)
+                self._in_summary(key, number, role, now)
+            else:
+                self._wait(key, number, role, telling[number], now)
 
     def _wait(self, key: GroupKey, number: int, role: str, case: Case, now: datetime) -> None:
         policy = self._config.rulebook.notify.get(key.policy)
@@ -215,6 +224,20 @@ class Rehearsal:
         )
         self._groups[key] = min(due, self._groups.get(key, due))
         self._members.setdefault(key, {}).setdefault(number, role)
+
+    def _in_summary(self, key: GroupKey, number: int, role: str, now: datetime) -> None:
+        policy = self._config.rulebook.notify.get(key.policy)
+        if policy is not None:
+            due = summary_due(now, hours(policy, self._code))
+            whom = (key.policy, key.recipient)
+            self._digests[whom] = min(due, self._digests.get(whom, due))
+            self._members.setdefault(key, {}).setdefault(number, role)
+
+    def know(self, case: Case, heard: Mapping[str, tuple[GroupKey, Told]]) -> None:
+        """A case as it stands in the store, with what each recipient last heard of it."""
+        self._keep(Changed(case, (), False))
+        for recipient, (key, told) in heard.items():
+            self._hear(recipient, case.id or 0, key, told)
 
     def _outliving(self, changed: Iterable[Case]) -> dict[int, Case]:
         """Open cases that were kept quiet by one that closed now."""
@@ -318,13 +341,16 @@ class Rehearsal:
             what = "closed" if reason in (Reason.CLOSED, Reason.PASSED) else "open"
             where = before.key if before is not None else groups.get(number, key)
             told = Told(what, item.severity, item.role)
-            self._heard[key.recipient, number] = _Heard(where, told)
-            self._hearers.setdefault(number, set()).add(key.recipient)
-            believing = self._believing.setdefault((where.policy, key.recipient), set())
-            if what == "open":
-                believing.add(number)
-            else:
-                believing.discard(number)
+            self._hear(key.recipient, number, where, told)
+
+    def _hear(self, recipient: str, number: int, where: GroupKey, told: Told) -> None:
+        self._heard[recipient, number] = _Heard(where, told)
+        self._hearers.setdefault(number, set()).add(recipient)
+        believing = self._believing.setdefault((where.policy, recipient), set())
+        if told.what == "open":
+            believing.add(number)
+        else:
+            believing.discard(number)
 
     def _expect_digest(self, policy: str, recipient: str, now: datetime) -> None:
         rules = self._config.rulebook.notify[policy]

@@ -88,7 +88,7 @@ def summarise(conn: Connection, config: Judging, code: Code, timer: Timer, now: 
     policy, recipient = orjson.loads(timer.key)
     timers.drop(conn, [(timer.kind, timer.key)])
     rules = config.rulebook.notify.get(policy)
-    if rules is None or rules.digest is None or recipient not in config.network.people:
+    if rules is None or recipient not in config.network.people:
         return 0
     key = GroupKey(policy, recipient, DIGEST_GROUP)
     last = mail.last_sent(conn, [key]).get(key, now - timedelta(days=1))

@@ -166,6 +166,42 @@ def test_a_backtest_compares_another_book_with_the_one_in_force(
     assert filled.tower(*period, "--by", "moon").code == 2
 
 
+def test_a_plan_tells_what_another_book_would_do(filled: Installation, tmp_path: Path) -> None:
+    draft = tmp_path / "draft.yaml"
+    text = SHIPPED_RULES.read_text()
+    draft.write_text(text.replace("po.unacknowledged", "po.unanswered"))
+    before = filled.tower("status", "--json").json["configuration"]["rules"]["hash"]
+    plan = filled.tower("rules", "plan", draft, "--json")
+    assert plan.code == 0
+    assert shapes.faults(plan.json, PROMISED["rules plan"]) == []
+    assert [(r["rule"], r["change"]) for r in plan.json["rules"]] == [
+        ("po.unanswered", "added"),
+        ("po.unacknowledged", "removed"),
+    ]
+    assert plan.json["clocks"]["ended"] >= 1
+    assert plan.json["cases"]["closed_total"] >= 1
+    assert filled.tower("rules", "plan", draft).code == 0
+    draft.write_text("version: 2\n")
+    assert filled.tower("rules", "plan", draft, "--activate").code == 5
+    assert filled.tower("status", "--json").json["configuration"]["rules"]["hash"] == before
+
+
+def test_a_plan_is_activated_on_request(installed: Installation, tmp_path: Path) -> None:
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(SHIPPED_RULES.read_text().replace("within: 4bh", "within: 5bh"))
+    first = installed.tower("rules", "plan", draft, "--activate")
+    assert (first.code, "No rule book is in force yet" in first.err) == (5, True)
+    installed.tower("answer", "4711", "--heard-from", "Ms Ng")  # takes the files in
+    before = installed.tower("status", "--json").json["configuration"]["rules"]["hash"]
+    answer = installed.tower("rules", "plan", draft, "--activate", "--json")
+    assert (answer.code, answer.json["activated"]) == (0, True)
+    assert [r["change"] for r in answer.json["rules"]] == ["judging"]
+    after = installed.tower("status", "--json").json["configuration"]["rules"]
+    assert (after["hash"] != before, after["problem"]) == (True, "")
+    again = installed.tower("rules", "plan", "--json").json
+    assert (again["rules"], again["activated"]) == ([], False)
+
+
 def test_explain_tells_each_clock_of_an_order(filled: Installation) -> None:
     answer = filled.tower("rules", "explain", "4500007001", "--json").json
     assert shapes.faults(answer, PROMISED["rules explain"]) == []

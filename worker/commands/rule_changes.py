@@ -1,11 +1,11 @@
-"""``tower rules backtest``: what a rule book would have said of the stored past."""
+"""``tower rules backtest`` and ``plan``: what a rule book would have said, and would change."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,10 +15,13 @@ from rich.console import Console
 from sqlalchemy import Connection
 
 from db import clocks, configuration
+from db import engine as db_engine
+from tower import settings as settings_module
 from tower.court import Code
 from tower.errors import ConfigError
 from tower.zones import zone
 from worker import configuration as files
+from worker import rule_plan
 from worker.answers import AsJson, emit, one_of, progress, shown, table
 from worker.commands.ask import asking
 from worker.configuration import Configuration
@@ -42,6 +45,7 @@ WORDS: tuple[By, ...] = ("arrival", "occurred")
 def register(rules: typer.Typer) -> None:
     """Add the commands to ``tower rules``."""
     rules.command("backtest")(backtest)
+    rules.command("plan")(plan)
 
 
 def backtest(
@@ -109,6 +113,119 @@ def backtest(
 
     emit(answer, as_json, say)
     return 0
+
+
+def plan(
+    file: Annotated[Path | None, typer.Argument(help="Default: the rule book in use.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=400, help="Days of the past to compare.")] = 30,
+    activate: Annotated[
+        bool, typer.Option("--activate", help="Put the file in force after the plan is told.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """What a changed rule book would do, before it does. Example: tower rules plan draft.yaml
+
+    With --activate it replaces the rule book in use. What is effective before that is told in one
+    summary, not in mails. Exit code 5 if the file has mistakes; nothing is changed then.
+    """
+    chosen = settings_module.load()
+    path = file or chosen.rules
+    with asking() as (conn, now):
+        active, other = in_force(conn), draft(conn, path)
+        begin = now - timedelta(days=days)
+        pairs = [hindsight(conn, config, begin, now, "arrival") for config in (active, other)]
+        with progress("Documents") as told:
+            judge_past(conn, [p[1] for p in pairs], [p[0] for p in pairs], now, told)
+        with progress("Open clocks") as told:
+            at_once = rule_plan.present(conn, other, now, lambda n: told(n, n))
+    before, after = pairs[0][1], pairs[1][1]
+    found = differences(before, after)
+    mails = rule_plan.mails_by_day(other, before, after)
+    changes = rule_plan.rule_changes(active.rulebook, other.rulebook)
+    if activate:
+        with db_engine.connected(chosen) as engine:
+            files.take_over(engine, chosen.network, chosen.rules, path, datetime.now(UTC))
+    answer: dict[str, Any] = {
+        "as_of": now,
+        "file": str(path),
+        "days": days,
+        "rules": changes,
+        "clocks": {
+            "open": at_once.open,
+            "started": at_once.started,
+            "ended": at_once.ended,
+            "moved_total": len(at_once.moved),
+            "moved": at_once.moved[:MOST_LISTED],
+        },
+        "cases": {
+            "opened_total": len(at_once.opened),
+            "closed_total": len(at_once.closed),
+            "opened": at_once.opened[:MOST_LISTED],
+            "closed": at_once.closed[:MOST_LISTED],
+        },
+        "summaries": at_once.summaries,
+        "alerts": listed(found),
+        "mails": mails,
+        "activated": activate,
+    }
+
+    def say(console: Console) -> None:
+        _say_plan(console, at_once, changes, mails)
+        console.print(f"The last {days} days:")
+        say_differences(console, found)
+        if activate:
+            console.print(f"{path} is in force.")
+
+    emit(answer, as_json, say)
+    return 0
+
+
+def _say_plan(
+    console: Console,
+    at_once: rule_plan.Present,
+    changes: Sequence[rule_plan.RuleChange],
+    mails: Sequence[Mapping[str, Any]],
+) -> None:
+    told = ", ".join(f"{c.rule} ({c.change})" for c in changes) or "none"
+    console.print(f"Rules that differ: {told}.")
+    console.print(
+        f"Of {at_once.open} open clocks {len(at_once.moved)} move, {at_once.started} start, "
+        f"{at_once.ended} end; {len(at_once.opened)} cases open, {len(at_once.closed)} close."
+    )
+    if at_once.moved:
+        console.print(
+            table(
+                f"Clocks (first {MOST_SHOWN})",
+                ("rule", "subject", "was due", "is due", "was", "is"),
+                [
+                    (m.rule, m.subject, m.due_before, m.due_after, m.verdict_before,
+                     m.verdict_after)
+                    for m in at_once.moved[:MOST_SHOWN]
+                ],
+            )
+        )  # fmt: skip
+    for title, cases in (("Opened", at_once.opened), ("Closed", at_once.closed)):
+        if cases:
+            console.print(
+                table(
+                    f"{title} (first {MOST_SHOWN})",
+                    ("severity", "what", "owner", "why"),
+                    [(c.severity, c.title, c.owner, c.why) for c in cases[:MOST_SHOWN]],
+                )
+            )
+    for one in at_once.summaries:
+        console.print(
+            f"{one.recipient} hears of {one.opened} opened and {one.closed} closed in one summary."
+        )
+    moved = [row for row in mails if row["before"] != row["after"]]
+    if moved:
+        console.print(
+            table(
+                f"Mails that differ (first {MOST_SHOWN})",
+                ("recipient", "day", "in force #", "this file #"),
+                [(m["recipient"], m["day"], m["before"], m["after"]) for m in moved[:MOST_SHOWN]],
+            )
+        )
 
 
 def in_force(conn: Connection) -> Configuration:
