@@ -208,8 +208,8 @@ _IS_NUMBER = (
 )
 _IN_FORM = {
     # kind: whether the value v is in form. No answer may be True that _CONVERT would change.
-    "text": f"v.__class__ is str and 0 < len(v) <= {LONGEST_TEXT} and v.isprintable()"
-    " and v == v.strip()",
+    "text": f"v.__class__ is str and len(v) <= {LONGEST_TEXT}"
+    " and (v.isalnum() or len(v) > 0 and v.isprintable() and v == v.strip())",
     "code": f"v.__class__ is str and 0 < len(v) <= {LONGEST_TEXT} and v.isprintable()"
     " and v == v.strip().lower()",
     "qty": _IS_NUMBER,

@@ -26,7 +26,12 @@ _PLACES = 12
 
 def item_of(group: Sequence[Segment]) -> Spot | None:
     """The article number among those of LIN and PIA."""
-    best, found = 1000, None
+    segment, element = _item(group)
+    return Spot(segment, element) if segment is not None else None
+
+
+def _item(group: Sequence[Segment]) -> tuple[Segment | None, int]:
+    best, found, place = 1000, None, 0
     for segment in group:
         tag = segment.fields[0]
         if tag == b"LIN":
@@ -36,17 +41,16 @@ def item_of(group: Sequence[Segment]) -> Spot | None:
         else:
             continue
         for element in elements:
-            if segment.text(element):
-                rank = _ITEM_RANK.get(segment.text(element, 2), 99)
-                if rank < best:
-                    best, found = rank, Spot(segment, element)
-    return found
+            rank = _ITEM_RANK.get(segment.text(element, 2), 99)
+            if rank < best and segment.text(element):
+                best, found, place = rank, segment, element
+    return found, place
 
 
 def describe_item(record: Record, group: Sequence[Segment]) -> None:
-    item = item_of(group)
-    if item is not None:
-        record.spot("item", item)
+    segment, element = _item(group)
+    if segment is not None:
+        record.text("item", segment, element)
 
 
 def number_line(record: Record, lin: Segment, nth: int, field: str = "line") -> None:
@@ -84,7 +88,7 @@ def take_price(reading: MessageReading, record: Record, group: Sequence[Segment]
     if found is None:
         return
     basis = reading.number(found, 1, 5)
-    if basis is None or Decimal(basis) in (0, 1):
+    if basis is None or basis == "1" or Decimal(basis) in (0, 1):
         record.number("price", found, 1, 2)
         return
     price = reading.number(found, 1, 2)

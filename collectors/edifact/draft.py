@@ -78,6 +78,9 @@ class Record:
         value = self._reading.number(segment, element, component)
         if not value:
             return False
+        if "." in value and value[0].isdigit() and len(value) <= 13:
+            # In canonical form at once ("12.50" is 12.5): else the whole line is looked at anew.
+            value = value.rstrip("0").rstrip(".")
         self.values[field] = value
         if self._notes is not None:
             self.note(field, Spot(segment, element, component))

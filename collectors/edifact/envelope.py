@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from collectors.edifact.ids import control
 from collectors.edifact.tokens import (
@@ -26,26 +27,32 @@ from tower.raw import DeadLetter, Finding
 FINDINGS_LIMIT = 200
 """A file of noise must not bring more findings than a person could read."""
 
+PLAIN_LIMIT = 256
+"""Tags that are remembered: a file of noise has another one in every segment."""
+
 _TAGS = frozenset((b"UNA", b"UNB", b"UNZ", b"UNG", b"UNE", b"UNH", b"UNT"))
 _RESEND = "Ask the sender for the whole file; what came is kept as it is."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Interchange:
-    """One UNB to UNZ. ``ordinal`` counts from 1 in the raw message."""
+    """One UNB to UNZ. ``ordinal`` counts from 1 in the raw message.
+
+    What it says is worked out once, for all messages in it.
+    """
 
     ordinal: int
     unb: Segment
 
-    @property
+    @cached_property
     def sender(self) -> str:
         return self.unb.text(2)
 
-    @property
+    @cached_property
     def receiver(self) -> str:
         return self.unb.text(3)
 
-    @property
+    @cached_property
     def reference(self) -> str:
         return self.unb.text(5)
 
@@ -54,13 +61,13 @@ class Interchange:
         return self.unb.text(11) == "1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """One UNG to UNE."""
 
     ung: Segment
 
-    @property
+    @cached_property
     def reference(self) -> str:
         return self.ung.text(5)
 
@@ -134,6 +141,7 @@ class EnvelopeReader:
         self._messages_here = 0
         self._messages_in_group = 0
         self._stray = False
+        self._plain: set[bytes] = set()  # tags seen that are none of an envelope
         self._ahead: Segment | None = None  # the segment that cut a message short
 
     def __iter__(self) -> Iterator[Message]:
@@ -283,19 +291,22 @@ class EnvelopeReader:
         """UNH to UNT; ends early where another part of the envelope, or nothing, follows."""
         message.counted = 1
         yield message.unh
-        counted = 1
+        counted, plain = 1, self._plain
         for segment in segments:
             tag = segment.fields[0]
-            if tag[:2] == b"UN" and (tag in _TAGS or tag.startswith(b"UNA")):
-                if tag != b"UNT":
+            if tag not in plain:
+                if tag == b"UNT":
+                    message.counted = counted + 1
+                    message.closed = True
+                    yield segment
+                    self._check_message(message, segment)
+                    return
+                if tag in _TAGS or tag.startswith(b"UNA"):
                     message.counted = counted
                     self._ahead = segment
                     return
-                message.counted = counted + 1
-                message.closed = True
-                yield segment
-                self._check_message(message, segment)
-                return
+                if len(plain) < PLAIN_LIMIT:
+                    plain.add(tag)
             counted += 1
             yield segment
         message.counted = counted

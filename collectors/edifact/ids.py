@@ -8,6 +8,8 @@ left out: many translators do not repeat them in UCI.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 
 def control(reference: str) -> str:
     """A reference without the zeros in front: some translators keep them, some do not."""
@@ -15,10 +17,12 @@ def control(reference: str) -> str:
     return text.lstrip("0") or text[:1]
 
 
+@lru_cache(maxsize=1024)
 def interchange_id(sender: str, receiver: str, reference: str) -> str:
     return f"edifact:interchange:{sender}/{receiver}/{control(reference)}"
 
 
+@lru_cache(maxsize=1024)
 def group_id(sender: str, receiver: str, interchange: str, reference: str) -> str:
     return f"edifact:group:{sender}/{receiver}/{control(interchange)}/{control(reference)}"
 

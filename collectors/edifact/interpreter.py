@@ -101,13 +101,14 @@ def _read(
     dead: DeadLetter | None = None
     try:
         reading = MessageReading(raw, net, system, outcome, message, message.segments)
-        parties = parties_of(
-            net,
-            named,
-            message,
-            reading.head,
-            usually_ours=kind is not None and kind.usually_ours,
-        )
+        usually_ours = kind is not None and kind.usually_ours
+        under = (message.interchange, message.group, usually_ours)
+        if outcome.met is not None and outcome.met[0] == under:
+            parties = outcome.met[1]
+        else:
+            parties = parties_of(net, named, message, reading.head, usually_ours=usually_ours)
+            inside = parties.spot is not None and parties.spot.segment in reading.head
+            outcome.met = None if inside or parties.partner is None else (under, parties)
         partner = parties.partner
         reading.meet(parties)
         if kind is None or not (kind.from_us if parties.outbound else kind.from_partner):

@@ -110,11 +110,10 @@ def _body(reading: MessageReading, draft: Draft, *, changes: bool) -> None:
     take_warehouse(reading, header, place)
     for group in reading.groups(b"LIN"):
         line = draft.line()
-        _line(reading, line, group, len(draft.lines), changes=changes)
+        own = _line(reading, line, group, len(draft.lines), changes=changes)
         # What the head says holds for the lines that say nothing else.
         if wish is not None and "requested_date" not in line.values:
             line.date("requested_date", wish)
-        own = party(group, *_SHIP_TO)
         ship_to = named(own) if own is not None else common
         if ship_to is not None:
             line.spot("ship_to", ship_to)
@@ -149,7 +148,8 @@ def _buyer(header: Record, head: Sequence[Segment]) -> None:
 
 def _line(
     reading: MessageReading, line: Record, group: Sequence[Segment], nth: int, *, changes: bool
-) -> None:
+) -> Segment | None:
+    """Fill the line; returns the NAD that says where its goods go, if one does."""
     lin = group[0]
     number_line(line, lin, nth)
     if changes:
@@ -159,11 +159,19 @@ def _line(
             text = f'"{code[:20]}" is no known change of a line'
             reading.find("unknown_code", text, Spot(lin, 2))
         line.word("action", action, Spot(lin, 2), "EDIFACT 1229")
-    describe_item(line, group)
-    take_quantity(line, group, _ORDERED)
-    take_price(reading, line, group)
-    scheduled = False
+    quantities: list[Segment] = []
+    prices: list[Segment] = []
+    articles = [lin]
+    parties: list[Segment] = []
+    others: list[Segment] = []
+    places = {b"QTY": quantities, b"PRI": prices, b"PIA": articles, b"NAD": parties}
     for segment in group:
+        places.get(segment.fields[0], others).append(segment)
+    describe_item(line, articles)
+    take_quantity(line, quantities, _ORDERED)
+    take_price(reading, line, prices)
+    scheduled = False
+    for segment in others:
         tag = segment.fields[0]
         if tag == b"IMD":
             if "description" not in line.values:
@@ -172,6 +180,7 @@ def _line(
             scheduled = True
         elif tag == b"DTM":
             _wished(reading, line, segment, scheduled=scheduled)
+    return party(parties, *_SHIP_TO) if parties else None
 
 
 def _wished(reading: MessageReading, line: Record, dtm: Segment, *, scheduled: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from collectors.edifact.draft import Draft, Labels, Note, Spot, element_name
-from collectors.edifact.envelope import Message
+from collectors.edifact.envelope import Group, Interchange, Message
 from collectors.edifact.ids import group_id, interchange_id, message_id
 from collectors.edifact.tokens import Segment
 from tower.codes import UNKNOWN, word
@@ -41,6 +41,8 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     notes: list[list[Note]] = field(default_factory=list)
+    met: tuple[tuple[Interchange | None, Group | None, bool], Parties] | None = None
+    """Who the parties of the last message are, if its envelope or the feed alone told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,12 @@ class MessageReading:
 
         Comma and point are both decimal marks (ISO 9735 version 4), whatever UNA says.
         """
+        raw = segment.raw(element, component)
+        if not raw:
+            return None
+        # Nearly all of them.
+        if len(raw) <= 13 and raw.replace(b".", b"", 1).isdigit():
+            return raw.decode()
         text = segment.text(element, component)
         if not text:
             return None
@@ -263,12 +271,10 @@ class MessageReading:
         ):
             if segment is None:
                 continue
-            clock = _CLOCK.fullmatch(segment.text(4, 2))
-            day = _day(segment.text(4, 1), "", self._latest_year)
-            if clock is not None and day is not None:
-                found = _at(day, clock, self.zone)
-                if found is not None:
-                    return found, TimeQuality.EXACT
+            clock, day = segment.text(4, 2), segment.text(4, 1)
+            found = _sent(day, clock, self._latest_year, self.zone)
+            if found is not None:
+                return found, TimeQuality.EXACT
             self.find("bad_date", "there is no date and time of sending", Spot(segment, 4))
         told = self._told(self.head, "137")
         return told or (self.raw.received_at.astimezone(UTC), TimeQuality.OBSERVED)
@@ -403,6 +409,13 @@ def _day(text: str, form: str, latest_year: int) -> str | None:
         return None
     # Other years are mistyped, or stand for "no date".
     return found.isoformat() if 1900 <= year < 2200 else None
+
+
+@lru_cache(maxsize=1024)
+def _sent(text: str, clock: str, latest_year: int, zone: ZoneInfo) -> datetime | None:
+    """Date and time of an envelope, which all its messages repeat."""
+    match, day = _CLOCK.fullmatch(clock), _day(text, "", latest_year)
+    return _at(day, match, zone) if match is not None and day is not None else None
 
 
 def _full(two: str, latest_year: int) -> int:

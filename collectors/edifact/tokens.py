@@ -8,7 +8,7 @@ out only when somebody asks for them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 WINDOW = 1 << 16
@@ -75,7 +75,7 @@ class Signs:
         if self.release and self.release in raw:
             raw = _unreleased(raw, self.release)
         if raw.isascii() and self.codec != _SHIFTING:
-            text = raw.decode("ascii")
+            text = raw.decode()
         else:
             text = _decoded(raw, self.codec)
         # No repertoire has line ends: where one stands, the line was only wrapped.
@@ -158,17 +158,16 @@ class Segment:
             return ""
         raw = fields[element]
         # A plain element is nearly always meant; asked for so often that the way round shows.
-        if raw.isalnum():
-            return raw.decode("ascii") if component == 1 else ""
-        if element != self._taken:
-            self._split = self._parts(element)
-            self._taken = element
-        parts = self._split
+        if raw.isalnum() and component == 1:
+            return raw.decode()
+        if not raw:
+            return ""
+        parts = self._split if element == self._taken else self._taking(element, raw)
         if component > len(parts):
             return ""
         raw = parts[component - 1]
         if raw.isalnum():
-            return raw.decode("ascii")
+            return raw.decode()
         return self.signs.text(raw) if raw else ""
 
     def code(self, element: int) -> str:
@@ -184,6 +183,26 @@ class Segment:
         if len(raw) <= 3 and raw.isalnum() and len(_CODES) < 4096:
             _CODES[raw] = text
         return text
+
+    def _taking(self, element: int, raw: bytes) -> list[bytes]:
+        """The components of an element, kept until another element is asked for."""
+        signs = self.signs
+        if signs.repetition is None and (not signs.release or signs.release not in raw):
+            parts = raw.split(signs.component)
+        else:
+            parts = self._parts(element)
+        self._split = parts
+        self._taken = element
+        return parts
+
+    def raw(self, element: int, component: int) -> bytes:
+        """The bytes of a component as sent, b"" if not sent."""
+        fields = self.fields
+        if element >= len(fields) or not fields[element]:
+            return b""
+        kept = element == self._taken
+        parts = self._split if kept else self._taking(element, fields[element])
+        return parts[component - 1] if component <= len(parts) else b""
 
     def count(self, element: int) -> int:
         """How many components an element has; 0 if it was not sent."""
@@ -346,6 +365,7 @@ class Tokens:
     def __iter__(self) -> Iterator[Segment]:
         body, size, signs = self._body, len(self._body), self._signs
         element, terminator, release = signs.element, signs.terminator, signs.release
+        new: Callable[[type[Segment]], Segment] = object.__new__
         position = begun = self._start
         pending: list[bytes] = []  # what was split at a released terminator
         while position < size:
@@ -357,10 +377,27 @@ class Tokens:
             window = body[position:cut]
             if self.foreign < 0 and not window.isascii():
                 self._check(window, position)
-            offset = position
+            offset, returns = position, b"\r" in window
             for piece in window.split(terminator):
-                start, offset = offset, offset + len(piece) + 1
-                if pending or (release and piece.endswith(release)):
+                offset += len(piece) + 1
+                if not pending and not (release and release in piece):
+                    inner = piece.lstrip(BLANK)
+                    if not inner:
+                        continue
+                    if b"\n" in inner or (returns and b"\r" in inner):
+                        yield _wrapped(inner, offset - 1 - len(inner), signs)
+                        continue
+                    # Filled from here: a call of its __init__ takes as long as the splitting.
+                    segment = new(Segment)
+                    segment.fields = inner.split(element)
+                    segment.offset = offset - 1 - len(inner)
+                    segment.signs = signs
+                    segment.shift = 0
+                    segment._taken = -1
+                    yield segment
+                    continue
+                start = offset - 1 - len(piece)
+                if pending or piece.endswith(release):
                     begun = start if not pending else begun
                     pending.append(piece)
                     if _is_released(piece, release):
@@ -372,10 +409,8 @@ class Tokens:
                 start += len(piece) - len(inner)
                 if b"\n" in inner or b"\r" in inner:
                     yield _wrapped(inner, start, signs)
-                elif release and release in inner:
-                    yield Segment(signs.split(inner, element), start, signs)
                 else:
-                    yield Segment(inner.split(element), start, signs)
+                    yield Segment(signs.split(inner, element), start, signs)
             position = cut + 1
         rest = body[position:]
         if pending:

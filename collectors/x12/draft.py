@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from collectors.x12.tokens import Segment
+from collectors.x12.tokens import Segment, text_of
 from tower.raw import Origin
 
 if TYPE_CHECKING:
@@ -49,16 +49,31 @@ class Record:
         """The value of this field, set elsewhere, comes from here."""
         self._notes.append((self._index, field, segment, element, component, how, rule))
 
-    def text(self, field: str, segment: Segment, element: int) -> None:
+    def text(self, field: str, segment: Segment, element: int) -> bool:
         """Take an element as it is; nothing happens if it was not sent."""
-        value = segment.text(element)
-        if value:
-            self.values[field] = value
-            self._notes.append((self._index, field, segment, element, 0, "", ""))
+        fields = segment.fields
+        if element >= len(fields):
+            return False
+        raw = fields[element]
+        # What Segment.text does; every field of every line passes here.
+        value = raw.decode() if raw.isalnum() else text_of(raw)
+        if not value:
+            return False
+        self.values[field] = value
+        self._notes.append((self._index, field, segment, element, 0, "", ""))
+        return True
 
     def number(self, field: str, segment: Segment, element: int) -> None:
         """Take a quantity or price; one that is no number is a finding and left out."""
-        value = self._reading.number(segment, element)
+        fields = segment.fields
+        raw = fields[element] if element < len(fields) else b""
+        if raw.isdigit() and len(raw) <= 18:
+            value: str | None = raw.decode()
+        elif len(raw) <= 13 and raw[:1].isdigit() and raw.replace(b".", b"", 1).isdigit():
+            # In canonical form at once ("12.50" is 12.5): else the whole line is looked at anew.
+            value = raw.decode().rstrip("0").rstrip(".")
+        else:
+            value = self._reading.number(segment, element)
         if value:
             self.values[field] = value
             self._notes.append((self._index, field, segment, element, 0, "", ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from collectors.x12.ids import control, party, stream
 from collectors.x12.tokens import (
@@ -24,27 +25,33 @@ from tower.raw import Control, DeadLetter, Finding
 FINDINGS_LIMIT = 200
 """A file of noise must not bring more findings than a person could read."""
 
+PLAIN_LIMIT = 256
+"""Tags that are remembered: a file of noise has another one in every segment."""
+
 _TAGS = frozenset((b"ST", b"SE", b"GS", b"GE", b"ISA", b"IEA", b"TA1"))
 _RESEND = "Ask the sender for the whole file; what came is kept as it is."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Interchange:
-    """One ISA to IEA. ``ordinal`` counts from 1 in the raw message."""
+    """One ISA to IEA. ``ordinal`` counts from 1 in the raw message.
+
+    What it says is worked out once, for all sets in it.
+    """
 
     ordinal: int
     isa: Segment
     delimiters: Delimiters
 
-    @property
+    @cached_property
     def sender(self) -> str:
         return party(self.isa.text(5), self.isa.text(6))
 
-    @property
+    @cached_property
     def receiver(self) -> str:
         return party(self.isa.text(7), self.isa.text(8))
 
-    @property
+    @cached_property
     def number(self) -> str:
         return self.isa.text(13)
 
@@ -53,17 +60,17 @@ class Interchange:
         return self.isa.text(15) == "T"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """One GS to GE."""
 
     gs: Segment
 
-    @property
+    @cached_property
     def functional_id(self) -> str:
         return self.gs.text(1)
 
-    @property
+    @cached_property
     def number(self) -> str:
         return self.gs.text(6)
 
@@ -165,6 +172,7 @@ class EnvelopeReader:
         self._sets_here = 0
         self._open: list[Segment] | None = None
         self._stray = False
+        self._plain: set[bytes] = set()  # tags seen that are none of an envelope
 
     def __iter__(self) -> Iterator[TransactionSet | Receipt]:
         body = self._body
@@ -254,7 +262,7 @@ class EnvelopeReader:
         tokens = Tokens(body, at, delimiters)
         for segment in tokens:
             tag = segment.fields[0]
-            if tag not in _TAGS and (tag[:3] != b"ISA" or tag[3:4].isalnum()):
+            if tag in self._plain or self._is_plain(tag):
                 if self._open is not None:
                     self._open.append(segment)
                 else:
@@ -277,6 +285,13 @@ class EnvelopeReader:
                 yield from self._inside(segment, tag, delimiters)
         yield from self._finish(tokens.tail, delimiters)
         return len(body)
+
+    def _is_plain(self, tag: bytes) -> bool:
+        if tag in _TAGS or (tag[:3] == b"ISA" and not tag[3:4].isalnum()):
+            return False
+        if len(self._plain) < PLAIN_LIMIT:
+            self._plain.add(tag)
+        return True
 
     def _inside(
         self, segment: Segment, tag: bytes, delimiters: Delimiters

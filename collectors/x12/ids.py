@@ -7,6 +7,8 @@ numbers, so whoever reads it can build the same name without having seen the doc
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 
 def party(qualifier: str, identifier: str) -> str:
     """An ISA05/06 or ISA07/08 pair as one word, written as in network.yaml: "01:123456789"."""
@@ -24,10 +26,12 @@ def stream(sender: str, receiver: str) -> str:
     return f"x12:interchange:{sender}/{receiver}"
 
 
+@lru_cache(maxsize=1024)
 def interchange_id(sender: str, receiver: str, isa13: str) -> str:
     return f"x12:interchange:{sender}/{receiver}/{control(isa13)}"
 
 
+@lru_cache(maxsize=1024)
 def group_id(sender: str, receiver: str, functional_id: str, gs06: str) -> str:
     return f"x12:group:{sender}/{receiver}/{functional_id.strip()}/{control(gs06)}"
 

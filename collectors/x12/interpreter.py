@@ -85,9 +85,14 @@ class X12Interpreter:
         outcome = Outcome()
         envelopes = EnvelopeReader(raw.body, f"Raw message {raw.source}/{raw.key}")
         partners: set[str | None] = set()
+        met: tuple[object, ...] = ()
+        parties = Parties(outbound=False, partner=None)
         for one in envelopes:
-            parties = _parties(net, named, one)
-            partners.add(parties.partner)
+            # The same for all sets of a type in one group.
+            if met != (one.interchange, one.group, one.type):
+                met = (one.interchange, one.group, one.type)
+                parties = _parties(net, named, one)
+                partners.add(parties.partner)
             kind = _KINDS.get(one.type)
             if kind is None or not (kind.from_us if parties.outbound else kind.from_partner):
                 outcome.findings.append(_unsupported(kind, parties, one))

@@ -175,9 +175,7 @@ def _changed_line(reading: SetReading, draft: Draft, poc: Segment) -> Record:
 
 def number_of(reading: SetReading, line: Record, segment: Segment, element: int, nth: int) -> None:
     """Line number as sent; its place in the document where the sender gave none."""
-    if segment.text(element):
-        line.text("line", segment, element)
-    else:
+    if not line.text("line", segment, element):
         line.default("line", str(nth), "place of the line in the document")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -154,16 +154,11 @@ class SetReading:
 
         None if either is no such thing.
         """
-        zone = self.zone if utc_hours is None else timezone(timedelta(hours=utc_hours))
         found = _day(segment.code(day), self._latest_year)
-        match = _TIME.fullmatch(segment.text(clock))
-        if found is None or match is None:
+        if found is None:
             return None
-        try:
-            moment = time(int(match[1]), int(match[2]), int(match[3] or 0))
-            return datetime.combine(date.fromisoformat(found), moment, zone).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
+        zone = self.zone if utc_hours is None else timezone(timedelta(hours=utc_hours))
+        return _at(found, segment.text(clock), zone)
 
     def word(
         self, table: Mapping[str, str], name: str, segment: Segment, element: int
@@ -187,11 +182,11 @@ class SetReading:
         fields = segment.fields
         best, found = 1000, 0
         for place in range(start, len(fields) - 1, 2):
-            qualifier = fields[place]
-            rank = _ITEM_RANK.get(qualifier, 99)
-            # A qualifier has two characters: in a segment that slipped, nothing is taken for one.
-            if rank < best and len(qualifier) == 2 and fields[place + 1]:
-                if qualifier in (b"PO", b"PL"):
+            rank = _ITEM_RANK.get(fields[place], 99)
+            if rank < best and fields[place + 1]:
+                # A qualifier has two characters: in a segment that slipped, nothing is taken for
+                # one.
+                if rank == 99 and (len(fields[place]) != 2 or fields[place] in (b"PO", b"PL")):
                     continue
                 best, found = rank, place + 1
         return found
@@ -308,6 +303,19 @@ class SetReading:
                 position=self._position,
             )
         )
+
+
+@lru_cache(maxsize=4096)
+def _at(day: str, clock: str, zone: tzinfo) -> datetime | None:
+    """HHMM, HHMMSS or HHMMSSDD of an ISO day in ``zone`` as an instant; None if it is no time."""
+    match = _TIME.fullmatch(clock)
+    if match is None:
+        return None
+    try:
+        moment = time(int(match[1]), int(match[2]), int(match[3] or 0))
+        return datetime.combine(date.fromisoformat(day), moment, zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 @lru_cache(maxsize=4096)
