@@ -79,7 +79,8 @@ _events = select(
     event_object.c.arrived_at,
     event_object.c.event_id,
     event_object.c.words,
-    event_object.c.applied_at,
+    event_object.c.applied_at,  # the last two go to each sign as they are
+    event_object.c.system,
 ).where(
     event_object.c.home_key == any_(_HOMES),
     func.not_(event_object.c.type == any_(bindparam("unheard", type_=ARRAY(Text)))),
@@ -113,14 +114,14 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
     given = {"homes": list(found)}
     subjects: dict[tuple[str, str, str, str], Subject] = {}
     for row in conn.execute(_events, {**given, "unheard": sorted(unheard)}):
-        home, header, scope, number, type_, occurred, arrived, event_id, words, applied = row
+        home, header, scope, number, type_, occurred, arrived, event_id, words, *rest = row
         signs = found[home].signs
         for line, facts in words.items():
             key = (LINE_OF[header] if line else header, scope, number, line)
             subject = subjects.get(key)
             if subject is None:
                 subject = subjects[key] = Subject(*key)
-            sign = Sign(type_, occurred, arrived, event_id, facts, applied)
+            sign = Sign(type_, occurred, arrived, event_id, facts, *rest)
             signs.setdefault(subject, []).append(sign)
     for home, rule, kind, scope, number, line, state in conn.execute(_cycles, given):
         clocks = found[home].clocks
@@ -324,17 +325,22 @@ def keep_versions(
         )
 
 
-def outdated_homes(conn: Connection, in_force: Iterable[str]) -> list[tuple[int, bool]]:
-    """Units with an open clock judged by a version that is not among these, and whether they are
-    queues. Reads all open clocks: only for the moment in which a rule book comes into force.
-    Sources have timers of their own."""
+def outdated_homes(
+    conn: Connection, rules: Iterable[str], calendars: Iterable[str]
+) -> list[tuple[int, bool]]:
+    """Units with an open clock judged by a version of its rule or calendar that is not among these,
+    and whether they are queues. Reads all open clocks: only for the moment in which a file comes
+    into force. Sources have timers of their own."""
     is_queue = clock.c.kind == "queue"
     rows = conn.execute(
         select(clock.c.home_key, is_queue)
         .where(
             clock.c.open,
             clock.c.kind != "source",
-            clock.c.rule_hash.not_in(sorted(in_force)),
+            or_(
+                clock.c.rule_hash.not_in(sorted(rules)),
+                clock.c.calendar_hash.not_in(sorted(calendars)),
+            ),
         )
         .distinct()
     )

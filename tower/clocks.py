@@ -12,11 +12,12 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
+from tower.agreement import as_deadline, compared
 from tower.calendars import BeyondHorizon, Calendar
 from tower.cycles import Cycle, Fact, Folded, Verdict, text_of
 from tower.due import Plan, Statement, after, plan
 from tower.measured import fold_queue
-from tower.rulebook import DeadlineRule, EventRule, QueueRule, SourceRule
+from tower.rulebook import AgreementRule, DeadlineRule, EventRule, QueueRule, SourceRule
 from tower.signs import Evidence, RuleInForce, Setting, SettingAt, Sign, Spell
 
 
@@ -36,6 +37,11 @@ def fold(
         return _source(rule.rule, spells, setting_at, now)
     if isinstance(rule.rule, QueueRule):
         return fold_queue(rule, rule.rule, signs, setting_at, now)
+    if isinstance(rule.rule, AgreementRule):
+        signs = list(signs)
+        begin = min((sign.occurred_at for sign in signs), default=now)
+        signs = compared(rule.rule, rule, signs, setting_at(1, begin).systems)
+        rule = as_deadline(rule)
     runs = _runs(rule, signs, setting_at)
     return Folded(tuple(_judged(run, spells, now) for run in runs))
 
@@ -218,6 +224,8 @@ def _judged(run: _Run, spells: Sequence[Spell], now: datetime) -> Cycle:
         return _excluded(run, run.exempt, {})
     if isinstance(rule, EventRule):
         return _judged_event(run, rule, spells, now)
+    if isinstance(rule, AgreementRule):
+        rule = rule.deadline
     if not isinstance(rule, DeadlineRule):
         raise TypeError(f"a rule of kind {rule.kind} has no signs to start it")
     planned = plan(
@@ -358,6 +366,8 @@ def _receipt(run: _Run, arithmetic: Mapping[str, Any]) -> dict[str, Any]:
         "zone": run.setting.calendar.spec.zone,
         **arithmetic,
     }
+    if "apart" in run.sign.facts:
+        receipt["apart"] = run.sign.facts["apart"]
     if run.pauses:
         receipt["pauses"] = [[begin.isoformat(), text_of(end)] for begin, end in run.pauses]
     return receipt

@@ -22,7 +22,15 @@ from tower.conditions import Condition
 from tower.cycles import Cycle
 from tower.evidence import resolve
 from tower.network import Network, Partner
-from tower.rulebook import AnyRule, Exemption, Rule, RuleBook, SourceRule, judging_body
+from tower.rulebook import (
+    AgreementRule,
+    AnyRule,
+    Exemption,
+    Rule,
+    RuleBook,
+    SourceRule,
+    judging_body,
+)
 from tower.signs import Evidence, RuleInForce, Setting, Sign, Subject, in_force, rules_in_force
 from tower.timeline import ClockKey
 from tower.vocabulary import EVENT_TYPES
@@ -134,6 +142,11 @@ class Code:
         return {kind: tuple(r for r in self.rules if r.about == kind) for kind in kinds}
 
     @cached_property
+    def kinds(self) -> Mapping[str, str]:
+        """Kind of each system."""
+        return {name: system.kind for name, system in self.network.systems.items()}
+
+    @cached_property
     def line_types(self) -> frozenset[str]:
         """Event types that move clocks of purchase order lines."""
         rules = self.by_subject.get("po_line", ())
@@ -154,15 +167,28 @@ class Code:
         """Judging part of each rule by its version."""
         return {r.version: judging_body(r.rule, self.book) for r in self.rules}
 
+    @cached_property
+    def calendar_versions(self) -> frozenset[str]:
+        """Versions of all calendars in force."""
+        names = {*self.network.calendars, self.network.company.calendar}
+        return frozenset(self.calendar(name).version for name in names)
+
     def outdated(self, clocks: Mapping[ClockKey, Sequence[Cycle]]) -> bool:
-        """Whether an open cycle was judged by a rule that is gone, or by an earlier version."""
+        """Whether an open cycle was judged by a rule that is gone, or by an earlier version of its
+        rule or calendar."""
         current = {rule.id: rule.version for rule in self.rules}
         rejudges = self.book.open_clocks == "rejudge"
         return any(
             cycle.open
-            and (rule not in current or (rejudges and cycle.rule_version != current[rule]))
+            and (rule not in current or (rejudges and self._earlier(cycle, current[rule])))
             for (rule, _), cycles in clocks.items()
             for cycle in cycles
+        )
+
+    def _earlier(self, cycle: Cycle, rule_version: str) -> bool:
+        calendar = cycle.calendar_version
+        return cycle.rule_version != rule_version or (
+            calendar != "" and calendar not in self.calendar_versions
         )
 
     def calendar(self, name: str) -> Calendar:
@@ -273,7 +299,8 @@ class UnitCourt:
             silent_after = code.silent_after(subject.number, start)
             return Setting(judged_by, calendar, attributes, (), version, silent_after)
         evidence = code.evidence_of(judged_by.rule, self.partner, body.get("feeds") or ())
-        return Setting(judged_by, calendar, attributes, evidence, version)
+        systems = code.kinds if isinstance(rule.rule, AgreementRule) else {}
+        return Setting(judged_by, calendar, attributes, evidence, version, systems=systems)
 
     def _attributes_of(self, subject: Subject, profile: Profile | None) -> Mapping[str, Any]:
         key = (subject, profile.version if profile else "")

@@ -18,6 +18,7 @@ from tower.errors import ConfigError, Problem
 from tower.evidence import SUPPLIER_FEEDS, evidence_words
 from tower.rulebook import (
     RESERVED_LEVELS,
+    AgreementRule,
     DeadlineRule,
     EventRule,
     NotifyPolicy,
@@ -168,6 +169,8 @@ def _events(rule: Rule, path: Path) -> Iterator[Flaw]:
 def _event_words(rule: Rule, path: Path) -> list[tuple[Path, tuple[str, ...]]]:
     if isinstance(rule, EventRule):
         return [((*path, name), getattr(rule, name)) for name in ("trigger", "clears", "cancel")]
+    if isinstance(rule, AgreementRule):
+        return [((*path, "cancel"), rule.cancel)]
     if not isinstance(rule, DeadlineRule):
         return []
     clock, where = rule.clock, (*path, "clock")
@@ -202,7 +205,7 @@ def _levels(rule: Rule, path: Path, book: RuleBook) -> Iterator[Flaw]:
             "add notify to a level, if that is not meant",
             "warning",
         )
-    if isinstance(rule, DeadlineRule) and not rule.evidence:
+    if isinstance(rule, (DeadlineRule, AgreementRule)) and not rule.evidence:
         yield Flaw(
             path,
             "has no evidence: a feed of ours that is silent looks like a partner that is late",
@@ -332,6 +335,8 @@ def _reaches(start: str, goal: str, by: Mapping[str, Sequence[str]]) -> bool:
 def _rule_names(rule: Rule, path: Path, network: NetworkView) -> Iterator[Flaw]:
     if rule.calendar != SUPPLIER_CALENDAR:
         yield from _calendar(rule.calendar, (*path, "calendar"), network)
+    if isinstance(rule, AgreementRule):
+        yield from _sides(rule, path, network)
     known = evidence_words(network)
     for n, word in enumerate(rule.evidence):
         if word not in known:
@@ -344,6 +349,22 @@ def _rule_names(rule: Rule, path: Path, network: NetworkView) -> Iterator[Flaw]:
     for name, level in rule.levels.items():
         if level.also is not None and level.also not in OWNER_ROLES:
             yield from _person(level.also, (*path, "levels", name, "also"), network)
+
+
+def _sides(rule: AgreementRule, path: Path, network: NetworkView) -> Iterator[Flaw]:
+    known = frozenset(
+        {*network.systems, *(system.kind for system in network.systems.values())}
+    )
+    for n, pair in enumerate(rule.compare):
+        for word, side in (("a", pair.a), ("b", pair.b)):
+            system = side.partition(".")[0]
+            if system not in known:
+                near = closest(system, known)
+                yield Flaw(
+                    (*path, "compare", n, word),
+                    f'"{system}" is no system of the network',
+                    f"write {near}" if near else f"known: {', '.join(sorted(known))}",
+                )
 
 
 def _calendar(name: str, path: Path, network: NetworkView) -> Iterator[Flaw]:

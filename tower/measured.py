@@ -14,7 +14,8 @@ from typing import Any
 from tower.cycles import Cycle, Fact, Folded, Verdict
 from tower.due import after
 from tower.overruns import Footing, Overrun, Patience, Reading, walk
-from tower.rulebook import QueueLimit, QueueRule
+from tower.rule_parts import QueueLimit
+from tower.rulebook import QueueRule
 from tower.signs import FOOTING, SAMPLE, RuleInForce, Setting, SettingAt, Sign
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)

@@ -18,6 +18,7 @@ _PAST = {
     "po.acknowledged": "answered",
     "po.rejected": "rejected",
     "asn.rejected": "refused",
+    "told.apart": "told differently since",
 }
 
 
@@ -54,7 +55,7 @@ def _started(why: Mapping[str, Any]) -> str:
 
 
 def _middle(why: Mapping[str, Any], local: ZoneInfo) -> list[str]:
-    parts: list[str] = []
+    parts: list[str] = list(why.get("apart", ()))
     if "ignored" in why:
         parts.append(f"{why['ignored']}, ignored")
     if "counted_from" in why:

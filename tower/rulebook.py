@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -29,6 +28,7 @@ from tower import strict_yaml
 from tower.categories import CATEGORIES, OWNER_LETTERS, OWNERS, Severity
 from tower.conditions import Condition
 from tower.durations import ClockSpan, Point, RunningSpan, Span
+from tower.rule_parts import Comparison, QueueLimit, Strict
 from tower.strict_yaml import Marks, mistake
 
 KINDS = (
@@ -41,14 +41,6 @@ RESERVED_LEVELS = frozenset({"started", "excluded", "paused", "resumed", "held",
 _HOUR = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
 _ID = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-
-
-class Strict(BaseModel):
-    """Frozen; a word that is not known here is a mistake, a number in quotes too."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
 
 
 def _one_or_more(value: Any) -> Any:
@@ -378,45 +370,6 @@ class SourceRule(_Rule):
         return self
 
 
-class DepthLimit(Strict):
-    """So many messages in a queue are too many."""
-
-    above: Annotated[int, Field(ge=0)] | Literal["queue.max_depth"]
-    """A number, or queue.max_depth: what network.yaml says of this queue."""
-    default: int | None = Field(default=None, ge=0)
-    """For queues of which network.yaml says nothing; without it they have no such limit."""
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if isinstance(self.above, int) and self.default is not None:
-            raise mistake("above is a number already", "remove default")
-        return self
-
-
-class AgeLimit(Strict):
-    """A message that waits so long waits too long."""
-
-    above: ClockSpan
-    """Longest time that the oldest message may wait."""
-
-
-class QueueLimit(Strict):
-    """One limit of a queue."""
-
-    depth: DepthLimit | None = None
-    """Limit of the number of messages."""
-    oldest_age: AgeLimit | None = None
-    """Limit of the age of the oldest message."""
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if (self.depth is None) == (self.oldest_age is None):
-            raise mistake(
-                "a limit is either depth or oldest_age", "write two limits: [{depth: ...}, {...}]"
-            )
-        return self
-
-
 class QueueRule(_Rule):
     """A queue is too deep, or its oldest message too old, for too long."""
 
@@ -441,6 +394,47 @@ class QueueRule(_Rule):
         return self
 
 
+class AgreementRule(_Rule):
+    """Two systems must tell the same within a time."""
+
+    kind: Literal["agreement"]
+    """The kind of rule."""
+    about: Literal["po_line"]
+    """What it is about: one clock per line."""
+    compare: tuple[Comparison, ...] = Field(min_length=1)
+    """What must be the same."""
+    within: RunningSpan
+    """So long may they differ."""
+    cancel: EventNames = ()
+    """What makes it needless."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if "breach" not in self.levels:
+            raise mistake("levels lack breach", "write breach: {severity: medium}")
+        for name, level in self.levels.items():
+            if (name == "breach") != (level.at is None):
+                raise mistake(
+                    f"level {name}: breach takes no at, other levels need one",
+                    'write at: "75%" or at: +8bh',
+                )
+        return self
+
+    @cached_property
+    def deadline(self) -> DeadlineRule:
+        """The deadline that is left to judge: from telling it apart to telling it alike."""
+        same = {name: getattr(self, name) for name in _Rule.model_fields}
+        return DeadlineRule.model_construct(
+            **same,
+            kind="deadline",
+            about=self.about,
+            clock=ClockSpec.model_construct(
+                start=("told.apart",), stop=("told.alike",), cancel=self.cancel
+            ),
+            due=Due.model_construct(otherwise=self.within),
+        )
+
+
 def _measured(rule: QueueRule) -> None:
     """What is common to rules that are judged by measuring, not by events."""
     if rule.evidence or rule.settle.length:
@@ -456,7 +450,7 @@ def _measured(rule: QueueRule) -> None:
             raise mistake(f"level {name} counts from the breach", "write at: +4h")
 
 
-Rule = DeadlineRule | EventRule | SourceRule | QueueRule
+Rule = DeadlineRule | EventRule | SourceRule | QueueRule | AgreementRule
 AnyRule = Annotated[Rule, Field(discriminator="kind")]
 
 

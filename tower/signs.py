@@ -15,6 +15,7 @@ from tower.attributes import STATEMENTS, Statement
 from tower.calendars import Calendar
 from tower.conditions import Condition
 from tower.rulebook import (
+    AgreementRule,
     EventRule,
     Exemption,
     QueueRule,
@@ -45,6 +46,7 @@ class Sign:
     occurred_at  by the source's own word; arrived_at: when it reached us
     facts        JSON values of this event for this subject
     applied_at   logical instant at which the subject's clocks took it; None until they did
+    system       whose word it is
     """
 
     type: str
@@ -53,12 +55,17 @@ class Sign:
     event_id: UUID
     facts: Mapping[str, Any] = field(default_factory=dict)
     applied_at: datetime | None = None
+    system: str = ""
 
 
 SAMPLE = "queue.sample"
 """Type of a sign that is no event but a measurement of a queue: facts depth, oldest_age, dlq."""
 FOOTING = "footing"
 """Type of a sign that stands for all measurements before it (tower/overruns.py), by rule id."""
+
+
+APART, ALIKE = "told.apart", "told.alike"
+"""Types of signs that tell since when two systems differ about a line, or no longer do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ class Setting:
     rule        the version that judges this cycle: closed cycles stay with theirs
     attributes  flat: "supplier.tier", "partner.stage", ...; what is not known is left out
     silent_after  for a source: how long a spell lasts before it is a case of its own
+    systems     kind of each system, for rules that compare what systems tell
     """
 
     rule: RuleInForce
@@ -103,6 +111,7 @@ class Setting:
     evidence: tuple[Evidence, ...] = ()
     profile_version: str = ""
     silent_after: timedelta = timedelta(0)
+    systems: Mapping[str, str] = field(default_factory=dict)
 
 
 SettingAt = Callable[[int, datetime], Setting]
@@ -162,6 +171,14 @@ class RuleInForce:
         )
 
 
+_TELL_OF_LINES = frozenset(
+    {
+        "po.released", "po.revised", "po.acknowledged", "po.rejected", "po.change_proposed",
+        "po.change_answered", "po.answer_applied",
+    }
+)  # fmt: skip
+
+
 def rules_in_force(book: RuleBook) -> tuple[RuleInForce, ...]:
     """The rules of a book, ready for judging."""
     return tuple(in_force(rule, book) for rule in book.rules)
@@ -176,6 +193,15 @@ def in_force(rule: Rule, book: RuleBook) -> RuleInForce:
         return RuleInForce(rule, book.not_measured, version)
     if isinstance(rule, QueueRule):
         return RuleInForce(rule, book.not_measured, version, start=frozenset({SAMPLE}))
+    if isinstance(rule, AgreementRule):
+        return RuleInForce(
+            rule,
+            book.not_measured,
+            version,
+            start=_TELL_OF_LINES,
+            cancel=frozenset(rule.cancel),
+            overlay=_overlay(rule.about, conditions, ()),
+        )
     if isinstance(rule, EventRule):
         return RuleInForce(
             rule,

@@ -252,12 +252,51 @@ def test_the_schema_refuses_what_the_loader_refuses(old: str, new: str) -> None:
 
 
 def test_every_kind_of_the_language_is_a_model_or_refused_by_name() -> None:
-    modelled = {"deadline", "event", "source", "queue"}
+    modelled = {"deadline", "event", "source", "queue", "agreement"}
     assert modelled < set(KINDS)
     assert len(KINDS) == 8
     for kind in set(KINDS) - modelled:
         found = problems(HEAD.replace("kind: deadline", f"kind: {kind}"))
         assert any(f"kind {kind} is not known to this version" in line for line in found)
+
+
+AGREEMENT = """\
+- id: line.apart
+  kind: agreement
+  category: SYSTEM_STATE_MISMATCH
+  about: po_line
+  compare: [{a: edi.confirmed_qty, b: erp.confirmed_qty}]
+  within: 30m
+  evidence: erp
+  levels: {breach: {severity: low, notify: desk}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "advice"),
+    [
+        ("a: edi.confirmed_qty", "a: edi.colour", '"edi.colour" is no field', "confirmed_qty"),
+        ("a: edi.", "a: erp.", "a and b are the same", "name two systems"),
+        ("compare: [{a: edi.confirmed_qty, b: erp.confirmed_qty}]", "compare: []", "", ""),
+        ("within: 30m", "within: 1bd", '"1bd" cannot be used here', "4h"),
+        ("breach:", "late:", "levels lack breach", "breach:"),
+        ("evidence: erp", "cancel: po.gone", '"po.gone" is an unknown event', ""),
+    ],
+)
+def test_a_mistake_in_an_agreement_says_what_is_right(
+    old: str, new: str, message: str, advice: str
+) -> None:
+    load_rulebook(HEAD + AGREEMENT)
+    found = problems(HEAD + AGREEMENT.replace(old, new))
+    assert any(message in line and advice in line for line in found)
+
+
+def test_an_agreement_between_systems_that_do_not_exist_is_found() -> None:
+    network = load_network((ROOT / "network.yaml").read_text(encoding="utf-8"), "network.yaml")
+    book = load_rulebook(HEAD + AGREEMENT.replace("a: edi.", "a: edx."), "r.yaml")
+    found = [str(f) for f in lint(book, network)]
+    said = '"edx" is no system of the network\n    next: known: edi, erp'
+    assert any(said in line for line in found)
 
 
 def test_every_category_has_an_owner_and_words() -> None:
