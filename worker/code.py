@@ -31,7 +31,7 @@ def code_for(engine: Engine, config: Judging, now: datetime) -> Code:
 
 def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
     """Keep every version in force for good; have every source looked at, and every unit with an
-    open clock that another version of its rule judged."""
+    open clock that another version of its rule or calendar judged."""
     kept = clocks.kept_profiles(conn)
     fresh = new_profiles(config.network, kept)
     code = Code(config.network, config.rulebook, {})
@@ -52,18 +52,20 @@ def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
         now=now,
     )
     timers.sooner(conn, [Timer(timers.SOURCE, name, now) for name in config.network.sources])
-    outdated = clocks.outdated_homes(conn, [r.version for r in code.rules])
+    versions = [rule.version for rule in code.rules]
+    outdated = clocks.outdated_homes(conn, versions, code.calendar_versions)
     waiting = [
         Timer(timers.QUEUE if is_queue else timers.UNIT, str(home), now)
         for home, is_queue in outdated
     ]
     timers.sooner(conn, waiting)
-    active = configuration.active(conn, configuration.RULES)
+    names = (configuration.NETWORK, configuration.RULES)
+    active = [found for name in names if (found := configuration.active(conn, name)) is not None]
     return Code(
         config.network,
         config.rulebook,
         profiles=clocks.kept_profiles(conn),
-        activated_at=active.activated_at if active is not None else now,
+        activated_at=max((found.activated_at for found in active), default=now),
         old_rules=clocks.kept_rules(conn),
         old_calendars=clocks.kept_calendars(conn),
     )

@@ -101,21 +101,23 @@ def activate(engine: Engine, network_path: Path, rules_path: Path, now: datetime
 
 
 def take_over(
-    engine: Engine, network_path: Path, rules_path: Path, draft: Path, now: datetime
+    engine: Engine, network_path: Path, rules_path: Path, network: Path, rules: Path, now: datetime
 ) -> Configuration:
-    """Put a rule book in the place of the one in use, and in force.
+    """Put two files in the place of those in use, and in force.
 
-    The former text stays beside it as ``NAME.before``. Raises ConfigError, with everything left as
-    it was, if the draft or the network has a mistake.
+    A former text stays beside the file as ``NAME.before``. Raises ConfigError, with everything
+    left as it was, if one of them has a mistake.
     """
-    wanted = read(network_path, draft)
-    if draft.resolve() != rules_path.resolve():
+    wanted = read(network, rules)
+    for draft, path in ((network, network_path), (rules, rules_path)):
+        if draft.resolve() == path.resolve():
+            continue
         text = text_of(draft)
-        if rules_path.exists():
-            rules_path.with_name(f"{rules_path.name}.before").write_bytes(rules_path.read_bytes())
-        fresh = rules_path.with_name(f"{rules_path.name}.new")
+        if path.exists():
+            path.with_name(f"{path.name}.before").write_bytes(path.read_bytes())
+        fresh = path.with_name(f"{path.name}.new")
         fresh.write_text(text, encoding="utf-8")
-        fresh.replace(rules_path)
+        fresh.replace(path)
     activate(engine, network_path, rules_path, now)
     return wanted
 

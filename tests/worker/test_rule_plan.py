@@ -21,21 +21,21 @@ from worker.rule_plan import Present, present, rule_changes
 WITHIN = "supplier.tier: A}, within: 4bh"
 
 
-def take_in(house: House, text: str, at: str) -> None:
-    """Put a rule book in force, as a running worker would."""
+def take_in(house: House, text: str, at: str, network: str = NETWORK) -> None:
+    """Put a rule book and a network in force, as a running worker would."""
     with house.engine.begin() as conn:
-        configuration.activate(conn, configuration.NETWORK, NETWORK, berlin(at))
+        configuration.activate(conn, configuration.NETWORK, network, berlin(at))
         configuration.activate(conn, configuration.RULES, text, berlin(at))
-    config = parse(NETWORK, text)
-    house.rulebook = config.rulebook
-    house.config = Judging(house.network, config.rulebook)
+    config = parse(network, text)
+    house.rulebook, house.network = config.rulebook, config.network
+    house.config = Judging(config.network, config.rulebook)
     house.until(at)
 
 
-def planned(house: House, text: str, at: str) -> Present:
+def planned(house: House, text: str, at: str, network: str = NETWORK) -> Present:
     house.all_fresh(berlin(at))
     with house.engine.connect() as conn:
-        return present(conn, parse(NETWORK, text), berlin(at))
+        return present(conn, parse(network, text), berlin(at))
 
 
 def numbered(house: House, start: datetime) -> list[tuple[str, str, Sequence[int]]]:
@@ -123,6 +123,58 @@ def test_a_removed_rule_closes_its_cases_in_one_summary(waiting: House, shipped_
     assert [(who, group, len(cases)) for who, group, cases in told] == [("anna", "digest", 3)]
 
 
+def test_a_holiday_more_moves_open_clocks_and_takes_back_what_it_excuses(
+    waiting: House, shipped_text: str
+) -> None:
+    waiting.live("03-30 09:20")
+    assert len(waiting.cases("ACK_OVERDUE")) == 1
+    closed = NETWORK.replace('"13:00-17:00"]}}', '"13:00-17:00"]}, days: {"2026-03-30": []}}')
+    plan = planned(waiting, shipped_text, "03-30 09:20", closed)
+    acks = [m for m in plan.moved if m.rule == "po.unacknowledged"]
+    assert [(m.subject[-1], m.due_after, m.verdict_after) for m in acks] == [
+        ("1", berlin("03-31 09:00"), "at_risk"),
+        ("2", berlin("03-31 09:30"), "pending"),
+        ("3", berlin("03-31 10:00"), "pending"),
+    ]
+    assert [c.subject for c in plan.closed] == ["po:main:4711"]
+    take_in(waiting, shipped_text, "03-30 09:20", closed)
+    assert {case.state for case in waiting.cases("ACK_OVERDUE")} == {"resolved"}
+    waiting.live("03-31 12:00")
+    told = numbered(waiting, berlin("03-30 09:20"))
+    # The summary of the change in the morning, then what became due by the new calendar.
+    assert [(who, group, len(cases)) for who, group, cases in told] == [
+        ("anna", "digest", 1),
+        *(("anna", "rule=po.unacknowledged", n) for n in (1, 2, 3)),
+    ]
+
+
+def test_a_holiday_less_finds_the_past_and_mails_nothing_about_it(
+    house: House, shipped_text: str
+) -> None:
+    closed = NETWORK.replace('"13:00-17:00"]}}', '"13:00-17:00"]}, days: {"2026-03-30": []}}')
+    take_in(house, shipped_text, "03-20 08:00", closed)
+    house.released("4711", "03-27 14:00")
+    house.live("03-31 08:30")
+    assert house.cases("ACK_OVERDUE") == []
+    plan = planned(house, shipped_text, "03-31 08:30")
+    assert [(c.subject, c.id) for c in plan.opened] == [("po:main:4711", None)]
+    take_in(house, shipped_text, "03-31 08:30")
+    house.live("03-31 17:00")
+    told = numbered(house, berlin("03-31 00:00"))
+    assert [(who, group, len(cases)) for who, group, cases in told][:1] == [("anna", "digest", 1)]
+
+
+def test_another_tier_rewrites_nothing_that_runs(waiting: House, shipped_text: str) -> None:
+    lower = NETWORK.replace("ACME Fasteners Ltd, tier: A", "ACME Fasteners Ltd, tier: C")
+    plan = planned(waiting, shipped_text, "03-30 08:45", lower)
+    assert (plan.moved, plan.opened, plan.summaries) == ([], [], [])
+    take_in(waiting, shipped_text, "03-30 08:45", lower)
+    waiting.released("4799", "03-30 08:50")
+    waiting.live("03-30 09:20")
+    due = {row.number: row.due_at for row in waiting.clocks() if row.rule == "po.unacknowledged"}
+    assert (due["4711"], due["4799"]) == (berlin("03-30 09:00"), berlin("04-01 17:00"))
+
+
 def test_a_plan_writes_nothing(waiting: House, shipped_text: str) -> None:
     def counts() -> list[int]:
         tables = (case_note, outbox, suppression, active_config)
@@ -153,11 +205,11 @@ def test_taking_over_replaces_the_file_in_use_whole_or_not_at_all(
     files.activate(house.engine, network, rules, berlin("03-20 08:00"))
     draft.write_text(shipped_text.replace(WITHIN, WITHIN[:-3] + "4 hours"), encoding="utf-8")
     with pytest.raises(ConfigError):
-        files.take_over(house.engine, network, rules, draft, berlin("03-21 08:00"))
+        files.take_over(house.engine, network, rules, network, draft, berlin("03-21 08:00"))
     assert rules.read_text(encoding="utf-8") == shipped_text
     changed = shipped_text.replace(WITHIN, WITHIN[:-3] + "3bh")
     draft.write_text(changed, encoding="utf-8")
-    files.take_over(house.engine, network, rules, draft, berlin("03-21 08:00"))
+    files.take_over(house.engine, network, rules, network, draft, berlin("03-21 08:00"))
     assert rules.read_text(encoding="utf-8") == changed
     assert (tmp_path / "rules.yaml.before").read_text(encoding="utf-8") == shipped_text
     with house.engine.connect() as conn:

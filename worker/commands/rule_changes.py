@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from db import clocks, configuration
 from db import engine as db_engine
 from tower import settings as settings_module
-from tower.court import Code
+from tower.court import Code, Profile, new_profiles
 from tower.errors import ConfigError
 from tower.zones import zone
 from worker import configuration as files
@@ -117,21 +117,24 @@ def backtest(
 
 def plan(
     file: Annotated[Path | None, typer.Argument(help="Default: the rule book in use.")] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="A changed network.yaml; default: the one in force.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=400, help="Days of the past to compare.")] = 30,
     activate: Annotated[
         bool, typer.Option("--activate", help="Put the file in force after the plan is told.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """What a changed rule book would do, before it does. Example: tower rules plan draft.yaml
+    """What changed files would do, before they do. Example: tower rules plan draft.yaml
 
-    With --activate it replaces the rule book in use. What is effective before that is told in one
-    summary, not in mails. Exit code 5 if the file has mistakes; nothing is changed then.
+    With --activate they replace those in use. What is effective before that is told in one
+    summary, not in mails. Exit code 5 if a file has mistakes; nothing is changed then.
     """
     chosen = settings_module.load()
     path = file or chosen.rules
     with asking() as (conn, now):
-        active, other = in_force(conn), draft(conn, path)
+        active, other = in_force(conn), draft(conn, path, network)
         begin = now - timedelta(days=days)
         pairs = [hindsight(conn, config, begin, now, "arrival") for config in (active, other)]
         with progress("Documents") as told:
@@ -144,10 +147,18 @@ def plan(
     changes = rule_plan.rule_changes(active.rulebook, other.rulebook)
     if activate:
         with db_engine.connected(chosen) as engine:
-            files.take_over(engine, chosen.network, chosen.rules, path, datetime.now(UTC))
+            files.take_over(
+                engine,
+                chosen.network,
+                chosen.rules,
+                network or chosen.network,
+                path,
+                datetime.now(UTC),
+            )
     answer: dict[str, Any] = {
         "as_of": now,
         "file": str(path),
+        "network": None if network is None else str(network),
         "days": days,
         "rules": changes,
         "clocks": {
@@ -236,18 +247,25 @@ def in_force(conn: Connection) -> Configuration:
     return found
 
 
-def draft(conn: Connection, rules: Path) -> Configuration:
-    """Another rule book with the network in force; raises ConfigError with every mistake."""
-    network = configuration.active(conn, configuration.NETWORK)
-    body = "" if network is None else network.body
+def draft(conn: Connection, rules: Path, network: Path | None = None) -> Configuration:
+    """Another rule book, with another network or the one in force; raises ConfigError with every
+    mistake."""
+    if network is not None:
+        return files.read(network, rules)
+    active = configuration.active(conn, configuration.NETWORK)
+    body = "" if active is None else active.body
     return files.parse(body, files.text_of(rules), "network.yaml", rules.name)
 
 
 def hindsight(
     conn: Connection, config: Configuration, begin: datetime, end: datetime, by: By
 ) -> tuple[Code, Hindsight]:
-    """A book ready to judge the past, with the profiles that partners had at the time."""
-    code = Code(config.network, config.rulebook, profiles=clocks.kept_profiles(conn))
+    """A book ready to judge the past, with the profiles that partners had at the time; partners
+    whose profile this network changes are judged as if they had been so all along."""
+    kept = clocks.kept_profiles(conn)
+    for version, (partner, body) in new_profiles(config.network, kept).items():
+        kept[partner] = [Profile(version, begin, body)]
+    code = Code(config.network, config.rulebook, profiles=kept)
     return code, Hindsight(Judging(config.network, config.rulebook), code, begin, end, by)
 
 
