@@ -7,6 +7,7 @@ always succeeds here, as what was believed matters, not the weather of a mail se
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
@@ -40,14 +41,14 @@ Work = tuple[Brief, Sequence[Happening]]
 class Posting:
     """A mail that would go out: when, to whom, why, about which cases.
 
-    still    cases told before that are listed as still open
+    still    number of cases told before that are listed as still open
     passing  cases that opened and closed since the last summary
     """
 
     at: datetime
     key: GroupKey
     reasons: Mapping[int, Reason]
-    still: tuple[int, ...] = ()
+    still: int = 0
     passing: tuple[int, ...] = ()
 
     @property
@@ -98,6 +99,10 @@ class Rehearsal:
         self._heard: dict[tuple[str, int], _Heard] = {}
         self._hearers: dict[int, set[str]] = {}
         self._believing: dict[tuple[str, str], set[int]] = {}
+        self._in_group: dict[GroupKey, set[int]] = {}
+        # Believed cases that changed since: the others have nothing new to say.
+        self._stale: dict[tuple[str, str], set[int]] = {}
+        self._untold: dict[str, list[tuple[datetime, int]]] = {}
         self._sent: dict[tuple[str, str], list[datetime]] = {}
         self._open_now: dict[str, dict[int, None]] = {}
         self._last_sent: dict[GroupKey, datetime] = {}
@@ -194,6 +199,7 @@ class Rehearsal:
                 if heard.said.what == "open":
                     known.add((recipient, number))
                     found[heard.key, number] = heard.said.role
+                    self._stale.setdefault((heard.key.policy, recipient), set()).add(number)
         before = self._config.quiet_before
         for number, case in telling.items():
             for key, role in addressees(case, self._config) if case.open else ():
@@ -267,20 +273,22 @@ class Rehearsal:
         waiting = self._members.get(key, {})
         policy = self._config.rulebook.notify[key.policy]
         person = self._config.network.people[key.recipient]
-        believed = self._believed(key.policy, key.recipient, key)
-        items = self._items(key.recipient, {**believed, **waiting})
+        whom = (key.policy, key.recipient)
+        changed = self._roles(whom, self._stale.get(whom, ()), key)
+        items = self._items(key.recipient, {**changed, **waiting})
         local = zone(person.zone)
         midnight = datetime.combine(now.astimezone(local).date(), time(0), local)
+        sent = self._sent.get(whom, [])
         decided = plan(
             items,
             closed_at_once=policy.closed == "at_once",
-            sent_today=sum(
-                at >= midnight for at in self._sent.get((key.policy, key.recipient), ())
-            ),
+            sent_today=len(sent) - bisect_left(sent, midnight),
             max_per_day=policy.max_per_day if policy.digest is not None else None,
         )
         if decided.send:
-            self._post(key, Posting(now, key, decided.reasons, decided.still), items)
+            believed = self._in_group.get(key, set())
+            still = len(believed) - sum(number in believed for number in decided.reasons)
+            self._post(key, Posting(now, key, decided.reasons, still), items)
         for number, why in decided.dropped.items():
             self._quiet(number, key.recipient, now, why)
         self._members[key] = {n: r for n, r in waiting.items() if n in decided.held}
@@ -296,29 +304,25 @@ class Rehearsal:
             if (group.policy, group.recipient) == (policy, recipient) and group not in self._groups
             for number, role in members.items()
         }
-        believed = self._believed(policy, recipient)
-        items = self._items(recipient, {**believed, **held})
-        known = {item.case_id for item in items}
+        whom = (policy, recipient)
+        believed = self._believing.get(whom, set())
+        changed = self._roles(whom, self._stale.get(whom, ()))
+        items = self._items(recipient, {**changed, **held})
         passing = tuple(
             sorted(
                 {
-                    s.case_id
-                    for s in self.silences
-                    if s.recipient == recipient
-                    and s.at > last
-                    and s.reason == CLOSED_UNTOLD
-                    and s.case_id not in known
-                    and self.cases[s.case_id].policy == policy
-                    and not self.cases[s.case_id].open
+                    number
+                    for at, number in self._untold.get(recipient, ())
+                    if at > last
+                    and number not in believed
+                    and number not in held
+                    and self.cases[number].policy == policy
+                    and not self.cases[number].open
                 }
             )
         )
         reasons = {i.case_id: r for i in items if (r := reason_for(i)) is not None}
-        still = tuple(
-            i.case_id
-            for i in items
-            if i.case_id not in reasons and i.told is not None and i.told.what == "open"
-        )
+        still = len(believed) - sum(number in believed for number in reasons)
         if reasons or still or passing:
             self._post(key, Posting(now, key, reasons, still, passing), items)
         for group in self._members:
@@ -334,8 +338,12 @@ class Rehearsal:
         if not posting.daily:
             self._sent.setdefault((key.policy, key.recipient), []).append(posting.at)
         by_case = {item.case_id: item for item in items}
-        groups = {n: group for group, members in self._members.items() for n in members
-                  if group.recipient == key.recipient}  # fmt: skip
+        groups = {
+            number: group
+            for group, members in self._members.items()
+            if group.recipient == key.recipient
+            for number in members
+        }
         for number, reason in posting.reasons.items():
             item, before = by_case[number], self._heard.get((key.recipient, number))
             what = "closed" if reason in (Reason.CLOSED, Reason.PASSED) else "open"
@@ -346,11 +354,15 @@ class Rehearsal:
     def _hear(self, recipient: str, number: int, where: GroupKey, told: Told) -> None:
         self._heard[recipient, number] = _Heard(where, told)
         self._hearers.setdefault(number, set()).add(recipient)
-        believing = self._believing.setdefault((where.policy, recipient), set())
-        if told.what == "open":
-            believing.add(number)
-        else:
-            believing.discard(number)
+        self._stale.get((where.policy, recipient), set()).discard(number)
+        for believing in (
+            self._believing.setdefault((where.policy, recipient), set()),
+            self._in_group.setdefault(where, set()),
+        ):
+            if told.what == "open":
+                believing.add(number)
+            else:
+                believing.discard(number)
 
     def _expect_digest(self, policy: str, recipient: str, now: datetime) -> None:
         rules = self._config.rulebook.notify[policy]
@@ -360,11 +372,13 @@ class Rehearsal:
             known = self._digests.get((policy, recipient), due)
             self._digests[policy, recipient] = min(due, known)
 
-    def _believed(self, policy: str, recipient: str, key: GroupKey | None = None) -> dict[int, str]:
-        """Cases that a recipient believes open, of one group or of all of a policy: their roles."""
+    def _roles(
+        self, whom: tuple[str, str], numbers: Iterable[int], key: GroupKey | None = None
+    ) -> dict[int, str]:
+        """Why a recipient heard of these cases, of one group or of all of a policy."""
         found = {}
-        for number in self._believing.get((policy, recipient), ()):
-            heard = self._heard[recipient, number]
+        for number in numbers:
+            heard = self._heard[whom[1], number]
             if key is None or heard.key == key:
                 found[number] = heard.said.role
         return found
@@ -405,3 +419,5 @@ class Rehearsal:
 
     def _quiet(self, number: int, recipient: str, at: datetime, reason: str) -> None:
         self.silences.append(Silence(number, recipient, at, reason))
+        if reason == CLOSED_UNTOLD:
+            self._untold.setdefault(recipient, []).append((at, number))
