@@ -8,8 +8,11 @@ STAMP := $(VENV)/.installed
 # Tests share two cores with their database servers; more processes only take turns.
 JOBS ?= 2
 
+# All interpreters together.
+FUZZ_SECONDS ?= 600
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types bench clean
+.PHONY: help install demo test lint types bench fuzz clean
 
 help:
 	@echo "make demo    install, fill 90 days of a pretend distributor, open the tower, keep it live"
@@ -17,6 +20,7 @@ help:
 	@echo "make lint    ruff: rules and format of imports"
 	@echo "make types   mypy --strict over all rooms"
 	@echo "make bench   benchmarks: one table and docs/benchmarks.md"
+	@echo "make fuzz    ten minutes of broken input for every interpreter (FUZZ_SECONDS=600)"
 	@echo "make clean   remove the environment and all caches; data in .tower stays"
 
 # The stamp names the folder it was made for: scripts and links inside an environment hold whole
@@ -57,6 +61,12 @@ types: $(STAMP)
 bench: $(STAMP)
 	@KEEP_BENCHMARKS=1 exec $(BIN)/python -m pytest -m benchmark -q -s tests/benchmarks $(ARGS)
 
+# atheris has no wheel for every Python; without it the rest is played, and that is said.
+fuzz: $(STAMP)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	  -c constraints.txt -e '.[fuzz]' || true
+	@exec $(BIN)/python -m tests.fuzz_interpreters --seconds $(FUZZ_SECONDS) $(ARGS)
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -not -path './.tower*' -prune -exec rm -rf {} +
