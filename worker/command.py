@@ -37,9 +37,9 @@ from worker.commands import (
     mappings,
     network,
     partners,
+    rule_changes,
     ties,
 )
-from worker.commands import rule_changes
 from worker.commands import rules as rule_words
 
 app = typer.Typer(
