@@ -7,6 +7,7 @@ ten minutes, and lets atheris look for inputs that reach new code.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import yaml
 from hypothesis import strategies as st
 
 from collectors import cloudevents, otlp, registry
-from tests.collectors.worlds import CSV_ANSWERS, network
-from tower.network import Network
+from tests.collectors.worlds import CSV_ANSWERS, REST_OF_NETWORK
+from tower.network import Network, load_network
 from tower.raw import Interpretation, Raw
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
@@ -28,10 +30,10 @@ FEEDS: Mapping[str, Sequence[str]] = {
     "x12": ("",),
     "edifact": ("",),
     "mdn": ("",),
-    "csv": ("answers", "wms_receipts_csv"),
-    "json": ("platform_orders", "sap_s4_purchase_orders", "wms_events"),
+    "csv": ("answers", "csv_us", "csv_eu", "csv_pipe", "wms_west", "wms_receipts_csv"),
+    "json": ("erp", "portal", "wms_east", "platform_orders"),
     "xml": ("ubl", "idoc", "cxml"),
-    "log": ("mulesoft", "boomi", "json_log"),
+    "log": ("middleware", "mulesoft", "json_log"),
     "otlp": ("",),
     "access_log": ("",),
     "queue": ("",),
@@ -69,6 +71,13 @@ SOAP = (
     b'xmlns:w="http://www.w3.org/2005/08/addressing">m</w:RelatesTo></e:Header><e:Body><e:Fault>'
     b"<faultcode>e:Server</faultcode><faultstring>no</faultstring></e:Fault></e:Body></e:Envelope>"
 )
+PLATFORM = (
+    b'{"event": "order.placed", "id": "1", "occurredAt": "2026-03-27T10:00:00Z", "order": {"number"'
+    b': "SO-1", "customer": {"id": "C"}, "lines": [{"line": "1", "sku": "B", "quantity": 4}]}}'
+)
+JSON_SAMPLES = (
+    "erp_changes", "portal_activity", "wms_east_accepted", "wms_east_receipt", "wms_east_rejected",
+)  # fmt: skip
 DELIMITERS = (
     b"~", b"*", b"|", b"'", b"+", b":", b"?", b";", b",", b'"', b"\n", b"\r\n", b"\t", b"\0",
     b"<", b">", b"/", b"&", b"&amp;", b"]]>", b"<!--", b"<![CDATA[", b"<!DOCTYPE a [", b"{", b"}",
@@ -79,23 +88,42 @@ DELIMITERS = (
 )  # fmt: skip
 
 
+VALUES = (
+    b"", b"-5", b"0", b"-0", b"+1", b".5", b"1,5", b"1e5", b"1e999", b"NaN", b"Infinity", b"00",
+    b" ", b"9" * 40, b"9" * 400, b"20260230", b"99991231", b"00010101", b"2026-02-30",
+    b"0001-01-01", b"9999-12-31T23:59:59", b"2026-03-29T02:30:00", b"10000-01-01", b"-2026-01-01",
+    b"240000", b"99:99", b"\xd9\xa3", b"\xc2\xb2", b"\xff", b"\xf0\x9f\x98\x80", b"\xe2\x80\xae",
+    b"\0", b"null", b"true", b"{}", b"[]", b"x" * 600,
+)  # fmt: skip
+_WORD = re.compile(rb"[^\s,;|*+:'~<>\"=\[\]{}]+")
+
+
 @cache
 def net() -> Network:
-    """One source for every format and mapping, named FORMAT or FORMAT_MAPPING."""
-    sources = ["sources:"]
+    """One source for every format and mapping, named FORMAT or FORMAT_MAPPING; all parties of the
+    samples are known, else nothing behind an envelope would be read.
+    """
+    described = yaml.safe_load(REST_OF_NETWORK)
+    described["company"] |= {"isa": ["01:061728394", "ZZ:BUYER"], "unb": ["4098765000010:14"]}
+    ids = described["partners"]["ACME"]["ids"]
+    ids |= {"isa": [*ids["isa"], "01:123456789"], "unb": ["4012345000009:14"]}
+    described["partners"]["BOLT"]["ids"]["unb"] = ["CARRIER:ZZ"]
+    samples = yaml.safe_load((FIXTURES / "formats" / "network.yaml").read_text(encoding="utf-8"))
+    described["mappings"] = samples["mappings"] | yaml.safe_load(CSV_ANSWERS)["mappings"]
+    sources: dict[str, Any] = {}
     for format_, mappings in FEEDS.items():
         for mapping in mappings:
-            more = f", mapping: {mapping}" if mapping else ""
-            kind, options = "push", ""
+            source: dict[str, Any] = {"kind": "push", "format": format_, "system": "erp"}
             if format_ == "access_log":
-                kind, options = "access_log", ", options: {path: a.log, layout: json}"
+                source |= {"kind": "access_log", "options": {"path": "a.log", "layout": "json"}}
             if format_ == "queue":
-                kind, options = "rabbitmq", ", options: {url: 'http://broker.example:15672'}"
-            sources.append(
-                f"  {feed(format_, mapping)}: "
-                f"{{kind: {kind}, format: {format_}, system: erp{more}{options}}}"
-            )
-    return network("\n".join(sources), CSV_ANSWERS)
+                source |= {"kind": "rabbitmq", "options": {"url": "http://broker.example:15672"}}
+            if mapping:
+                source["mapping"] = mapping
+            if mapping == "answers" or mapping.startswith("csv_"):
+                source["partner"] = "ACME"
+            sources[feed(format_, mapping)] = source
+    return load_network(yaml.safe_dump({**described, "sources": sources}), "network.yaml")
 
 
 def feed(format_: str, mapping: str) -> str:
@@ -111,13 +139,15 @@ def seeds(format_: str) -> tuple[bytes, ...]:
         "edifact": [*(FIXTURES / "edifact").glob("*.edi")],
         "mdn": [*(FIXTURES / "as2").glob("*.mdn")],
         "csv": [*formats.glob("*.csv")],
-        "json": [*formats.glob("*.json")],
+        "json": [formats / f"{name}.json" for name in JSON_SAMPLES],
+        "cloudevents": [*formats.glob("platform_*.json"), *formats.glob("supplier_api_*.json")],
         "xml": [*(FIXTURES / "xml").glob("*.xml")],
         "log": [*formats.glob("*.jsonl")],
     }
     made = {
         "otlp": (OTLP_LOGS,), "access_log": (ACCESS,), "queue": (ACCESS, CLOUD_EVENT),
         "cloudevents": (CLOUD_EVENT, b"[" + CLOUD_EVENT + b"]"), "xml": (SOAP,),
+        "json": (PLATFORM,),
         "csv": (
             b"po;line;qty;price;day;status;answered\n4500000001;10;1,5;2;28.03.2026;OK;\n",
             b"receipt,warehouse,posted_at,supplier,shipment_notice,line,po,po_line,sku,quantity,"
@@ -128,15 +158,20 @@ def seeds(format_: str) -> tuple[bytes, ...]:
     return (*found, *made.get(format_, ()))
 
 
+def read(format_: str, mapping: str, body: bytes) -> Interpretation:
+    """What one feed makes of a body."""
+    raw = Raw(feed(format_, mapping), "k", body, NOW, _MEDIA.get(format_, ""))
+    return registry.interpret(raw, net())
+
+
 def bear(format_: str, body: bytes) -> None:
     """Interpret a body under every mapping of its format; raises AssertionError if the interpreter
     fails, tells two things of the same bytes, or leaves somebody without advice.
     """
     for mapping in FEEDS[format_]:
-        raw = Raw(feed(format_, mapping), "k", body, NOW, _MEDIA.get(format_, ""))
-        reading = registry.interpret(raw, net())
+        reading = read(format_, mapping, body)
         _is_fit(reading, body)
-        again = registry.interpret(raw, net())
+        again = read(format_, mapping, body)
         assert (again.events, again.dead_letters, again.findings) == (
             reading.events, reading.dead_letters, reading.findings,
         )  # fmt: skip
@@ -193,7 +228,17 @@ def broken(draw: st.DrawFn, format_: str) -> bytes:
     samples = seeds(format_)
     if draw(st.integers(0, 19)) == 0:
         return b"".join(draw(st.lists(st.sampled_from(DELIMITERS) | st.binary(max_size=8))))
-    body = bytearray(draw(st.sampled_from(samples)))
+    sample = draw(st.sampled_from(samples))
+    if draw(st.booleans()):
+        # A message that is whole, with one to three values that nobody would expect.
+        for _ in range(draw(st.integers(1, 3))):
+            words = list(_WORD.finditer(sample))
+            if words:
+                word = draw(st.sampled_from(words))
+                value = draw(st.sampled_from(VALUES))
+                sample = sample[: word.start()] + value + sample[word.end() :]
+        return sample
+    body = bytearray(sample)
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(body)))
         end = min(len(body), at + draw(st.sampled_from((0, 1, 1, 2, 5, 20, 200, 5000))))

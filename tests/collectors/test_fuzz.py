@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.registry import INTERPRETERS
-from tests.collectors.fuzzing import FEEDS, bear, broken, net, seeds
+from tests.collectors.fuzzing import FEEDS, bear, broken, net, read, seeds
 
 EXAMPLES = 60
 
@@ -16,6 +16,15 @@ def test_every_interpreter_is_tried() -> None:
     assert set(FEEDS) == set(INTERPRETERS)
     assert {source.format for source in net().sources.values()} == set(INTERPRETERS)
     assert all(seeds(format_) for format_ in FEEDS)
+
+
+@pytest.mark.parametrize(
+    ("format_", "mapping"), [(f, mapping) for f, mappings in FEEDS.items() for mapping in mappings]
+)
+def test_some_sample_is_read_to_its_end(format_: str, mapping: str) -> None:
+    """Else only refusals would be tried."""
+    told = [len(read(format_, mapping, body).events) for body in seeds(format_)]
+    assert max(told) > 0
 
 
 @pytest.mark.parametrize("format_", FEEDS)
