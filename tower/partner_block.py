@@ -200,15 +200,23 @@ def _text(value: str) -> str:
         return ""
     if _PLAIN.match(value) and value.lower() not in _WORDS:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    """In double quotes; what YAML takes for an end of line, or nobody can see, as its number."""
+    return "".join(
+        sign if sign.isprintable() else f"\\U{ord(sign):08x}"
+        for sign in json.dumps(value, ensure_ascii=False)
+    )
 
 
 def _list(values: Sequence[str]) -> str:
-    return f"[{', '.join(json.dumps(value, ensure_ascii=False) for value in values)}]"
+    return f"[{', '.join(map(_quoted, values))}]"
 
 
 def _map(values: Mapping[str, str]) -> str:
-    said = ", ".join(f"{_text(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in values.items())
+    said = ", ".join(f"{_text(k)}: {_quoted(v)}" for k, v in values.items())
     return f"{{{said}}}"
 
 

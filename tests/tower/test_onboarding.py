@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tower.errors import ConfigError
@@ -113,6 +113,7 @@ def test_what_would_make_the_file_wrong_is_refused_with_its_place() -> None:
 
 
 @settings(deadline=None, max_examples=40)
+@example(name="Acme\x85Ltd\u2028", number="1")  # line ends of YAML, not of Python
 @given(
     name=st.text(min_size=1, max_size=40).filter(str.strip),
     number=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1),
