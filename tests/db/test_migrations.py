@@ -192,6 +192,20 @@ def test_no_other_table_gets_partitions_that_way(connection: Connection) -> None
         connection.execute(text("SELECT add_month_partition('event', '2026-01-01')"))
 
 
+def test_who_reads_a_table_does_not_hold_up_its_next_partition(database: Engine) -> None:
+    with database.connect() as reader, database.begin() as writer:
+        reader.execute(text("SELECT count(*) FROM queue_sample"))  # its lock stays till it ends
+        writer.execute(text("SET LOCAL lock_timeout = '5s'"))
+        add = text("SELECT add_month_partition('queue_sample', '2026-07-31')")
+        assert writer.execute(add).scalar_one() is True
+        writer.execute(
+            text(
+                "INSERT INTO queue_sample (queue_key, broker, queue, at, arrived_at) "
+                "VALUES (1, 'b', 'q', '2026-07-31 12:00Z', '2026-07-31 12:00Z')"
+            )
+        )
+
+
 def test_several_workers_adding_one_partition_at_once_all_go_on(
     new_database: Callable[[], str],
 ) -> None:

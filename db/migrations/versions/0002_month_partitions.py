@@ -16,9 +16,10 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# The look-up comes first: making a partition locks its parent against everybody, and needs to
-# happen once a month. The lock then lets one of several callers make it; the second look is a
-# query because to_regclass would remember its first answer.
+# The look-up comes first, as a partition needs to be made once a month. The lock then lets one of
+# several callers make it; the second look is a query because to_regclass would remember its first
+# answer. The table is made by itself and then attached: PARTITION OF would lock its parent against
+# readers, and who reads it while holding what this transaction writes next would wait for ever.
 _FUNCTION = """
 CREATE FUNCTION {schema}.add_month_partition(parent text, month date) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -40,8 +41,12 @@ BEGIN
         RETURN false;
     END IF;
     EXECUTE format(
-        'CREATE TABLE %I.%I PARTITION OF %I.%I FOR VALUES FROM (%L) TO (%L)',
-        {literal}, part, {literal}, parent,
+        'CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL EXCLUDING INDEXES)',
+        {literal}, part, {literal}, parent
+    );
+    EXECUTE format(
+        'ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+        {literal}, parent, {literal}, part,
         first_day::text || ' 00:00:00+00',
         (first_day + interval '1 month')::date::text || ' 00:00:00+00'
     );
