@@ -43,6 +43,10 @@ def raw_cursor(conn: Connection) -> Iterator[Cursor[Any]]:
             yield cursor
     except _RACES as error:
         raise Conflict(f"Another writer was faster: {error}") from error
+    except DBAPIError as error:  # of a statement that went by way of SQLAlchemy
+        if isinstance(error.orig, _RACES):
+            raise Conflict(f"Another writer was faster: {error.orig}") from error
+        raise
     except psycopg.Error as error:
         raise _as_sqlalchemy(conn, error) from error
 

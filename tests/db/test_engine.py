@@ -6,11 +6,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded, engine
+from db.driver import Conflict, raw_cursor
 from tower.errors import DatabaseAway
 from tower.settings import load
 
@@ -82,3 +83,16 @@ def test_the_owner_of_an_external_database_is_the_same_account_unless_named() ->
     assert engine.owner_address(both) == "postgresql+psycopg://owner@db/tower"
     one = load(database_url="postgresql://app@db/tower")
     assert engine.owner_address(one) == engine.address(one) == "postgresql+psycopg://app@db/tower"
+
+
+_DEADLOCK = "DO $$ BEGIN RAISE deadlock_detected; END $$"
+
+
+def test_a_deadlock_of_a_statement_of_the_driver_is_a_conflict(connection: Connection) -> None:
+    with pytest.raises(Conflict), raw_cursor(connection) as cursor:
+        cursor.execute(_DEADLOCK)
+
+
+def test_a_deadlock_of_a_statement_beside_it_is_one_too(connection: Connection) -> None:
+    with pytest.raises(Conflict), raw_cursor(connection):
+        connection.execute(text(_DEADLOCK))
