@@ -70,8 +70,10 @@ def own_event_id(source: str, event_key: str) -> uuid.UUID:
 
 def derived_event_id(source: str, raw_key: str, position: str, type_: str) -> uuid.UUID:
     """Id of an event read from a raw message: interpreting again gives the same id."""
-    parts = (source, raw_key, position, type_)
-    return _uuid5("7:derived" + "".join([f"{len(part)}:{part}" for part in parts]))
+    return _uuid5(
+        f"7:derived{len(source)}:{source}{len(raw_key)}:{raw_key}"
+        f"{len(position)}:{position}{len(type_)}:{type_}"
+    )
 
 
 def _uuid5(name: str) -> uuid.UUID:

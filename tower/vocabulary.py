@@ -333,7 +333,7 @@ def _of_order(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     kind = type_.partition(".")[0]  # po or order
     scope, number = data["erp"], data[kind]
     qualifier = _QUALIFIER.get(type_, "changes")
-    header = ObjectRef(kind, scope, number, "", qualifier)
+    header = _ref((kind, scope, number, "", qualifier))
     kind += "_line"
     names = dict.fromkeys([line["line"] for line in data.get("lines", ())])
     return [header, *[_ref((kind, scope, number, name, qualifier)) for name in names]]

@@ -26,12 +26,12 @@ _PLACES = 12
 
 def item_of(group: Sequence[Segment]) -> Spot | None:
     """The article number among those of LIN and PIA."""
-    segment, element = _item(group)
+    segment, element, _ = _item(group)
     return Spot(segment, element) if segment is not None else None
 
 
-def _item(group: Sequence[Segment]) -> tuple[Segment | None, int]:
-    best, found, place = 1000, None, 0
+def _item(group: Sequence[Segment]) -> tuple[Segment | None, int, str]:
+    best, found, place, text = 1000, None, 0, ""
     for segment in group:
         tag = segment.fields[0]
         if tag == b"LIN":
@@ -42,15 +42,15 @@ def _item(group: Sequence[Segment]) -> tuple[Segment | None, int]:
             continue
         for element in elements:
             rank = _ITEM_RANK.get(segment.text(element, 2), 99)
-            if rank < best and segment.text(element):
-                best, found, place = rank, segment, element
-    return found, place
+            if rank < best and (sent := segment.text(element)):
+                best, found, place, text = rank, segment, element, sent
+    return found, place, text
 
 
 def describe_item(record: Record, group: Sequence[Segment]) -> None:
-    segment, element = _item(group)
+    segment, element, text = _item(group)
     if segment is not None:
-        record.text("item", segment, element)
+        record.same("item", text, segment, element)
 
 
 def number_line(record: Record, lin: Segment, nth: int, field: str = "line") -> None:
@@ -83,7 +83,8 @@ def take_price(reading: MessageReading, record: Record, group: Sequence[Segment]
     for segment in group:
         if segment.fields[0] == b"PRI":
             rank = _PRICES.get(segment.code(1), 98)
-            if rank < best and segment.text(1, 2):
+            # Mostly plain digits: no need to read them twice.
+            if rank < best and (segment.raw(1, 2).isdigit() or segment.text(1, 2)):
                 best, found = rank, segment
     if found is None:
         return

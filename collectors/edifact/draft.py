@@ -70,6 +70,15 @@ class Record:
             self.note(field, Spot(segment, element, component))
         return True
 
+    def same(
+        self, field: str, value: str, segment: Segment, element: int, component: int = 1
+    ) -> None:
+        """Take a value that this component gave before; nothing happens if it gave none."""
+        if value:
+            self.values[field] = value
+            if self._notes is not None:
+                self.note(field, Spot(segment, element, component))
+
     def spot(self, field: str, spot: Spot) -> bool:
         return self.text(field, *spot)
 

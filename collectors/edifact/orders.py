@@ -105,6 +105,7 @@ def _body(reading: MessageReading, draft: Draft, *, changes: bool) -> None:
     wish = _head_dates(header, head, changes=changes)
     place = party(head, *_SHIP_TO)
     common = named(place) if place is not None else None
+    destination = common.text if common is not None else ""
     _buyer(header, head)
     take_currency(header, head)
     take_warehouse(reading, header, place)
@@ -114,9 +115,10 @@ def _body(reading: MessageReading, draft: Draft, *, changes: bool) -> None:
         # What the head says holds for the lines that say nothing else.
         if wish is not None and "requested_date" not in line.values:
             line.date("requested_date", wish)
-        ship_to = named(own) if own is not None else common
-        if ship_to is not None:
-            line.spot("ship_to", ship_to)
+        if own is not None:
+            line.spot("ship_to", named(own))
+        elif common is not None:
+            line.same("ship_to", destination, *common)
 
 
 def _head_dates(header: Record, head: Sequence[Segment], *, changes: bool) -> Segment | None:

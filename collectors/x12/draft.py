@@ -1,7 +1,7 @@
 """An event in the making: its fields, and for each of them the element it came from.
 
 Places are only noted while a set is read. ``Origins`` turns the notes into byte ranges when
-somebody asks, which is rare; reading is not. Of a large payload not even the notes are kept: the
+somebody asks, which is rare; reading is not. Of a large payload not even notes are made: the
 set is read once more from its bytes, so that segments never outlive the reading of their set.
 """
 
@@ -21,6 +21,8 @@ Note = tuple[int, str, Segment | None, int, int, str, str]
 """Index of the line (-1: header), field, segment (None: none), element, component (0: the whole
 element), how ("": to be seen), rule."""
 
+POINT = 46
+
 SUM = "sum"
 """Rule of a value to which several elements add."""
 
@@ -30,7 +32,7 @@ class Record:
 
     __slots__ = ("_index", "_notes", "_reading", "rank", "values")
 
-    def __init__(self, reading: SetReading, notes: list[Note], index: int) -> None:
+    def __init__(self, reading: SetReading, notes: list[Note] | None, index: int) -> None:
         self.values: dict[str, Any] = {}
         self.rank = 99  # how good the date is that it has; less is better
         self._reading = reading
@@ -47,7 +49,8 @@ class Record:
         component: int = 0,
     ) -> None:
         """The value of this field, set elsewhere, comes from here."""
-        self._notes.append((self._index, field, segment, element, component, how, rule))
+        if self._notes is not None:
+            self._notes.append((self._index, field, segment, element, component, how, rule))
 
     def text(self, field: str, segment: Segment, element: int) -> bool:
         """Take an element as it is; nothing happens if it was not sent."""
@@ -60,7 +63,8 @@ class Record:
         if not value:
             return False
         self.values[field] = value
-        self._notes.append((self._index, field, segment, element, 0, "", ""))
+        if self._notes is not None:
+            self._notes.append((self._index, field, segment, element, 0, "", ""))
         return True
 
     def number(self, field: str, segment: Segment, element: int) -> None:
@@ -69,14 +73,15 @@ class Record:
         raw = fields[element] if element < len(fields) else b""
         if raw.isdigit() and len(raw) <= 18:
             value: str | None = raw.decode()
-        elif len(raw) <= 13 and raw[:1].isdigit() and raw.replace(b".", b"", 1).isdigit():
+        elif len(raw) <= 13 and raw.replace(b".", b"", 1).isdigit() and raw[0] != POINT:
             # In canonical form at once ("12.50" is 12.5): else the whole line is looked at anew.
             value = raw.decode().rstrip("0").rstrip(".")
         else:
             value = self._reading.number(segment, element)
         if value:
             self.values[field] = value
-            self._notes.append((self._index, field, segment, element, 0, "", ""))
+            if self._notes is not None:
+                self._notes.append((self._index, field, segment, element, 0, "", ""))
 
     def date(self, field: str, segment: Segment, element: int) -> bool:
         """Take a date; one that is none is a finding and left out."""
@@ -84,31 +89,46 @@ class Record:
         if value is None:
             return False
         self.values[field] = value
-        self._notes.append((self._index, field, segment, element, 0, "", ""))
+        if self._notes is not None:
+            self._notes.append((self._index, field, segment, element, 0, "", ""))
         return True
+
+    def same(self, field: str, value: str, segment: Segment, element: int) -> None:
+        """Take a value that this element gave before; nothing happens if it gave none."""
+        if value:
+            self.values[field] = value
+            if self._notes is not None:
+                self._notes.append((self._index, field, segment, element, 0, "", ""))
 
     def word(self, field: str, value: Any, segment: Segment, element: int, rule: str) -> None:
         """A word that stands for what the element says, by a code list or the network."""
         self.values[field] = value
-        self._notes.append((self._index, field, segment, element, 0, "looked_up", rule))
+        if self._notes is not None:
+            self._notes.append((self._index, field, segment, element, 0, "looked_up", rule))
 
     def derived(self, field: str, value: Any, segment: Segment, element: int, rule: str) -> None:
         """A value worked out of the element (two implied decimals, a sum)."""
         self.values[field] = value
-        self._notes.append((self._index, field, segment, element, 0, "converted", rule))
+        if self._notes is not None:
+            self._notes.append((self._index, field, segment, element, 0, "converted", rule))
 
     def default(self, field: str, value: Any, rule: str) -> None:
         """A value that no element gave."""
         self.values[field] = value
-        self._notes.append((self._index, field, None, 0, 0, "default", rule))
+        if self._notes is not None:
+            self._notes.append((self._index, field, None, 0, 0, "default", rule))
 
     def hand_to(self, other: Record, prefix: str) -> None:
         """Give the notes to a record that holds these values, there under ``prefix``."""
+        if self._notes is None or other._notes is None:
+            return
         for note in self._notes:
             other._notes.append((other._index, prefix + note[1], *note[2:]))
 
     def repeat(self, prefix: str, fields: tuple[str, ...]) -> None:
         """The fields are also told by the elements of those under ``prefix``."""
+        if self._notes is None:
+            return
         wanted = {prefix + field: field for field in fields}
         for note in tuple(self._notes):
             if note[0] == self._index and note[1] in wanted:
@@ -120,8 +140,8 @@ class Draft:
 
     __slots__ = ("_reading", "header", "lines", "notes")
 
-    def __init__(self, reading: SetReading) -> None:
-        self.notes: list[Note] = []
+    def __init__(self, reading: SetReading, noting: bool) -> None:
+        self.notes: list[Note] | None = [] if noting else None
         self.lines: list[Record] = []
         self._reading = reading
         self.header = Record(reading, self.notes, -1)
@@ -151,10 +171,9 @@ class Origins(Mapping[int, tuple[Origin, ...]]):
         """For the next event, whose data (canonical) are given."""
         self._sheets.append((data, notes, labels, list_name))
 
-    def forget(self, start: int, again: Callable[[], Origins]) -> None:
-        """Drop the notes from this index on; ``again`` reads their set and finds them anew."""
-        for nth in range(len(self._sheets) - start):
-            self._sheets[start + nth] = (again, nth)
+    def later(self, count: int, again: Callable[[], Origins]) -> None:
+        """For the next events, as many as their set gave; ``again`` reads it and finds them."""
+        self._sheets += [(again, nth) for nth in range(count)]
 
     def cut(self, length: int) -> None:
         """Forget the events from this index on."""

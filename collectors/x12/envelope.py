@@ -79,9 +79,12 @@ class Group:
         return self.gs.text(8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TransactionSet:
-    """One ST to SE, both included; ``ordinal`` counts from 1 in the raw message."""
+    """One ST to SE, both included; ``ordinal`` counts from 1 in the raw message.
+
+    Never changed once it is made; not declared frozen, which makes it slower to make.
+    """
 
     ordinal: int
     segments: tuple[Segment, ...]
@@ -259,10 +262,10 @@ class EnvelopeReader:
         self._groups_here = self._sets_here = 0
         self._stray = False
         body, step = self._body, len(delimiters.terminator)
-        tokens = Tokens(body, at, delimiters)
+        tokens, plain = Tokens(body, at, delimiters), self._plain
         for segment in tokens:
             tag = segment.fields[0]
-            if tag in self._plain or self._is_plain(tag):
+            if tag in plain or self._is_plain(tag):
                 if self._open is not None:
                     self._open.append(segment)
                 else:
@@ -456,7 +459,7 @@ class EnvelopeReader:
         place: str = "",
     ) -> None:
         said = at.text(number)
-        if control(said) != str(counted):
+        if said != str(counted) and control(said) != str(counted):
             self._find(
                 code,
                 f"{element} says {said or 'nothing'}, counted are {counted} {what}",
@@ -470,7 +473,7 @@ class EnvelopeReader:
         self, code: str, element: str, at: Segment, begun: str, header: str, place: str = ""
     ) -> None:
         said = at.text(2)
-        if control(said) != control(begun):
+        if said != begun and control(said) != control(begun):
             self._find(
                 code,
                 f"{element} {said or 'is empty'} is not {header} {begun}",

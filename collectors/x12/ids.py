@@ -37,4 +37,9 @@ def group_id(sender: str, receiver: str, functional_id: str, gs06: str) -> str:
 
 
 def set_id(sender: str, receiver: str, functional_id: str, gs06: str, st02: str) -> str:
-    return f"x12:set:{sender}/{receiver}/{functional_id.strip()}/{control(gs06)}/{control(st02)}"
+    return _sets(sender, receiver, functional_id, gs06) + control(st02)
+
+
+@lru_cache(maxsize=1024)
+def _sets(sender: str, receiver: str, functional_id: str, gs06: str) -> str:
+    return f"x12:set:{sender}/{receiver}/{functional_id.strip()}/{control(gs06)}/"

@@ -85,25 +85,28 @@ class X12Interpreter:
         outcome = Outcome()
         envelopes = EnvelopeReader(raw.body, f"Raw message {raw.source}/{raw.key}")
         partners: set[str | None] = set()
+        noting = len(raw.body) <= NOTES_KEPT_BELOW
         met: tuple[object, ...] = ()
         parties = Parties(outbound=False, partner=None)
         for one in envelopes:
             # The same for all sets of a type in one group.
-            if met != (one.interchange, one.group, one.type):
-                met = (one.interchange, one.group, one.type)
+            type_ = one.type
+            if met != (one.interchange, one.group, type_):
+                met = (one.interchange, one.group, type_)
                 parties = _parties(net, named, one)
                 partners.add(parties.partner)
-            kind = _KINDS.get(one.type)
+            kind = _KINDS.get(type_)
             if kind is None or not (kind.from_us if parties.outbound else kind.from_partner):
                 outcome.findings.append(_unsupported(kind, parties, one))
             elif kind.needs_partner and parties.partner is None:
                 outcome.dead_letters.append(_stranger(parties, one))
             else:
                 before = len(outcome.events)
-                _guarded(kind, SetReading(raw, net, system, parties, outcome, one), outcome, one)
-                if len(raw.body) > NOTES_KEPT_BELOW:
+                reading = SetReading(raw, net, system, parties, outcome, one, noting=noting)
+                _guarded(kind, reading, outcome, one)
+                if not noting:
                     again = partial(_again, kind, raw, net, system, parties, Where(one))
-                    outcome.origins.forget(before, again)
+                    outcome.origins.later(len(outcome.events) - before, again)
         return Interpretation(
             self.name,
             self.version,

@@ -117,11 +117,11 @@ def _body(reading: SetReading, draft: Draft, *, changes: bool) -> None:
         elif tag == b"N1":
             role = segment.code(1)
             if role == b"ST":
-                place = (segment, 4 if segment.text(4) else 2)
+                element = 4 if segment.text(4) else 2
                 if line is None:
-                    ship_to = place
+                    ship_to = (segment, element)
                 else:
-                    line.text("ship_to", *place)
+                    line.text("ship_to", segment, element)
             elif role == b"BY" and line is None and "buyer" not in header.values:
                 header.text("buyer", segment, 2 if segment.text(2) else 4)
         elif tag == b"PER":
@@ -135,12 +135,13 @@ def _body(reading: SetReading, draft: Draft, *, changes: bool) -> None:
                 line.number("price", segment, 3)
         elif tag == b"CTT":
             line = None
+    place = ship_to[0].text(ship_to[1]) if ship_to is not None else ""
     for one in draft.lines:
         # What the header says holds for the lines that say nothing else.
         if wish is not None and "requested_date" not in one.values:
             one.date("requested_date", wish[1], 2)
         if ship_to is not None and "ship_to" not in one.values:
-            one.text("ship_to", *ship_to)
+            one.same("ship_to", place, *ship_to)
     _warehouse(reading, header, ship_to)
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from collectors.as2 import as2_ids
 from collectors.x12.draft import Draft, Labels, Origins
-from collectors.x12.envelope import Receipt, TransactionSet
+from collectors.x12.envelope import Group, Receipt, TransactionSet
 from collectors.x12.ids import group_id, interchange_id, set_id
 from collectors.x12.tokens import Segment
 from tower.codes import UNKNOWN, word
@@ -43,6 +43,8 @@ class Outcome:
     origins: Origins = field(default_factory=Origins)
     findings: list[Finding] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    transmitted: tuple[Group, ZoneInfo, tuple[datetime, TimeQuality]] | None = None
+    """When the last group was sent, for the sets that follow in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class SetReading:
         parties: Parties,
         outcome: Outcome,
         one: TransactionSet | Receipt,
+        *,
+        noting: bool = True,
     ) -> None:
         self.raw = raw
         self.net = net
@@ -88,7 +92,8 @@ class SetReading:
         self._system = system
         self._outcome = outcome
         self._position = one.position
-        self._labels = Labels(one.position.replace(":", " "), self.segments, self.component)
+        self._noting = noting
+        self._labels: Labels | None = None
         profile = net.partners.get(parties.partner) if parties.partner else None
         self._codes: Mapping[str, Mapping[str, str]] = profile.codes if profile else {}
         zone = net.company.zone if parties.outbound or profile is None else profile.zone
@@ -180,16 +185,10 @@ class SetReading:
     def item(self, segment: Segment, start: int) -> int:
         """Element number of the article number among qualifier and number pairs; 0 if none."""
         fields = segment.fields
-        best, found = 1000, 0
-        for place in range(start, len(fields) - 1, 2):
-            rank = _ITEM_RANK.get(fields[place], 99)
-            if rank < best and fields[place + 1]:
-                # A qualifier has two characters: in a segment that slipped, nothing is taken for
-                # one.
-                if rank == 99 and (len(fields[place]) != 2 or fields[place] in (b"PO", b"PL")):
-                    continue
-                best, found = rank, place + 1
-        return found
+        for place in _by_rank(tuple(fields[start:-1:2])):
+            if fields[start + place]:
+                return start + place
+        return 0
 
     def paired(self, segment: Segment, start: int, qualifier: bytes) -> int:
         """Element number of the value that follows this qualifier; 0 if it is not there."""
@@ -205,26 +204,36 @@ class SetReading:
         """Set, group and interchange that carry this document, as its sender names them, and the
         AS2 message, if whoever brought the bytes knows it.
         """
-        sent_as = as2_ids(self.raw.headers.get("message-id", ""))[:1]
+        message_id = self.raw.headers.get("message-id")
+        sent_as = as2_ids(message_id)[:1] if message_id else ()
         if self.interchange is None:
             return sent_as  # without parties a control number names nothing
         sender, receiver = self.interchange.sender, self.interchange.receiver
-        ids = [interchange_id(sender, receiver, self.interchange.number)]
-        if self.group is not None:
-            functional_id, number = self.group.functional_id, self.group.number
-            ids.insert(0, group_id(sender, receiver, functional_id, number))
-            ids.insert(0, set_id(sender, receiver, functional_id, number, self.control))
-        return (*ids, *sent_as)
+        whole = interchange_id(sender, receiver, self.interchange.number)
+        if self.group is None:
+            return (whole, *sent_as)
+        functional_id, number = self.group.functional_id, self.group.number
+        return (
+            set_id(sender, receiver, functional_id, number, self.control),
+            group_id(sender, receiver, functional_id, number),
+            whole,
+            *sent_as,
+        )
 
     def moment(
         self, document: Segment | None = None, element: int = 0
     ) -> tuple[datetime, TimeQuality]:
         """When it was transmitted: GS, else ISA, else the document's date, else its receipt."""
         if self.group is not None:
+            known = self._outcome.transmitted
+            if known is not None and known[0] is self.group and known[1] is self.zone:
+                return known[2]
             gs = self.group.gs
             found = self.instant(gs, 4, 5)
             if found is not None:
-                return found, TimeQuality.EXACT
+                told = (found, TimeQuality.EXACT)
+                self._outcome.transmitted = (self.group, self.zone, told)
+                return told
             self.find("bad_date", "GS04 and GS05 are no date and time", gs, 4)
         if self.interchange is not None:
             isa = self.interchange.isa
@@ -237,10 +246,17 @@ class SetReading:
             return start.astimezone(UTC), TimeQuality.DATE
         return self.raw.received_at.astimezone(UTC), TimeQuality.OBSERVED
 
+    def _named(self) -> Labels:
+        """The names of its elements."""
+        if self._labels is None:
+            place = self._position.replace(":", " ")
+            self._labels = Labels(place, self.segments, self.component)
+        return self._labels
+
     # --- what comes of it -----------------------------------------------------------------------
 
     def draft(self) -> Draft:
-        return Draft(self)
+        return Draft(self, self._noting)
 
     def supplier(self, draft: Draft) -> None:
         """Field ``supplier``, with the element of the envelope that names it."""
@@ -288,12 +304,13 @@ class SetReading:
             answers=answers,
         )
         self._outcome.events.append(event)
-        self._outcome.origins.add(event.data, draft.notes, self._labels, list_name)
+        if draft.notes is not None:
+            self._outcome.origins.add(event.data, draft.notes, self._named(), list_name)
 
     def find(
         self, code: str, message: str, segment: Segment, element: int = 0, *, got: str = ""
     ) -> None:
-        where = self._labels.of(segment, element) if element else segment.tag
+        where = self._named().of(segment, element) if element else segment.tag
         self._outcome.findings.append(
             Finding(
                 code,
@@ -303,6 +320,21 @@ class SetReading:
                 position=self._position,
             )
         )
+
+
+@lru_cache(maxsize=1024)
+def _by_rank(qualifiers: tuple[bytes, ...]) -> tuple[int, ...]:
+    """Where the numbers behind these qualifiers stand (1, 3, 5...), the best one first.
+
+    All segments of a sender have the same few lists of qualifiers.
+    """
+    places = [
+        (_ITEM_RANK.get(qualifier, 99), 2 * n + 1)
+        for n, qualifier in enumerate(qualifiers)
+        # A qualifier has two characters: in a segment that slipped, nothing is taken for one.
+        if len(qualifier) == 2 and qualifier not in (b"PO", b"PL")
+    ]
+    return tuple(place for _, place in sorted(places))
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 WINDOW = 1 << 16
-"""Bytes split at a time: large enough to be quick, small enough for a file of any size."""
+"""Most bytes split at a time: large enough to be quick, small enough for a file of any size."""
+
+FIRST_WINDOW = 1 << 11
+"""It grows from here: whoever reads one set again, in a large file, stops soon."""
 
 BLANK = b" \t\r\n\x0b\x0c\x00\x1a"
 """What may stand between segments: line ends, indentation, the end marks of old systems."""
@@ -289,17 +292,19 @@ class Tokens:
         element, terminator = self._delimiters.element, self._delimiters.terminator
         step = len(terminator)
         new: Callable[[type[Segment]], Segment] = object.__new__
-        position = self._start
+        position, window_size = self._start, FIRST_WINDOW
         while position < size:
-            cut = body.rfind(terminator, position, position + WINDOW)
+            cut = body.rfind(terminator, position, position + window_size)
+            window_size = min(2 * window_size, WINDOW)
             if cut < 0:
                 cut = body.find(terminator, position)
             if cut < 0:
                 self.tail = _segment(body[position:].rstrip(BLANK), position, element)
                 return
-            offset = position
-            for piece in body[position:cut].split(terminator):
-                if piece and piece[0] > 32 and piece[-1] != 13:
+            offset, window = position, body[position:cut]
+            returns = b"\r" in window
+            for piece in window.split(terminator):
+                if piece and piece[0] > 32 and not (returns and piece[-1] == 13):
                     # Filled from here: a call of its __init__ costs a fifth of the splitting.
                     segment = new(Segment)
                     segment.fields = piece.split(element)

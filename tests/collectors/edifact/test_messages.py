@@ -10,6 +10,7 @@ import pytest
 
 from tests.collectors.edifact.conftest import build_network
 from tower.event import Event, TimeQuality
+from tower.network import Partner, PartnerIds
 from tower.raw import Interpretation
 
 Read = Callable[..., Interpretation]
@@ -449,3 +450,40 @@ def test_the_character_set_reaches_the_fields(read: Read, wrap: Wrap) -> None:
 def test_a_partner_may_be_known_by_its_gln_alone(read: Read, wrap: Wrap) -> None:
     event = only(read(wrap("ORDRSP BGM+231+1+29'RFF+ON:7'"), build_network(them=[])))
     assert event.partner == "ACME"
+
+
+def test_what_one_envelope_says_is_not_taken_for_the_next(read: Read, wrap: Wrap) -> None:
+    """Parties, time and ids are worked out once for the messages of an interchange."""
+    network = build_network()
+    network.partners["BETA"] = Partner(
+        name="Beta", zone="America/Los_Angeles", ids=PartnerIds(unb=["4099999000001:14"])
+    )
+    answers = "ORDRSP BGM+231+1+29'RFF+ON:1'", "ORDRSP BGM+231+2+29'RFF+ON:2'"
+    acme = wrap(*answers)
+    beta = wrap(*answers, when="260303:0700").replace(b"4012345000009:14", b"4099999000001:14")
+    events = read(acme + beta + acme, network).events
+    assert [event.partner for event in events] == ["ACME"] * 2 + ["BETA"] * 2 + ["ACME"] * 2
+    for event, alone in zip(
+        events, [e for body in (acme, beta, acme) for e in read(body, network).events], strict=True
+    ):
+        assert (event.occurred_at, event.carries) == (alone.occurred_at, alone.carries)
+
+
+def test_parties_inside_a_message_are_those_of_that_message_alone(read: Read) -> None:
+    """Without a known envelope NAD+SU names the supplier, in each message another one."""
+    network = build_network(them=[])
+    network.partners["BETA"] = Partner(
+        name="Beta", zone="Europe/Berlin", ids=PartnerIds(gln="4099999000001")
+    )
+    text = "UNB+UNOC:3+X:14+4098765000010:14+260302:1430+77'"
+    for n, gln in enumerate(("4012345000009", "4099999000001", "4012345000009"), 1):
+        text += f"UNH+{n}+ORDRSP:D:96A:UN'BGM+231+{n}+29'RFF+ON:{n}'NAD+SU+{gln}::9'UNT+5+{n}'"
+    events = read((text + "UNZ+3+77'").encode(), network).events
+    assert [event.partner for event in events] == ["ACME", "BETA", "ACME"]
+
+
+def test_a_price_is_in_canonical_form_however_it_was_sent(read: Read, wrap: Wrap) -> None:
+    sent = {"12.50": "12.5", "0.00": "0", "010.10": "10.1", "7,25": "7.25", ".5": "0.5", "3.": "3"}
+    content = "".join(f"LIN+{n}++I{n}:IN'PRI+AAA:{one}'" for n, one in enumerate(sent, 1))
+    order = only(read(wrap(f"ORDERS BGM+220+1+9'{content}UNS+S'", from_us=True)))
+    assert [line["price"] for line in order.data["lines"]] == list(sent.values())

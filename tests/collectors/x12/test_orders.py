@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tests.collectors.x12.conftest import build_network
 from tower.event import TimeQuality
-from tower.network import Network
+from tower.network import Network, Partner, PartnerIds
 from tower.raw import Interpretation
 
 Read = Callable[..., Interpretation]
@@ -180,3 +181,28 @@ def test_the_date_asked_for_counts_more_than_a_date_expected(
         body = wrap("850 BEG*00*SA*77~PO1*1*5*EA~" + "".join(order), **OURS)
         (event,) = read(body, network).events
         assert event.data["lines"][0]["requested_date"] == "2026-04-01"
+
+
+def test_what_one_envelope_says_is_not_taken_for_the_next(read: Read, wrap: Wrap) -> None:
+    """Parties, time and ids are worked out once for the sets of a group."""
+    network = build_network(["ZZ:BUYER"], ["01:123456789"])
+    network.partners["BETA"] = Partner(
+        name="Beta", zone="America/Los_Angeles", ids=PartnerIds(isa=["01:987654321"])
+    )
+    answers = "855 BAK*00*AD*1*20260301~PO1*1*4*EA*9.50~", "855 BAK*00*AD*2*20260301~"
+    acme = wrap(*answers)
+    beta = wrap(*answers, sender="01*987654321", when="20260303*0700")
+    events = read(acme + beta + acme, network).events
+    assert [event.partner for event in events] == ["ACME"] * 2 + ["BETA"] * 2 + ["ACME"] * 2
+    for event, alone in zip(
+        events, [e for body in (acme, beta, acme) for e in read(body, network).events], strict=True
+    ):
+        assert (event.occurred_at, event.carries) == (alone.occurred_at, alone.carries)
+    assert events[0].data["lines"][0]["price"] == "9.5"
+
+
+def test_a_price_is_in_canonical_form_however_it_was_sent(read: Read, wrap: Wrap) -> None:
+    sent = {"12.50": "12.5", "0.00": "0", "010.10": "10.1", ".5": "0.5", "3.": "3", ".00": "0"}
+    lines = "".join(f"PO1*{n}*1*EA*{one}**IN*I{n}~" for n, one in enumerate(sent, 1))
+    (order,) = read(wrap(f"850 BEG*00*SA*1**20260301~{lines}", **OURS)).events
+    assert [line["price"] for line in order.data["lines"]] == list(sent.values())
