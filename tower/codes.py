@@ -252,9 +252,10 @@ def word(
     """The word for a code: the partner's own meaning, else the standard's, else "unknown".
 
     ``name`` is the list's name in a profile: ack_header, ack_line, fa, advice, release,
-    condition, return. An override that is no word of the tower does not count.
+    condition, return; an override that is no word of the tower does not count. In ``adjustment``,
+    a reason, any word does.
     """
     own = overrides.get(name, {}).get(code)
-    if own is not None and own in _ALLOWED[name]:
+    if own is not None and own in _ALLOWED.get(name, (own,)):
         return own
     return table.get(code, UNKNOWN)

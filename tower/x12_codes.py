@@ -21,6 +21,59 @@ STOCK: Mapping[str, str] = {  # X12 673 in an 846
     "33": "available",
 }
 
+ADJUSTED: Mapping[str, str] = {  # X12 181: W1901
+    "03": "shipment greater than reported",
+    "04": "receipt less than reported",
+    "05": "put on hold",
+    "06": "book adjustment, less",
+    "07": "destroyed",
+    "08": "put in quality inspection",
+    "51": "located",
+    "52": "reworked after damage",
+    "53": "shipment less than reported",
+    "54": "receipt greater than reported",
+    "55": "taken off hold",
+    "56": "book adjustment, more",
+    "88": "taken out of quality inspection",
+    "AA": "physical count",
+    "AB": "accounting error",
+    "AC": "condition changed",
+    "AD": "purpose changed",
+    "AE": "identified anew",
+    "AF": "article number changed",
+    "AG": "owner changed",
+    "AH": "other",
+    "AI": "disaster",
+    "AJ": "survey",
+    "AK": "transfer",
+    "AN": "unit changed",
+    "AP": "testing",
+    "AR": "order shipped wrongly",
+    "AS": "recouped",
+    "AU": "damaged in the warehouse",
+    "AV": "damaged in transit",
+    "AW": "recall",
+    "AX": "shelf life over",
+    "AY": "receipt error",
+    "BA": "operating variance",
+    "BD": "not recoverable",
+    "BM": "replacement",
+    "BR": "regraded",
+    "BS": "downgraded",
+    "CD": "donated",
+    "CO": "consignment",
+    "CR": "returned by a customer",
+    "CS": "samples",
+    "PC": "reserved for a customer",
+    "UD": "destroyed without leave",
+}
+
+STATUS_ONLY = frozenset(ADJUSTED[code] for code in ("05", "08", "55", "88", "PC"))
+"""Reasons by which goods change their status and stay where they are."""
+
+LESS = frozenset(ADJUSTED[code] for code in ("03", "04", "06", "07", "CD", "UD"))
+"""Reasons of which only less can come: a quantity that is not negative contradicts them."""
+
 RELEASE: Mapping[str, str] = {  # X12 473: W0501
     "N": "released",
     "B": "released",  # what was back-ordered
@@ -67,6 +120,7 @@ GROUP_OF: Mapping[str, str] = {  # X12 143 to 479: the group a set travels in
     "943": "AR",
     "944": "RE",
     "945": "SW",
+    "947": "AW",
 }
 
 RETURN_BY_US: Mapping[str, str] = {  # X12 353: BGN01 of a 180 that we send

@@ -19,7 +19,7 @@ from collectors.x12.reading import Outcome, Parties, SetReading
 from collectors.x12.receipts import read_receipt as read_receiving
 from collectors.x12.returns import read_return
 from collectors.x12.shipments import read_shipment
-from collectors.x12.stock import read_inventory
+from collectors.x12.stock import read_adjustment, read_inventory
 from collectors.x12.transport import read_status
 from collectors.x12.warehousing import read_receipt as read_stock_receipt
 from collectors.x12.warehousing import read_release, read_shipping, read_transfer
@@ -53,6 +53,7 @@ _KINDS = {
     "943": _Kind(read_transfer, from_us=True, from_partner=True),
     "944": _Kind(read_stock_receipt, from_us=False, from_partner=True),
     "945": _Kind(read_shipping, from_us=False, from_partner=True),
+    "947": _Kind(read_adjustment, from_us=False, from_partner=True),
     "214": _Kind(read_status, from_us=False, from_partner=True),
     "824": _Kind(read_advice, from_us=True, from_partner=True),
     "997": _Kind(read_functional, from_us=True, from_partner=True, needs_partner=False),
@@ -132,7 +133,7 @@ def _guarded(
             f"{one.label}: {error}.",
             error.advice,
             one.position,
-            error.offset,
+            error.offset if error.offset is not None else reading.segments[0].offset,
             reading.parties.partner,
         )
     except Exception as error:

@@ -190,6 +190,14 @@ class SetReading:
                 return start + place
         return 0
 
+    def item_among(self, segment: Segment, places: tuple[int, ...]) -> int:
+        """The same where qualifiers stand at these elements, among others that are none."""
+        fields = segment.fields
+        there = [place for place in places if place + 1 < len(fields) and fields[place + 1]]
+        for nth in _by_rank(tuple([fields[place] for place in there])):
+            return there[(nth - 1) // 2] + 1
+        return 0
+
     def paired(self, segment: Segment, start: int, qualifier: bytes) -> int:
         """Element number of the value that follows this qualifier; 0 if it is not there."""
         fields = segment.fields

@@ -41,18 +41,18 @@ class _Item(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Where an item segment keeps unit and article."""
+    """Where an item segment keeps unit and article; lots and weights stand between the codes."""
 
     uom: int
-    codes: int
+    codes: tuple[int, ...]
     upc: int
 
 
 _LAYOUTS = {
-    b"W01": _Layout(2, 4, 3),
-    b"W04": _Layout(2, 4, 3),
-    b"W07": _Layout(2, 4, 3),
-    b"W12": _Layout(5, 7, 6),
+    b"W01": _Layout(2, (4, 6), 3),
+    b"W04": _Layout(2, (4, 6), 3),
+    b"W07": _Layout(2, (4, 6), 3),
+    b"W12": _Layout(5, (7, 17, 21), 6),
 }
 
 
@@ -227,7 +227,7 @@ def _lines(reading: SetReading, draft: Draft, loops: Sequence[_Item], element: i
 
 def _article(reading: SetReading, line: Record, item: _Item) -> None:
     segment, layout = item.items[0], _layout(item)
-    element = reading.item(segment, layout.codes) or layout.upc
+    element = reading.item_among(segment, layout.codes) or layout.upc
     line.text("item", segment, element)
 
 

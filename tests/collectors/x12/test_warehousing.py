@@ -1,9 +1,10 @@
-"""Warehouse orders and reports (940, 943, 944, 945): the fixtures, read by hand."""
+"""Warehouse orders and reports (940, 943, 944, 945, 947): the fixtures, read by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tower.event import TimeQuality
 from tower.network import Network, Partner
 from tower.raw import Interpretation
 
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "x12"
 Read = Callable[..., Interpretation]
 Wrap = Callable[..., bytes]
 OURS = {"sender": "ZZ*BUYER", "receiver": "01*123456789"}
@@ -88,6 +90,61 @@ def test_a_warehouse_tells_what_it_took_in_and_what_differs(read: Read, with_dun
     ]
 
 
+def test_a_warehouse_tells_what_it_corrected_and_why(read: Read, with_duns: Network) -> None:
+    reading = read("adjustment_947.edi", with_duns)
+    (adjusted,) = reading.events
+    assert adjusted.type == "inventory.adjusted"
+    assert (adjusted.data["warehouse"], adjusted.data["supplier"]) == ("EAST", "ACME")
+    assert adjusted.data["lines"] == [
+        {"item": "1009332", "delta": "-13", "uom": "CA", "reason": "book adjustment, less"},
+        {"item": "B-100", "delta": "4", "uom": "EA", "reason": "physical count"},
+        {"item": "B-300", "delta": "2", "uom": "EA", "reason": "book adjustment, less"},
+        {"item": "B-400", "delta": "-1", "uom": "EA", "reason": "ZQ"},
+        # A lot of two characters, and the weight behind it, are no article.
+        {"item": "000100044440", "delta": "-2", "uom": "EA", "reason": "damaged in the warehouse"},
+    ]
+    assert adjusted.carries[0] == "x12:set:01:123456789/ZZ:BUYER/AW/49/1"
+    assert adjusted.occurred_at == datetime(2026, 4, 6, 14, 0, tzinfo=UTC)  # 10:00 in New York
+    assert [(finding.code, finding.got) for finding in reading.findings] == [
+        ("status_only", "05"),
+        ("direction_unclear", "2"),
+        ("unknown_code", "ZQ"),
+        ("no_quantity", ""),
+        ("line_without_item", ""),
+    ]
+    body = (FIXTURES / "adjustment_947.edi").read_bytes()
+    origins = {one.field: one for one in reading.origins[0]}
+    places = {
+        "lines[0].delta": b"-13.000",
+        "lines[0].reason": b"06",
+        "lines[1].item": b"B-100",
+        "lines[4].item": b"000100044440",
+        "supplier": b"123456789",
+    }
+    for field, sent in places.items():
+        at = origins[field].offset
+        assert at is not None
+        assert body[at : at + len(sent)] == sent
+    assert origins["lines[1].delta"].element == "set 1 W19[2] W1902"
+
+
+def test_an_adjustment_of_nothing_but_status_tells_no_quantity(
+    read: Read, wrap: Wrap, network: Network
+) -> None:
+    body = wrap("947 W15*20260406*WA-1~W19*05*7*EA**BP*B-200~", kind="AW")
+    reading = read(body, network)
+    assert (reading.events, reading.dead_letters) == ((), ())
+    assert [finding.code for finding in reading.findings] == ["status_only"]
+    own = read(body, network, codes=None)
+    assert own == reading
+    (adjusted,) = read(
+        wrap("947 W15*20260406*WA-1~W19*QX*-7*EA**BP*B-200~", kind="AW"),
+        codes={"adjustment": {"QX": "eaten by mice"}},
+    ).events
+    assert adjusted.data["warehouse"] == "ACME"  # no place is told: the sender's
+    assert adjusted.data["lines"][0]["reason"] == "eaten by mice"
+
+
 def test_the_sender_of_a_receipt_is_no_supplier_but_may_be_the_place(
     read: Read, wrap: Wrap, network: Network
 ) -> None:
@@ -106,6 +163,7 @@ def test_the_sender_of_a_receipt_is_no_supplier_but_may_be_the_place(
         ("943 W06*F~W04*1*EA~", "AR", OURS, "W0602"),
         ("944 W17*F*20260405~W07*1*EA~", "RE", {}, "W1703"),
         ("945 W06*F~W12*CC*1*1~", "SW", {}, "W0602"),
+        ("947 W19*AA*1*EA**BP*B~", "AW", {}, "no W15"),
         ("940 LX*1~W01*1*EA~", "OW", OURS, "no W05"),
         ("944 W17*F*20260405*R1~W07*many*EA~", "RE", {}, "qty"),
     ],
