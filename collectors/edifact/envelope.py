@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from collectors.edifact.ids import control
+from collectors.edifact.ids import control, counted, stream
 from collectors.edifact.tokens import (
     BLANK,
     BOM,
@@ -22,7 +22,7 @@ from collectors.edifact.tokens import (
     find_interchange,
     read_beginning,
 )
-from tower.raw import DeadLetter, Finding
+from tower.raw import Control, DeadLetter, Finding
 
 FINDINGS_LIMIT = 200
 """A file of noise must not bring more findings than a person could read."""
@@ -135,6 +135,7 @@ class EnvelopeReader:
         self.groups = 0
         self.messages = 0
         self.una: list[bytes] = []
+        self.controls: list[Control] = []
         self._interchange: Interchange | None = None
         self._group: Group | None = None
         self._groups_here = 0
@@ -371,6 +372,11 @@ class EnvelopeReader:
             self._find(
                 "test_interchange", "0035 = 1: the sender calls this a test", unb.place(11)[0]
             )
+            return
+        number = counted(self._interchange.reference, unb.text(4, 1), unb.text(4, 2))
+        if number is not None:
+            here = stream(self._interchange.sender, self._interchange.receiver)
+            self.controls.append(Control(here, number))
 
     def _end_interchange(self, unz: Segment) -> None:
         if self._group is not None:

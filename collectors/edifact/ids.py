@@ -8,13 +8,52 @@ left out: many translators do not repeat them in UCI.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
+
+LONGEST = 14
+"""Digits of a 0020."""
 
 
 def control(reference: str) -> str:
     """A reference without the zeros in front: some translators keep them, some do not."""
     text = reference.strip()
     return text.lstrip("0") or text[:1]
+
+
+def stream(sender: str, receiver: str) -> str:
+    """The interchanges from one sender to one receiver, where 0020 counts them.
+
+    The application reference (0026) does not part them: the standard has 0020 unique between two
+    parties, and most senders count all that goes to one receiver together. Taken by application,
+    each share would look full of holes.
+    """
+    return f"edifact:interchange:{sender}/{receiver}"
+
+
+def counted(reference: str, day: str, clock: str) -> int | None:
+    """The number of an interchange (0020); None if it does not count.
+
+    References with letters count nothing, and neither do those that tell the time: their date and
+    time are those of the interchange (0017, 0019), or they are seconds or milliseconds since 1970.
+    Two of them that lie a second apart would have a hole between them.
+    """
+    if not (reference.isascii() and reference.isdigit() and len(reference) <= LONGEST):
+        return None
+    if len(day) >= 6 and len(clock) == 4 and day[-6:] + clock in reference:
+        return None
+    number = int(reference)
+    return None if len(reference) in (10, 13) and _is_now(number, day) else number
+
+
+def _is_now(number: int, day: str) -> bool:
+    """Whether seconds or milliseconds since 1970 fall on this day, or the ones beside it."""
+    try:
+        begins = datetime.strptime(day[-6:], "%y%m%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return False
+    seconds = number if number < 10**10 else number / 1000
+    return abs(seconds - begins - 43200) < 2 * 86400
 
 
 @lru_cache(maxsize=1024)

@@ -85,6 +85,7 @@ class EdifactInterpreter:
             (*envelopes.findings, *outcome.findings),
             (*envelopes.dead_letters, *outcome.dead_letters),
             partners.pop() if len(partners) == 1 else None,
+            tuple(envelopes.controls),
         )
 
 

@@ -31,6 +31,15 @@ def interchange(number: int, *, kind: str = "830", usage: str = "P") -> bytes:
     ).encode()
 
 
+def edifact(number: str, *, usage: str = "", at: str = "260302:0900") -> bytes:
+    """An interchange from ACME with one message that is not read."""
+    ending = f"++++{usage}" if usage else ""
+    return (
+        f"UNB+UNOC:3+ACME:14+NORTHWIND:14+{at}+{number}++DELFOR{ending}'"
+        f"UNH+1+DELFOR:D:96A:UN'BGM+241+1+9'UNT+3+1'UNZ+1+{number}'"
+    ).encode()
+
+
 def bring(house: House, told: Sequence[tuple[int, datetime]], **how: str) -> None:
     """Files with these numbers, each stored by itself in this order."""
     for number, at in told:
@@ -148,3 +157,55 @@ def test_a_gap_is_read_again_as_it_was_told(house_network: Network) -> None:
         assert part.decode() == told.data[origin.field]
     again = gap_raw("portal", "interchange", STREAM, "3", "5", AT)
     assert (again.key, again.body) == (raw.key, raw.body)
+
+
+# --- EDIFACT --------------------------------------------------------------------------------------
+
+
+def bring_edifact(house: House, told: Sequence[tuple[bytes, datetime]]) -> None:
+    """EDIFACT files, each stored by itself in this order."""
+    feed = house.network.sources["portal"].model_copy(update={"format": "edifact"})
+    net = house.network.model_copy(
+        update={"sources": {**house.network.sources, "portal": feed}}
+    )
+    for n, (body, at) in enumerate(told):
+        raw = Raw("portal", f"{body!r}/{n}", body, at)
+        reading = registry.interpret(raw, net)
+        assert not reading.dead_letters
+        store_retrying(house.engine, [Interpreted(raw, reading)], net=net, now=at)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_missing_reference_of_edifact_is_a_case_until_it_comes(house: House, seed: int) -> None:
+    told = [(edifact(f"{n:05}"), AT + timedelta(seconds=n)) for n in (7, 8, 9, 11, 13)]
+    told += told[:2]
+    random.Random(seed).shuffle(told)
+    bring_edifact(house, told)
+    house.until("03-02 10:30")
+    (case,) = house.cases("SOURCE_GAP")
+    assert (case.state, case.why["missing"]) == ("new", "10, 12")
+    assert "ACME/NORTHWIND" in case.title
+    assert gaps_told(house) == [("10", "10", "interchange"), ("12", "12", "interchange")]
+    bring_edifact(house, [(edifact("12"), berlin("03-02 11:00"))])
+    house.until("03-02 11:05")
+    assert house.cases("SOURCE_GAP")[0].state == "new"
+    bring_edifact(house, [(edifact("00010"), berlin("03-02 11:10"))])
+    house.until("03-02 11:15")
+    (case,) = house.cases("SOURCE_GAP")
+    assert (case.state, case.resolution) == ("resolved", "healed")
+
+
+def test_references_that_count_nothing_are_never_missing(house: House) -> None:
+    numbered = [edifact("1"), edifact("2")]
+    others = [
+        edifact("4", usage="1"),
+        edifact("A5"),
+        *(edifact(f"2603020900{second:02}") for second in (1, 3)),  # date and time of the UNB
+        *(edifact(f"20260302{clock}01", at=f"20260302:{clock}") for clock in ("0901", "0903")),
+        *(edifact(str(1772442000 + second)) for second in (0, 2)),  # 2 March 2026, 9:00 UTC
+        *(edifact(str(1772442000000 + ms)) for ms in (0, 2)),
+    ]
+    bring_edifact(house, [(body, AT) for body in (*numbered, *others)])
+    house.until("03-02 11:00")
+    assert house.cases("SOURCE_GAP") == []
+    assert sorted(row.number for row in house.rows(select(control_number))) == [1, 2]
