@@ -17,7 +17,7 @@ from db.arrivals import EVENT_COLUMNS, OBJECT_COLUMNS, Gathered, Identity, Item,
 from db.families import partner_id
 from db.tables import sighting
 from tower.event import Event
-from tower.identity import fingerprint
+from tower.failures import Failure
 from tower.raw import DeadLetter, Finding, Origin, Raw
 from tower.timelines import stamp
 
@@ -142,16 +142,36 @@ def _keep_reading(cursor: Cursor[Any], item: Item) -> None:
         "INSERT INTO interpretation (item_key, source, key, interpreter, version, at, outcome, "
         "n_events) SELECT item_key, source, key, interpreter, version, read_at, outcome, n_events "
         "FROM ingest_ledger WHERE item_key = %s AND source = %s AND key = %s "
-        "ON CONFLICT (item_key, source, key, interpreter, version) DO NOTHING",
+        "ON CONFLICT (item_key, source, key, interpreter, version, revision) DO NOTHING",
         (item.item_key, *item.identity),
     )
 
 
-def read_again(cursor: Cursor[Any], item: Item, now: datetime) -> None:
-    """Note a newer interpretation of a message; letters of the former ones are superseded."""
+def read_again(
+    cursor: Cursor[Any],
+    item: Item,
+    now: datetime,
+    *,
+    by: str = "",
+    taken_back: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Note a newer interpretation of a message; letters of the former ones are superseded.
+
+    ``by`` asked for it; ``taken_back`` are the events that leave, kept with the former one.
+    """
     here = (item.item_key, *item.identity)
     reading = item.reading
     _keep_reading(cursor, item)
+    if taken_back:
+        cursor.execute(
+            "UPDATE interpretation i SET taken_back = %s::json FROM ingest_ledger l "
+            "WHERE l.item_key = %s AND l.source = %s AND l.key = %s AND i.item_key = l.item_key "
+            "AND i.source = l.source AND i.key = l.key AND i.interpreter = l.interpreter "
+            "AND i.version = l.version AND i.revision = (SELECT max(revision) FROM interpretation "
+            "o WHERE o.item_key = i.item_key AND o.source = i.source AND o.key = i.key "
+            "AND o.interpreter = i.interpreter AND o.version = i.version)",
+            (staging.dumped(list(taken_back)).decode(), *here),
+        )
     where = _fields_at(item)
     cursor.execute(
         "UPDATE ingest_ledger SET outcome = %s, n_events = %s, n_known = %s, "
@@ -169,14 +189,20 @@ def read_again(cursor: Cursor[Any], item: Item, now: datetime) -> None:
             *here,
         ),
     )
-    staging.copy(cursor, "interpretation", READING_COLUMNS, [_reading_line(item, str(now))])
+    cursor.execute(
+        "SELECT coalesce(max(revision), 0) + 1 FROM interpretation WHERE item_key = %s "
+        "AND source = %s AND key = %s AND interpreter = %s AND version = %s",
+        (*here, reading.interpreter, reading.version),
+    )
+    line = f"{_reading_line(item, str(now))}\t{_first(cursor)}\t{staging.text(by)}"
+    staging.copy(cursor, "interpretation", READING_COLUMNS + ", revision, read_by", [line])
     cursor.execute("DELETE FROM origin WHERE item_key = %s AND source = %s AND key = %s", here)
     if where is None:
         staging.copy(cursor, "origin", ORIGIN_COLUMNS, [*_origin_lines(item)])
     cursor.execute(
         "UPDATE dead_letter SET state = 'superseded', state_at = %s "
         "WHERE item_key = %s AND source = %s AND key = %s AND kind = 'interpret' "
-        "AND state = 'open'",
+        "AND state IN ('open', 'in_replay')",
         (now, *here),
     )
     cursor.execute(
@@ -184,11 +210,15 @@ def read_again(cursor: Cursor[Any], item: Item, now: datetime) -> None:
         "WHERE item_key = %s AND source = %s AND key = %s",
         here,
     )
-    row = cursor.fetchone()
-    attempt = row[0] if row else 1
+    attempt = _first(cursor)
     staging.copy(
-        cursor, "dead_letter", LETTER_COLUMNS, [*_letter_lines(item, now, attempt)]
+        cursor, "dead_letter", LETTER_COLUMNS, [*_letter_lines(item, now, attempt, again=True)]
     )
+
+
+def _first(cursor: Cursor[Any]) -> int:
+    row = cursor.fetchone()
+    return row[0] if row else 1
 
 
 def gather_unknown(
@@ -247,7 +277,7 @@ READING_COLUMNS = (
 )
 ORIGIN_COLUMNS = "item_key, source, key, event_id, fields"
 LETTER_COLUMNS = (
-    "item_key, source, key, attempt, position, kind, code, cause, advice, byte_offset, "
+    "item_key, source, key, attempt, position, message, kind, code, cause, advice, byte_offset, "
     "fingerprint, state, partner_id, partner, received_at, state_at"
 )
 
@@ -345,19 +375,30 @@ def _origin_lines(item: Item) -> Iterator[str]:
             yield f"{item.named}\t{event_id}\t{staging.json(fields)}"
 
 
-def _letter_lines(item: Item, now: datetime, attempt: int = 1) -> Iterator[str]:
+def _letter_lines(
+    item: Item, now: datetime, attempt: int = 1, *, again: bool = False
+) -> Iterator[str]:
+    """Rows of a message's dead letters. Read ``again``, those that a broker gave up stay as they
+    are: only another death makes another attempt.
+    """
     letters: dict[str, DeadLetter] = {}
     for letter in item.reading.dead_letters:
-        letters.setdefault(letter.position, letter)  # one per position
+        if not (again and letter.kind != "interpret"):
+            letters.setdefault(letter.position, letter)  # one per position
     for position in sorted(letters):
         letter = letters[position]
         partner = letter.partner or item.reading.partner
         text = staging.text
-        mark = fingerprint((item.raw.source, letter.kind, letter.code, partner or ""))
+        failure = Failure(
+            item.raw.source, letter.kind, letter.step, letter.type, letter.code, letter.words,
+            partner or "",
+        )  # fmt: skip
+        nth = attempt if letter.kind == "interpret" else letter.attempt
         yield (
-            f"{item.named}\t{attempt}\t{text(position)}\t{text(letter.kind)}\t"
+            f"{item.named}\t{nth}\t{text(position)}\t{staging.maybe(letter.message)}\t"
+            f"{text(letter.kind)}\t"
             f"{text(letter.code)}\t{text(letter.cause)}\t{text(letter.advice)}\t"
-            f"{staging.number(letter.offset)}\t{mark}\topen\t"
+            f"{staging.number(letter.offset)}\t{failure.fingerprint}\topen\t"
             f"{staging.NULL if partner is None else partner_id(partner)}\t"
             f"{staging.maybe(partner)}\t{stamp(item.heard)}\t{now}"
         )

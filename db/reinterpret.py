@@ -13,21 +13,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg import Cursor
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, select, tuple_
 
 from db import arrivals, families, flows, messages, mirroring, staging, weaving
 from db.arrivals import Gathered, Item
 from db.driver import no_garbage, raw_cursor
 from db.flows import Flow, FlowGain, TieKey, tie_key
-from db.ingest import ItemResult, Stored, result_of
+from db.ingest import ItemResult, Stored, body_of, result_of
 from db.mirroring import HAND
 from db.spreading import Spreading
+from db.tables import ingest_ledger, raw_message
 from tower.correlation import DOCUMENTS, Node, Tie, document_home, identifies, place
 from tower.documents import HEADER_OF, Owners
 from tower.event import Event
+from tower.identity import item_key
 from tower.network import Network
-from tower.raw import Interpreted
+from tower.raw import DeadLetter, Interpreted, Raw
 from tower.registers import microseconds
 from tower.timelines import stamp
 from tower.touches import touches
@@ -51,73 +54,250 @@ class _Recount:
     ties: dict[TieKey, tuple[Tie, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """What reading one message again did.
+
+    changed     False: it told the same as before, so nothing was written
+    events      how many it tells now, also those that another message told before it
+    withdrawn, added   events as {id, type, occurred_at, position, data}; one that says something
+                else than before is in both, under the same id
+    letters     what could not be read, now and ``former_letters`` before: {position, code, cause}
+    homes       homes whose documents may have changed
+    """
+
+    source: str
+    key: str
+    changed: bool
+    result: ItemResult
+    events: int
+    withdrawn: tuple[Mapping[str, Any], ...] = ()
+    added: tuple[Mapping[str, Any], ...] = ()
+    letters: tuple[Mapping[str, Any], ...] = ()
+    former_letters: tuple[Mapping[str, Any], ...] = ()
+    homes: frozenset[int] = frozenset()
+    new_events: int = 0
+    known: int = 0
+    documents: int = 0
+
+
 def reinterpret(
-    conn: Connection, items: Sequence[Interpreted], *, net: Network, now: datetime
+    conn: Connection, items: Sequence[Interpreted], *, net: Network, now: datetime, by: str = ""
 ) -> Stored:
     """Replace what these messages yielded, in the caller's transaction.
 
-    Each raw message must be kept; the bytes given are those that were read again. A message that
-    this version of its interpreter has read already is left as it is ("repeated"). An event that
-    another message told too comes back with that one's own reinterpretation.
+    Each raw message must be kept; the bytes given are those that were read again. A message of
+    which a newer version has been in force is left as it is, and so is one that tells what it told
+    before ("repeated"). An event that another message told too comes back with that one's own
+    reinterpretation.
     """
-    results: list[ItemResult] = []
-    events = known = letters = documents = 0
-    homes: set[int] = set()
-    with raw_cursor(conn) as cursor, no_garbage():
-        staging.prepare(cursor)
-        spreading = Spreading(cursor, Owners.of(net), now)
-        for one in items:
-            (item,), _ = arrivals.unique([one])
-            standing = _standing(cursor, item)
-            if standing is None:
-                results.append(ItemResult("repeated"))
-                continue
-            received, former_homes = standing
-            gone, found = _compare(cursor, item, received, former_homes)
-            homes |= _take_back(spreading, gone)
-            gathered = messages.gather_unknown(cursor, found, careful=True)
-            # What names nothing leads nowhere, but it may be tied by hand.
-            gathered.seeds |= {h for h, g in gathered.gains.items() if g.node.kind == "item"}
-            messages.write_events(cursor, gathered)
-            written, touched = spreading.spread(gathered)
-            messages.read_again(cursor, item, now)
-            results.append(result_of(one.reading))
-            events += len(found)
-            known += item.n_known
-            letters += len(one.reading.dead_letters)
-            documents += written
-            homes |= touched
+    done = [*reread(conn, items, net=net, now=now, by=by)]
     return Stored(
-        items=tuple(results),
-        events=events,
-        known_events=known,
-        dead_letters=letters,
-        documents=documents,
-        homes=frozenset(homes),
+        items=tuple(one.result for one in done),
+        events=sum(one.new_events for one in done),
+        known_events=sum(one.known for one in done),
+        dead_letters=sum(len(one.letters) for one in done if one.changed),
+        documents=sum(one.documents for one in done),
+        homes=frozenset().union(*(one.homes for one in done)),
     )
 
 
-def _standing(cursor: Cursor[Any], item: Item) -> tuple[datetime, list[int]] | None:
-    """(first receipt, homes) of a message; None if this version has read it already."""
+def reread(
+    conn: Connection, items: Sequence[Interpreted], *, net: Network, now: datetime, by: str = ""
+) -> list[Reread]:
+    """The same, and what it changed, message by message."""
+    with raw_cursor(conn) as cursor, no_garbage():
+        staging.prepare(cursor)
+        spreading = Spreading(cursor, Owners.of(net), now)
+        return [_reread(cursor, spreading, arrivals.unique([one])[0][0], now, by) for one in items]
+
+
+def _reread(
+    cursor: Cursor[Any], spreading: Spreading, item: Item, now: datetime, by: str
+) -> Reread:
+    reading, (source, key) = item.reading, item.identity
+    standing = _standing(cursor, item)
+    former = _letters(cursor, item)
+    if standing.outdone:
+        return Reread(source, key, False, ItemResult("repeated"), standing.events, letters=former)
+    gone, found = _compare(cursor, item, standing.received, standing.homes)
+    letters = tuple(
+        {letter.position: _letter(letter) for letter in reversed(reading.dead_letters)}.values()
+    )
+    if not gone and standing.same_version:
+        news = dict(found)
+        known = item.n_known
+        messages.gather_unknown(cursor, news, careful=True)
+        item.n_known = known
+        if not news and _alike(former, letters) and _same_findings(cursor, item):
+            result = ItemResult("repeated")
+            events = len(reading.events)
+            return Reread(source, key, False, result, events, letters=former)
+    withdrawn = [_told(one.event) for one in gone]
+    kept = _with_origins(cursor, item, withdrawn)
+    homes = _take_back(spreading, gone)
+    gathered = messages.gather_unknown(cursor, found, careful=True)
+    # What names nothing leads nowhere, but it may be tied by hand.
+    gathered.seeds |= {h for h, g in gathered.gains.items() if g.node.kind == "item"}
+    messages.write_events(cursor, gathered)
+    written, touched = spreading.spread(gathered)
+    messages.read_again(cursor, item, now, by=by, taken_back=kept)
+    return Reread(
+        source=source,
+        key=key,
+        changed=True,
+        result=result_of(reading),
+        events=len(reading.events),
+        withdrawn=tuple(withdrawn),
+        added=tuple(_told(event) for event, _ in found.values()),
+        letters=letters,
+        former_letters=former,
+        homes=frozenset(homes | touched),
+        new_events=len(found),
+        known=item.n_known,
+        documents=written,
+    )
+
+
+def _told(event: Event) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "type": event.type,
+        "occurred_at": event.occurred_at.isoformat(),
+        "position": event.position,
+        "data": event.data,
+    }
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:
+    return {"position": letter.position, "code": letter.code, "cause": letter.cause}
+
+
+def _alike(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> bool:
+    def said(letters: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
+        return {(found["position"], found["code"], found["cause"]) for found in letters}
+
+    return said(one) == said(other)
+
+
+def _letters(cursor: Cursor[Any], item: Item) -> tuple[dict[str, Any], ...]:
+    """What the reading in force could not read."""
     here = (item.item_key, *item.identity)
     cursor.execute(
-        "SELECT received_at, homes, interpreter = %s AND version >= %s FROM ingest_ledger "
+        "SELECT position, code, cause FROM dead_letter WHERE item_key = %s AND source = %s "
+        "AND key = %s AND kind = 'interpret' AND state <> 'superseded' AND attempt = "
+        "(SELECT max(attempt) FROM dead_letter WHERE item_key = %s AND source = %s AND key = %s "
+        "AND kind = 'interpret') ORDER BY position",
+        (*here, *here),
+    )
+    return tuple(
+        {"position": position, "code": code, "cause": cause}
+        for position, code, cause in cursor.fetchall()
+    )
+
+
+def _same_findings(cursor: Cursor[Any], item: Item) -> bool:
+    cursor.execute(
+        "SELECT findings::text FROM interpretation WHERE item_key = %s AND source = %s "
+        "AND key = %s AND interpreter = %s AND version = %s ORDER BY revision DESC LIMIT 1",
+        (item.item_key, *item.identity, item.reading.interpreter, item.reading.version),
+    )
+    row = cursor.fetchone()
+    former = orjson.loads(row[0]) if row else []
+    # That the key came again with other bytes is a finding of ingest, not of the interpreter.
+    own = [one for one in former if one.get("code") != "other_bytes"]
+    new = orjson.loads(staging.dumped([messages.told(f) for f in item.reading.findings]))
+    return bool(own == new)
+
+
+def _with_origins(
+    cursor: Cursor[Any], item: Item, withdrawn: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Events that leave, each with the places its fields were read from."""
+    if not withdrawn:
+        return []
+    cursor.execute(
+        "SELECT event_id, fields::text FROM origin "
         "WHERE item_key = %s AND source = %s AND key = %s",
-        (item.reading.interpreter, item.reading.version, *here),
+        (item.item_key, *item.identity),
+    )
+    places = {str(event_id): orjson.loads(text) for event_id, text in cursor.fetchall()}
+    return [{**one, "origins": places.get(one["id"], [])} for one in withdrawn]
+
+
+def kept(conn: Connection, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Raw]:
+    """Raw messages by (source, key), as received; one whose bytes are gone is not among them."""
+    found: dict[tuple[str, str], Raw] = {}
+    wanted = {(item_key(source, key), source, key) for source, key in asked}
+    if not wanted:
+        return found
+    held = tuple_(raw_message.c.item_key, raw_message.c.source, raw_message.c.key)
+    rows = conn.execute(
+        select(raw_message)
+        .join(
+            ingest_ledger,
+            and_(
+                ingest_ledger.c.item_key == raw_message.c.item_key,
+                ingest_ledger.c.source == raw_message.c.source,
+                ingest_ledger.c.key == raw_message.c.key,
+                ingest_ledger.c.received_at == raw_message.c.received_at,
+            ),
+        )
+        .where(held.in_(sorted(wanted)))
+    )
+    for row in rows:
+        found[(row.source, row.key)] = Raw(
+            source=row.source,
+            key=row.key,
+            body=body_of(row),
+            received_at=row.received_at,
+            media_type=row.media_type,
+            headers=row.headers,
+            name=row.name,
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A message as the ledger has it; ``outdone``: a newer version has read it already."""
+
+    received: datetime
+    homes: list[int]
+    events: int
+    same_version: bool
+    outdone: bool
+
+
+def _standing(cursor: Cursor[Any], item: Item) -> _Standing:
+    """How a message stands; one that is not kept is a mistake of the caller."""
+    here = (item.item_key, *item.identity)
+    # Locked: two that read the same message again take turns.
+    cursor.execute(
+        "SELECT received_at, homes, n_events, interpreter, version FROM ingest_ledger "
+        "WHERE item_key = %s AND source = %s AND key = %s FOR UPDATE",
+        here,
     )
     row = cursor.fetchone()
     if row is None:
         raise ValueError(
             f"Message {item.identity[0]}/{item.identity[1]} is not kept; store it first."
         )
-    if row[2]:
-        return None
+    received, homes, events, interpreter, version = row
+    reading = item.reading
     cursor.execute(
         "SELECT 1 FROM interpretation WHERE item_key = %s AND source = %s AND key = %s "
-        "AND interpreter = %s AND version >= %s",
-        (*here, item.reading.interpreter, item.reading.version),
+        "AND interpreter = %s AND version > %s",
+        (*here, reading.interpreter, reading.version),
     )
-    return None if cursor.fetchone() else (row[0], row[1])
+    newer = interpreter == reading.interpreter and version > reading.version
+    return _Standing(
+        received,
+        homes,
+        events,
+        (interpreter, version) == (reading.interpreter, reading.version),
+        newer or cursor.fetchone() is not None,
+    )
 
 
 def _compare(

@@ -34,7 +34,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TSVECTOR, UUID
 
 metadata = MetaData(
     naming_convention={
@@ -133,11 +133,16 @@ interpretation = Table(
     Column("key", Text, primary_key=True),
     Column("interpreter", Text, primary_key=True),
     Column("version", Integer, primary_key=True),
+    # 1 for the first reading by this version; another network or mapping makes the next
+    Column("revision", Integer, primary_key=True, server_default="1"),
     Column("mapping", Text, nullable=False, server_default=""),
     Column("at", _Instant, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("n_events", Integer, nullable=False),
     Column("findings", JSON, nullable=False, server_default="[]"),
+    Column("read_by", Text, nullable=False, server_default=""),  # who asked for it to be read again
+    # events it told that the reading after it did not tell, or told otherwise
+    Column("taken_back", JSON, nullable=False, server_default="[]"),
     info=ITEM,
 )
 
@@ -162,19 +167,50 @@ dead_letter = Table(
     Column("key", Text, primary_key=True),
     Column("attempt", Integer, primary_key=True, server_default="1"),
     Column("position", Text, primary_key=True, server_default=""),
+    # key of the first attempt of this message, where this is a later one
+    Column("message", Text),
     Column("kind", Text, nullable=False),  # interpret, deliver, apply
     Column("code", Text, nullable=False),
     Column("cause", Text, nullable=False),
     Column("advice", Text, nullable=False),
     Column("byte_offset", BigInteger),
     Column("fingerprint", Text, nullable=False),
+    # open, in_replay, resolved, superseded, archived, expired
     Column("state", Text, nullable=False, server_default="open"),
     Column("partner_id", BigInteger),
     Column("partner", Text),
     Column("received_at", _Instant, nullable=False),
     Column("state_at", _Instant, nullable=False),
     Index("ix_dead_letter_state_received_at", "state", "received_at"),
+    Index("ix_dead_letter_fingerprint", "fingerprint"),
     info=ITEM,
+)
+
+payload_text = Table(
+    # The words of a raw message (its name, headers and bytes), written by the worker after ingest.
+    # A hit is only a candidate: search looks at the bytes themselves.
+    "payload_text",
+    metadata,
+    _key("item_key"),
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("received_at", _Instant, nullable=False),
+    Column("partner_id", BigInteger),
+    Column("words", TSVECTOR, nullable=False),
+    Column("cut", Boolean, nullable=False, server_default=text("false")),  # has more words
+    Index("ix_payload_text_words", "words", postgresql_using="gin"),
+    Index("ix_payload_text_received_at", "received_at", postgresql_using="brin"),
+    info=ITEM,
+)
+
+text_mark = Table(
+    # How far the words of payloads are written.
+    "text_mark",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("upto", _Instant, nullable=False),  # receipt of the newest message looked at
+    Column("swept_at", _Instant, nullable=False),  # when latecomers were last looked for
+    info=LOCAL,
 )
 
 checkpoint = Table(
@@ -679,6 +715,11 @@ exception_case = Table(
     Column("priority", Double),
     Column("need_date", Date),
     Column("why", JSON, nullable=False, server_default="{}"),
+    # what it shares with other cases of the same root cause, "" for nothing
+    Column("shares", Text, nullable=False, server_default=""),
+    Column("parent_id", BigInteger),  # the case of that root cause
+    Column("verdict", Text),  # of a person: useful, false_alarm
+    Column("judged_at", _Instant),
     UniqueConstraint("fingerprint", "cycle"),
     CheckConstraint("(state = 'resolved') = (resolution IS NOT NULL)", name="resolved"),
     info=LOCAL,
@@ -692,6 +733,17 @@ Index(
 Index("ix_exception_case_subject", exception_case.c.home_key)
 Index("ix_exception_case_opened_at", exception_case.c.opened_at)
 Index("ix_exception_case_resolved_at", exception_case.c.resolved_at)
+Index(
+    "ix_exception_case_shares",
+    exception_case.c.shares,
+    exception_case.c.opened_at,
+    postgresql_where=text("shares <> ''"),
+)
+Index(
+    "ix_exception_case_parent_id",
+    exception_case.c.parent_id,
+    postgresql_where=text("parent_id IS NOT NULL"),
+)
 
 case_note = Table(
     "case_note",
@@ -704,6 +756,32 @@ case_note = Table(
     Column("text", Text, nullable=False),
     Index("ix_case_note_case_id", "case_id"),
     info=LOCAL,
+)
+
+rule_trial = Table(
+    # Wishes to see what an edited rule book would say, and what came of them.
+    "rule_trial",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", _Instant, nullable=False),
+    Column("body", Text, nullable=False),  # the rule book as edited
+    Column("begin_at", _Instant, nullable=False),
+    Column("end_at", _Instant, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, running, done, failed, cancelled
+    Column("lease_until", _Instant),
+    Column("started_at", _Instant),
+    Column("finished_at", _Instant),
+    Column("done", Integer, nullable=False, server_default="0"),  # documents judged so far
+    Column("total", Integer, nullable=False, server_default="0"),
+    Column("answer", JSON, nullable=False, server_default="{}"),
+    Column("problem", Text, nullable=False, server_default=""),
+    info=LOCAL,
+)
+Index(
+    "ix_rule_trial_waiting",
+    rule_trial.c.asked_at,
+    postgresql_where=text("state IN ('waiting', 'running')"),
 )
 
 order_impact = Table(
@@ -759,7 +837,7 @@ told = Table(
     Column("case_id", BigInteger, primary_key=True),
     Column("policy", Text, nullable=False),
     Column("group_key", Text, nullable=False),
-    # why this recipient hears of it: owner, also, fallback
+    # why this recipient hears of it: owner, also, step, fallback
     Column("role", Text, nullable=False, server_default="owner"),
     Column("what", Text, nullable=False),  # open, closed
     Column("severity", Text, nullable=False),
@@ -786,6 +864,64 @@ group_member = Table(
     Column("case_id", BigInteger, primary_key=True),
     Column("role", Text, nullable=False, server_default="owner"),
     Column("since", _Instant, nullable=False),
+    # told once more although nothing changed
+    Column("remind", Boolean, nullable=False, server_default=text("false")),
+    info=LOCAL,
+)
+
+escalation = Table(
+    # The reminders and steps that wait for one open case, as its policy stood when it was told.
+    "escalation",
+    metadata,
+    Column("case_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("policy", Text, nullable=False),
+    Column("repeat", Text, nullable=False),  # "4h"; "" = no reminders
+    Column("steps", JSON, nullable=False),  # [[after, to], ...]
+    Column("next_step", Integer, nullable=False),
+    # fences timers: one of an older generation does nothing
+    Column("generation", BigInteger, nullable=False),
+    Column("started_at", _Instant, nullable=False),
+    Column("reminded_at", _Instant, nullable=False),
+    Column("stopped", Boolean, nullable=False, server_default=text("false")),
+    info=LOCAL,
+    postgresql_with={"fillfactor": "75"},
+)
+
+silence = Table(
+    # Mails that people asked not to get, for a time; clocks and cases go on. Never deleted.
+    "silence",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("rule", Text),
+    Column("category", Text),
+    Column("partner", Text),
+    Column("source", Text),
+    Column("po", Text),
+    Column("from_at", _Instant, nullable=False),
+    Column("to_at", _Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", _Instant, nullable=False),
+    Column("ended_at", _Instant),  # ended by hand before its time
+    Column("ended_by", Text),
+    CheckConstraint("to_at > from_at", name="bounded"),
+    CheckConstraint(
+        "coalesce(rule, category, partner, source, po) IS NOT NULL", name="matches_something"
+    ),
+    Index("ix_silence_to_at", "to_at"),
+    info=LOCAL,
+)
+
+undeliverable = Table(
+    # Addresses that a mail came back from for good; who is meant hears through the fallback.
+    "undeliverable",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("recipient", Text, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("status", Text, nullable=False),  # RFC 3463: "5.1.1"
+    Column("words", Text, nullable=False, server_default=""),
+    Column("outbox_id", BigInteger),
     info=LOCAL,
 )
 
@@ -796,6 +932,8 @@ outbox = Table(
     Column("dedup_key", Text, nullable=False, unique=True),
     Column("policy", Text, nullable=False),
     Column("recipient", Text, nullable=False),
+    # mail, or a channel of network.yaml that takes messages by webhook
+    Column("channel", Text, nullable=False, server_default="mail"),
     Column("address", Text, nullable=False),
     Column("group_key", Text, nullable=False),
     Column("number", Integer, nullable=False),
@@ -817,6 +955,7 @@ outbox = Table(
     info=LOCAL,
 )
 Index("ix_outbox_waiting", outbox.c.next_at, postgresql_where=text("state = 'waiting'"))
+Index("ix_outbox_message_id", outbox.c.message_id)
 Index("ix_outbox_recipient_created_at", outbox.c.recipient, outbox.c.created_at)
 
 delivery = Table(
@@ -825,7 +964,8 @@ delivery = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("outbox_id", BigInteger, nullable=False),
     Column("at", _Instant, nullable=False),
-    Column("outcome", Text, nullable=False),  # accepted, retry, refused, unreachable
+    # accepted, retry, refused, unreachable; later bounced, delayed
+    Column("outcome", Text, nullable=False),
     Column("code", Integer),
     Column("text", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(
@@ -858,6 +998,124 @@ throttle = Table(
     Column("at", _Instant, nullable=False),
     info=LOCAL,
     postgresql_with={"fillfactor": "50"},
+)
+
+# --- repairs ------------------------------------------------------------------------------------
+
+replay = Table(
+    # A frozen selection of dead letters that is sent, or interpreted, once more.
+    "replay",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("action", Text, nullable=False),  # reinterpret, reprocess, retransmit, force
+    # drafted, awaiting_approval, refused, running, paused, done, cancelled
+    Column("state", Text, nullable=False),
+    Column("target", Text, nullable=False),  # "tower", or source/queue of a broker
+    Column("remark", Text, nullable=False, server_default=""),  # the filter it was chosen by
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("n_items", Integer, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),  # of the sorted ids
+    Column("form_token", UUID(as_uuid=True), unique=True),  # one request, however often clicked
+    Column("requested_by", Text, nullable=False),
+    Column("drafted_at", _Instant, nullable=False),
+    Column("checked_at", _Instant),  # when the verdicts were given
+    Column("confirmed_at", _Instant),
+    Column("approved_by", Text),
+    Column("approved_at", _Instant),
+    Column("needs_approval", Text, nullable=False, server_default=""),  # why; "" = not
+    Column("canary", Integer, nullable=False, server_default="1"),
+    Column("per_second", Double, nullable=False),
+    Column("stop_above", Double, nullable=False),  # share of failures that ends it
+    Column("effect_within_s", Integer, nullable=False),
+    Column("next_at", _Instant),  # pace: nothing is claimed before
+    Column("ended_at", _Instant),
+    Column("end_reason", Text, nullable=False, server_default=""),
+    Column("signed_by", Text),
+    Column("signed_at", _Instant),
+    CheckConstraint("approved_by <> requested_by", name="second_person"),
+    CheckConstraint(
+        "state NOT IN ('running', 'paused', 'done') OR needs_approval = '' "
+        "OR approved_by IS NOT NULL",
+        name="approved",
+    ),
+    info=LOCAL,
+)
+Index(
+    "ix_replay_open",
+    replay.c.id,
+    postgresql_where=text("state IN ('running', 'paused')"),
+)
+
+replay_item = Table(
+    "replay_item",
+    metadata,
+    Column("replay_id", BigInteger, primary_key=True),
+    Column("n", Integer, primary_key=True),  # order of sending
+    # the dead letter
+    Column("source", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("position", Text, nullable=False, server_default=""),
+    Column("message_key", Text, nullable=False),
+    Column("edited_key", Text),  # the raw message that goes out instead of the letter's bytes
+    Column("verdict", Text, nullable=False, server_default=""),  # ready, duplicate, blocked
+    # drafted, ready, duplicate, blocked, claimed, sending, awaiting_effect, resolved,
+    # failed_again, returned, uncertain, skipped, cancelled
+    Column("state", Text, nullable=False),
+    Column("cause", Text, nullable=False, server_default=""),
+    Column("queue", Text, nullable=False, server_default=""),  # where it goes
+    Column("effect_type", Text, nullable=False, server_default=""),
+    Column("new_attempt", Integer),
+    Column("publish_key", Text, unique=True),
+    Column("holder", Text),
+    Column("lease_until", _Instant),
+    Column("sent_at", _Instant),
+    Column("published_at", _Instant),
+    Column("effect_event", UUID(as_uuid=True)),
+    Column("effect_at", _Instant),
+    Column("state_at", _Instant, nullable=False),
+    ForeignKeyConstraint(
+        ["replay_id"], ["replay.id"], name="fk_replay_item_replay_id", use_alter=True
+    ),
+    Index("ix_replay_item_message", "source", "message_key"),
+    Index("ix_replay_item_state", "replay_id", "state", "n"),
+    info=LOCAL,
+)
+Index(
+    "ux_replay_item_open",
+    replay_item.c.source,
+    replay_item.c.message_key,
+    unique=True,
+    postgresql_where=text("state IN ('claimed', 'sending', 'awaiting_effect', 'uncertain')"),
+)
+
+failure_note = Table(
+    # What people know of a kind of failure; it survives retry and resolution.
+    "failure_note",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("at", _Instant, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_failure_note_fingerprint", "fingerprint"),
+    info=LOCAL,
+)
+
+audit_entry = Table(
+    # Who did what, in one chain: each hash covers the one before it. Rows are only added.
+    "audit_entry",
+    metadata,
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", _Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # canonical JSON, as it was hashed
+    Column("hash", LargeBinary, nullable=False),
+    Index("ix_audit_entry_subject", "subject"),
+    Index("ix_audit_entry_at", "at"),
+    info=LOCAL,
 )
 
 # --- the tower about itself ---------------------------------------------------------------------

@@ -37,6 +37,7 @@ from worker.commands import (
     mappings,
     network,
     partners,
+    reinterpret,
     rule_changes,
     ties,
 )
@@ -74,6 +75,7 @@ partners.register(partner_words)
 ties.register(app)
 answer.register(app)
 broker.register(broker_words)
+reinterpret.register(app)
 
 
 @app.command()

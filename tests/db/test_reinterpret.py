@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from db.ingest import store
 from db.rebuild import verify
-from db.reinterpret import reinterpret
+from db.reinterpret import reinterpret, reread
 from tests.db.stories import NET, Teller, at, line, message, month, released, snapshot
 from tower.identity import derived_event_id
 from tower.raw import DeadLetter, Interpretation, Interpreted
@@ -133,3 +133,53 @@ def test_a_version_that_was_there_changes_nothing(connection: Connection) -> Non
 def test_a_message_that_is_not_kept_is_a_mistake_of_the_caller(connection: Connection) -> None:
     with pytest.raises(ValueError, match="store it first"):
         reinterpret(connection, [message("m", "erp", [], at(0))], net=NET, now=LATER)
+
+
+def test_the_same_version_under_another_network_is_a_revision_of_its_own(
+    connection: Connection,
+) -> None:
+    t = Teller()
+    item = t.tell("po.released", released("1", line("10", "5")), hours=0)
+    better = t.tell("po.released", released("1", line("10", "50")), hours=0)
+    store(connection, [item], net=NET, now=NOW)
+    corrected = replace(better.reading.events[0], id=item.reading.events[0].id, raw_key="m1")
+    reading = Interpretation("test", 1, events=(corrected,))
+    (done,) = reread(
+        connection, [Interpreted(item.raw, reading)], net=NET, now=LATER, by="kim"
+    )
+    assert done.changed
+    assert [e["id"] for e in done.withdrawn] == [e["id"] for e in done.added]
+    rows = connection.execute(
+        text("SELECT revision, read_by, taken_back FROM interpretation ORDER BY revision")
+    ).all()
+    assert [(row.revision, row.read_by) for row in rows] == [(1, ""), (2, "kim")]
+    (former,) = rows[0].taken_back
+    assert former["data"]["lines"][0]["qty"] == "5"
+    assert rows[1].taken_back == []
+    assert verify(connection) == []
+    (again,) = reread(
+        connection, [Interpreted(item.raw, reading)], net=NET, now=LATER, by="kim"
+    )
+    assert not again.changed
+
+
+def test_letters_alone_make_a_revision(connection: Connection) -> None:
+    t = Teller()
+    item = t.tell("po.released", released("1"), hours=0)
+    letter = DeadLetter("unknown_partner", "Nobody has this id.", "Add it.")
+    store(connection, [item], net=NET, now=NOW)
+    reading = replace(item.reading, dead_letters=(letter,))
+    (done,) = reread(connection, [Interpreted(item.raw, reading)], net=NET, now=LATER)
+    assert done.changed
+    assert not done.withdrawn
+    assert not done.added
+    assert done.result.dead_letters == 1
+
+
+def test_an_older_version_never_takes_the_place_of_a_newer(connection: Connection) -> None:
+    t = Teller()
+    item = t.tell("po.released", released("1"), hours=0)
+    newest = Interpreted(item.raw, replace(item.reading, version=5))
+    store(connection, [newest], net=NET, now=NOW)
+    nothing = Interpreted(item.raw, Interpretation("test", 4))
+    assert not reread(connection, [nothing], net=NET, now=LATER)[0].changed
