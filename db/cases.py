@@ -42,7 +42,7 @@ _COLUMNS = (
     "level", "levels", "home_key", "kind", "scope", "number", "line", "clock_cycle", "partner_id",
     "supplier", "title", "advice", "owner", "owner_letter", "policy", "cause", "opened_at",
     "detected_at", "due_at", "first_taken_at", "taken_until", "snoozed_until", "resolved_at",
-    "reopened", "held_subjects", "why",
+    "reopened", "held_subjects", "why", "shares", "parent_id", "verdict", "judged_at",
 )  # fmt: skip
 
 
@@ -84,6 +84,10 @@ def of_row(row: Row[Any]) -> Case:
         reopened=m["reopened"],
         held_subjects=m["held_subjects"],
         why=m["why"],
+        shares=m["shares"],
+        parent_id=m["parent_id"],
+        verdict=m["verdict"],
+        judged_at=m["judged_at"],
     )
 
 
@@ -284,6 +288,10 @@ def _row(case: Case) -> dict[str, Any]:
         "reopened": case.reopened,
         "held_subjects": case.held_subjects,
         "why": case.why,
+        "shares": case.shares,
+        "parent_id": case.parent_id,
+        "verdict": case.verdict,
+        "judged_at": case.judged_at,
     }
 
 
@@ -325,6 +333,47 @@ def assign(
     return _wish(conn, scope, case_id, now, lambda c: cases.assign(c, who, now, owner))
 
 
+def wait(
+    conn: Connection,
+    scope: Scope,
+    case_id: int,
+    who: str,
+    on: str,
+    until: datetime,
+    now: datetime,
+) -> Case:
+    """Somebody else must act first; it is raised again at ``until``."""
+    return _wish(conn, scope, case_id, until, lambda c: cases.wait(c, who, now, on, until))
+
+
+def release(conn: Connection, scope: Scope, case_id: int, who: str, now: datetime) -> Case:
+    """Give it back: nobody looks after it any more."""
+    return _wish(conn, scope, case_id, now, lambda c: cases.release(c, who, now))
+
+
+def judge(
+    conn: Connection,
+    scope: Scope,
+    case_id: int,
+    who: str,
+    verdict: str,
+    reason: str,
+    now: datetime,
+) -> Case:
+    """Say whether its alert was useful or a false alarm; an open false alarm is closed by it."""
+    return _wish(
+        conn, scope, case_id, now, lambda c: cases.judge(c, who, now, verdict, reason)
+    )
+
+
+def merge(
+    conn: Connection, scope: Scope, case_id: int, who: str, into: int, now: datetime
+) -> Case:
+    """Close it as a part of the case ``into``."""
+    target = _visible(by_ids(conn, [into]), scope, into)
+    return _wish(conn, scope, case_id, now, lambda c: cases.merge(c, who, now, target))
+
+
 def note(conn: Connection, scope: Scope, case_id: int, who: str, text: str, now: datetime) -> None:
     """Add words to the history; nothing else changes."""
     said = text.strip()
@@ -341,11 +390,36 @@ def _wish(
     then: datetime,
     act: Callable[[Case], Changed],
 ) -> Case:
-    """Do what a person asks for, and have the worker look at the case at ``then``."""
+    """Do what a person asks for, and have the worker look at the case at ``then``.
+
+    Who accepts a root cause, or calls it a false alarm, decides so about all that hang under it.
+    """
     timers.sooner(conn, [timers.Timer(timers.CASE, str(case_id), then)])
     changed = act(_visible(by_ids(conn, [case_id], lock=True), scope, case_id))
     write(conn, [changed])
-    return changed.case
+    case = changed.case
+    if case.subject.kind == CAUSE and case.resolution in _FOR_ALL:
+        last = changed.notes[-1]
+        under = _open_under(conn, case_id)
+        timers.sooner(conn, [timers.Timer(timers.CASE, str(c.id), then) for c in under])
+        text = f"with case {case_id}"
+        write(
+            conn,
+            [
+                cases.resolve(c, last.author, last.at, case.resolution, text, case.cause)
+                for c in under
+            ],
+        )
+    return case
+
+
+_FOR_ALL = ("accepted", "false_alarm")
+CAUSE = "cause"  # subject kind of root causes (tower/root_causes.py)
+
+
+def _open_under(conn: Connection, case_id: int) -> list[Case]:
+    query = _select().where(_c.parent_id == case_id, _c.state != "resolved").order_by(_c.id)
+    return [of_row(row) for row in conn.execute(query.with_for_update())]
 
 
 def _visible(found: Sequence[Case], scope: Scope, case_id: int) -> Case:

@@ -183,6 +183,7 @@ dead_letter = Table(
     Column("state_at", _Instant, nullable=False),
     Index("ix_dead_letter_state_received_at", "state", "received_at"),
     Index("ix_dead_letter_fingerprint", "fingerprint"),
+    Index("ix_dead_letter_message", "message", postgresql_where=text("message IS NOT NULL")),
     info=ITEM,
 )
 
@@ -583,7 +584,8 @@ judged_unit = Table(
 )
 
 measured_unit = Table(
-    # Something that rules judge by measuring it (a queue), and where judging goes on from.
+    # Something that rules judge by measuring or counting (a queue, a partner), and where judging
+    # goes on from.
     "measured_unit",
     metadata,
     _key("home_key"),
@@ -593,6 +595,20 @@ measured_unit = Table(
     Column("footings", JSON, nullable=False, server_default="{}"),
     info=HOME,
     postgresql_with={"fillfactor": "75"},
+)
+
+partner_count = Table(
+    # Events of a partner by type, five minutes in which they occurred, and minute by whose end we
+    # knew them: counted once, in the transaction that keeps the event.
+    "partner_count",
+    metadata,
+    _key("home_key"),  # tower.identity.partner_id
+    Column("type", Text, primary_key=True),
+    Column("at", _Instant, primary_key=True),
+    Column("known_at", _Instant, primary_key=True),
+    Column("n", Integer, nullable=False),
+    info=HOME,
+    postgresql_with={"fillfactor": "85"},
 )
 
 timer = Table(

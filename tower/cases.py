@@ -27,6 +27,8 @@ TAKEN_FOR = timedelta(hours=4)  # a promise to look after it; then it is raised 
 STATES = ("new", "taken", "waiting", "snoozed", "resolved")
 BY_HAND = ("repaired", "accepted", "false_alarm")  # resolutions that a person may give
 RESOLUTIONS = ("healed", *BY_HAND, "merged")
+_DECIDED = (*BY_HAND, "merged")  # by a person, about one cycle of a clock
+VERDICTS = ("useful", "false_alarm")
 CAUSES = (
     "partner", "gateway", "middleware", "erp", "warehouse", "carrier", "master_data", "tower",
     "unknown",
@@ -64,6 +66,7 @@ class Brief:
     home_key   home of the subject; None for our own addresses and workers
     levels     the telling levels by name, lowest first
     owner      key of a person in network.yaml; ``letter`` is where that came from
+    shares     the root cause that it may have in common with others (tower/root_causes.py)
     """
 
     subject: Subject
@@ -79,6 +82,7 @@ class Brief:
     supplier: str | None = None
     buyer: str | None = None
     cause: str = "unknown"
+    shares: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,12 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The machine's and the person's state of one exception case; ``id`` None until stored."""
+    """The machine's and the person's state of one exception case; ``id`` None until stored.
+
+    shares     what it has in common with other cases of the same root cause, "" for nothing
+    parent_id  the case of that root cause, None while it stands alone
+    verdict    what a person thinks of the alert: useful or false_alarm, with ``judged_at``
+    """
 
     id: int | None
     fingerprint: str
@@ -134,6 +143,10 @@ class Case:
     reopened: int = 0
     held_subjects: int = 0
     why: Mapping[str, Any] = field(default_factory=dict)
+    shares: str = ""
+    parent_id: int | None = None
+    verdict: str | None = None
+    judged_at: datetime | None = None
 
     @property
     def open(self) -> bool:
@@ -212,7 +225,7 @@ def _step(
     if kind == "moved":
         return _moved(case, entry, what)
     if kind == "reopened":
-        if case.open or case.resolution in BY_HAND or not case.levels:
+        if case.open or case.resolution in _DECIDED or not case.levels:
             return case, [], False
         level = brief.levels.get(case.level) or next(iter(brief.levels.values()))
         return _again(case, entry, level, brief, "what had settled it was undone")
@@ -245,7 +258,7 @@ def _reached(
         weighed, notes, tell = _weighed(case, entry, brief)
         # Whom this level names besides the owner has not heard of it, however severe it was.
         return weighed, notes, tell or level.also is not None
-    if case.resolution in BY_HAND and case.clock_cycle == entry.cycle:
+    if case.resolution in _DECIDED and case.clock_cycle == entry.cycle:
         # A person has decided about this very cycle; another level of it is no news.
         known = case.levels if level.name in case.levels else (*case.levels, level.name)
         return replace(case, levels=known), [], False
@@ -285,6 +298,7 @@ def _opened(
         due_at=entry.due,
         resolved_at=None,
         why=_why(None, entry, brief),
+        shares=brief.shares,
     )
     return case, [Note(entry.detected, AUTHOR, "opened", brief.title)], True
 
@@ -423,7 +437,8 @@ def with_raise(case: Case, by: int, at: datetime, because: str) -> Changed | Non
         return None
     rises = severity_rank(severity) > severity_rank(case.severity)
     note = Note(at, AUTHOR, "severity", f"{case.severity} to {severity}: {because}")
-    return Changed(replace(case, severity=severity), (note,), rises)
+    old = at - case.opened_at > ESCALATES_FOR
+    return Changed(replace(case, severity=severity), (note,), rises and not old)
 
 
 # --- what people do to a case ---------------------------------------------------------------------
@@ -457,6 +472,73 @@ def snooze(case: Case, who: str, now: datetime, until: datetime) -> Changed:
     return Changed(quiet, (Note(now, who, "snoozed", f"until {_minute(until)}"),), False)
 
 
+def wait(case: Case, who: str, now: datetime, on: str, until: datetime) -> Changed:
+    """Somebody else must act first. It is raised again then; meanwhile it is told as ever."""
+    _must_be_open(case, "left waiting")
+    if not on.strip():
+        raise NotPossible("Say on whom the case waits.")
+    if until <= now:
+        raise NotPossible(f"{_minute(until)} is past. Choose a time to come.")
+    waiting = replace(
+        case,
+        state="waiting",
+        snoozed_until=until,
+        taken_until=None,
+        first_taken_at=case.first_taken_at or now,
+        why={**case.why, "waits_on": on.strip()[:200]},
+    )
+    text = f"on {on.strip()[:200]} until {_minute(until)}"
+    return Changed(waiting, (Note(now, who, "waiting", text),), False)
+
+
+def release(case: Case, who: str, now: datetime) -> Changed:
+    """Nobody looks after it any more: taken, waiting or snoozed, it is as new."""
+    _must_be_open(case, "given back")
+    if case.state == "new":
+        raise NotPossible("Nobody holds this case.")
+    freed = replace(case, state="new", taken_until=None, snoozed_until=None)
+    return Changed(freed, (Note(now, who, "released", f"no longer {case.state}"),), True)
+
+
+def judge(case: Case, who: str, now: datetime, verdict: str, reason: str) -> Changed:
+    """Say whether the alert was useful or a false alarm, and why.
+
+    A false alarm that is still open is closed by it. The last word of a case counts.
+    """
+    if verdict not in VERDICTS:
+        raise NotPossible(f'"{verdict}" is no verdict; write {" or ".join(VERDICTS)}.')
+    said = reason.strip()[:1000]
+    if not said:
+        raise NotPossible("Say in a few words why.")
+    judged = replace(case, verdict=verdict, judged_at=now)
+    words = verdict.replace("_", " ")
+    note = Note(now, who, "judged", f"{words}: {said}")
+    if verdict == "false_alarm" and case.open:
+        closed = resolve(judged, who, now, "false_alarm", said)
+        return replace(closed, notes=(note, *closed.notes))
+    return Changed(judged, (note,), False)
+
+
+def merge(case: Case, who: str, now: datetime, into: Case) -> Changed:
+    """Close it as a part of another case, which goes on."""
+    _must_be_open(case, "merged")
+    if into.id is None or into.id == case.id:
+        raise NotPossible("A case cannot be merged into itself.")
+    if not into.open:
+        raise NotPossible(f"Case {into.id} is resolved. Merge into one that is open.")
+    merged = replace(
+        case,
+        state="resolved",
+        resolution="merged",
+        resolved_at=now,
+        taken_until=None,
+        snoozed_until=None,
+        parent_id=into.id,
+        why={**case.why, "merged_into": into.id},
+    )
+    return Changed(merged, (Note(now, who, "resolved", f"merged into case {into.id}"),), True)
+
+
 def resolve(
     case: Case, who: str, now: datetime, resolution: str, text: str, cause: str | None = None
 ) -> Changed:
@@ -475,6 +557,8 @@ def resolve(
         snoozed_until=None,
         cause=cause or case.cause,
     )
+    if resolution == "false_alarm" and case.verdict is None:
+        closed = replace(closed, verdict="false_alarm", judged_at=now)
     note = Note(now, who, "resolved", f"{resolution}: {text}" if text else resolution)
     return Changed(closed, (note,), True)
 
@@ -484,7 +568,7 @@ def assign(case: Case, who: str, now: datetime, owner: str) -> Changed:
     _must_be_open(case, "passed on")
     if owner == case.owner:
         raise NotPossible(f"{owner} owns this case already.")
-    passed = replace(case, owner=owner, state="new", taken_until=None)
+    passed = replace(case, owner=owner, state="new", taken_until=None, snoozed_until=None)
     return Changed(passed, (Note(now, who, "assigned", f"{case.owner} to {owner}"),), True)
 
 
@@ -492,6 +576,8 @@ def wake(case: Case, now: datetime, still_true: bool) -> Changed | None:
     """What a case does when one of its own times has come; None if it has none to act on.
 
     ``still_true`` tells whether its facts stand: a case repaired by hand whose facts stand reopens.
+    Who accepts it or calls it a false alarm has decided about these very facts: it stays closed
+    until they happen anew.
     """
     if case.state == "taken" and case.taken_until is not None and case.taken_until <= now:
         expired = replace(case, state="new", taken_until=None)
@@ -500,6 +586,9 @@ def wake(case: Case, now: datetime, still_true: bool) -> Changed | None:
     if case.state == "snoozed" and case.snoozed_until is not None and case.snoozed_until <= now:
         awake = replace(case, state="new", snoozed_until=None)
         return Changed(awake, (Note(now, AUTHOR, "woken", "the snooze is over"),), True)
+    if case.state == "waiting" and case.snoozed_until is not None and case.snoozed_until <= now:
+        awake = replace(case, state="new", snoozed_until=None)
+        return Changed(awake, (Note(now, AUTHOR, "woken", "the time to wait is over"),), True)
     if case.state == "resolved" and case.resolution == "repaired" and still_true:
         again = replace(
             case, state="new", resolution=None, resolved_at=None, reopened=case.reopened + 1

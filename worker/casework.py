@@ -25,6 +25,7 @@ from tower.cases import (
 )
 from tower.court import Code, partner_attributes
 from tower.priority import AffectedLine, Hurt, hurt, priority
+from worker import grouping
 from worker.impact import ASN_FAILED
 
 Work = tuple[Brief, Sequence[Happening]]
@@ -87,6 +88,8 @@ def apply(
     standing = [numbers.get(key, case) for key, case in open_now.items()]
     _write_figures(conn, standing, figures, weighed)
     _write_blame(conn, standing, weighed, places)
+    stored = grouping.follow(conn, code, stored, now)
+    grouping.sum_up(conn, code, standing)
     return Worked(stored, {c.home_key for c in standing if c.home_key is not None})
 
 

@@ -13,7 +13,8 @@ from db.timers import CASE, Timer
 from tower import cases
 from tower.cases import Case, Changed
 from tower.court import Code
-from worker import addressing
+from tower.root_causes import KIND
+from worker import addressing, grouping
 from worker.judging import Judging
 
 
@@ -43,7 +44,9 @@ def wake(
     timers.drop(conn, [(t.kind, t.key) for t in claimed])
     timers.set_(conn, ringing)
     stored = kept.write(conn, [c for c in changes if c.notes])
-    addressing.mark(conn, config, code, changes, now)
+    # What a person closed or a wake opened again changes the sum of its parent.
+    grouped = grouping.follow(conn, code, changes, now)
+    addressing.mark(conn, config, code, grouped, now)
     return stored
 
 
@@ -51,8 +54,10 @@ def due_at(case: Case, code: Code) -> datetime | None:
     """When this case has something to do by itself."""
     if case.state == "taken":
         return case.taken_until
-    if case.state == "snoozed":
+    if case.state in ("snoozed", "waiting"):
         return case.snoozed_until
+    if case.subject.kind == KIND:
+        return None  # its cases speak for themselves once it is closed
     if case.state == "resolved" and case.resolution == "repaired" and case.resolved_at is not None:
         # Put right by hand: looked at again on the next business morning.
         hours = code.calendar(code.network.company.calendar)

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, func, or_, select
 
 from db.reads.filters import within_scope
 from db.reads.rows import record, records
 from db.tables import (
     case_note,
     clock,
+    delivery,
     exception_case,
     flow_link,
     order_impact,
@@ -24,7 +25,9 @@ from db.tables import (
     transition,
 )
 from tower.access import Scope
+from tower.cases import STATES
 from tower.identity import partner_id
+from tower.root_causes import KIND
 
 AGE_BANDS: tuple[tuple[str, timedelta, timedelta | None], ...] = (
     ("<4 h", timedelta(0), timedelta(hours=4)),
@@ -35,11 +38,19 @@ AGE_BANDS: tuple[tuple[str, timedelta, timedelta | None], ...] = (
 )
 SEVERITIES = ("critical", "high", "medium", "low")
 MOST_ROWS = 200
+MOST_CHILDREN = 500
+
+
+SORTS = ("consequence", "age", "severity", "newest")
 
 
 @dataclass(frozen=True, slots=True)
 class CaseFilter:
-    """Narrowing of the queue; None means no narrowing. ``age`` is a word of AGE_BANDS."""
+    """Narrowing of the queue; None means no narrowing. ``age`` is a word of AGE_BANDS.
+
+    view   causes: a root cause stands for its cases; all: every case by itself, no causes
+    under  only the cases under this root cause, whatever their state
+    """
 
     category: str | None = None
     severity: str | None = None
@@ -47,7 +58,10 @@ class CaseFilter:
     supplier: str | None = None
     age: str | None = None
     rule: str | None = None
-    state: str = "open"  # open, resolved, all
+    state: str = "open"  # open, resolved, all, or one state by its name
+    view: str = "causes"
+    under: int | None = None
+    sort: str = "consequence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,9 @@ class CaseDetail:
     told: tuple[Mapping[str, Any], ...]
     suppressed: tuple[Mapping[str, Any], ...]
     related: tuple[Mapping[str, Any], ...]
+    parent: Mapping[str, Any] | None
+    children: tuple[Mapping[str, Any], ...]
+    deliveries: tuple[Mapping[str, Any], ...]
 
 
 def _conditions(scope: Scope, wanted: CaseFilter, now: datetime) -> list[ColumnElement[bool]]:
@@ -97,8 +114,14 @@ def _conditions(scope: Scope, wanted: CaseFilter, now: datetime) -> list[ColumnE
     found: list[ColumnElement[bool]] = list(within_scope(table, scope))
     if wanted.state == "open":
         found.append(table.state != "resolved")
-    elif wanted.state == "resolved":
-        found.append(table.state == "resolved")
+    elif wanted.state in STATES:
+        found.append(table.state == wanted.state)
+    if wanted.under is not None:
+        found.append(table.parent_id == wanted.under)
+    elif wanted.view == "all":
+        found.append(table.kind != KIND)
+    else:
+        found.append(~_told_in_parent())
     for column, value in (
         (table.category, wanted.category),
         (table.severity, wanted.severity),
@@ -117,6 +140,34 @@ def _conditions(scope: Scope, wanted: CaseFilter, now: datetime) -> list[ColumnE
     return found
 
 
+def _told_in_parent() -> ColumnElement[bool]:
+    """Whether an open case hangs under an open root cause."""
+    table, parent = exception_case.c, exception_case.alias("parent")
+    return and_(
+        table.parent_id.is_not(None),
+        table.state != "resolved",
+        select(1)
+        .where(parent.c.id == table.parent_id, parent.c.state != "resolved")
+        .correlate(exception_case)
+        .exists(),
+    )
+
+
+def _ranks() -> dict[str, ColumnElement[Any]]:
+    """What each order of the queue goes by, the greatest first."""
+    table = exception_case.c
+    gravity = -func.array_position(list(SEVERITIES), table.severity)
+    consequence = func.coalesce(table.priority, 0.0)
+    opened = func.extract("epoch", table.opened_at)
+    return {
+        "consequence": consequence,
+        "age": -cast(opened, Double),
+        "newest": cast(opened, Double),
+        # Severity first, then consequence: both in one figure, so that one place suffices.
+        "severity": gravity * 1e15 + consequence,
+    }
+
+
 def queue(
     conn: Connection,
     scope: Scope,
@@ -126,11 +177,11 @@ def queue(
     after: str | None = None,
     limit: int = MOST_ROWS,
 ) -> CasePage:
-    """Cases by priority, most consequential first; ``after`` as given by the page before."""
+    """Cases in the order asked for; ``after`` as given by the page before."""
     table = exception_case
     conditions = _conditions(scope, wanted, now)
     total = conn.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
-    rank = func.coalesce(table.c.priority, 0.0)
+    rank = _ranks().get(wanted.sort, _ranks()["consequence"])
     if after is not None:
         last_rank, _, last_id = after.partition("_")
         try:
@@ -139,18 +190,30 @@ def queue(
             place = None
         if place is not None:
             conditions.append(or_(rank < place[0], and_(rank == place[0], table.c.id > place[1])))
-    rows = [
-        record(row)
-        for row in conn.execute(
-            select(table)
-            .where(*conditions)
-            .order_by(rank.desc(), table.c.id)
-            .limit(min(limit, 1000) + 1)
+    child = exception_case.alias("child")
+    under = (
+        select(func.count())
+        .where(child.c.parent_id == table.c.id, child.c.state != "resolved")
+        .correlate(table)
+        .scalar_subquery()
+    )
+    found = conn.execute(
+        select(
+            table,
+            case((table.c.kind == KIND, under), else_=0).label("open_cases"),
+            rank.label("rank_"),
         )
-    ]
-    more = len(rows) > limit
-    rows = rows[:limit]
-    following = f"{rows[-1]['priority'] or 0.0!r}_{rows[-1]['id']}" if more else None
+        .where(*conditions)
+        .order_by(rank.desc(), table.c.id)
+        .limit(min(limit, 1000) + 1)
+    ).all()
+    more = len(found) > limit
+    rows = []
+    for row in found[:limit]:
+        mine = dict(record(row))
+        mine.pop("rank_")
+        rows.append(mine)
+    following = f"{float(found[limit - 1].rank_)!r}_{rows[-1]['id']}" if more else None
     return CasePage(tuple(rows), total, following)
 
 
@@ -180,7 +243,7 @@ def groups(
             func.sum(table.priority).label("priority"),
             func.min(table.id).label("case_id"),
         )
-        .where(*_conditions(scope, wanted, now))
+        .where(table.kind != KIND, *_conditions(scope, wanted, now))
         .group_by(table.category, subject)
         .order_by(func.sum(table.priority).desc().nulls_last(), func.count().desc(), subject)
         .limit(limit)
@@ -205,14 +268,20 @@ def groups(
 
 
 def counts(conn: Connection, scope: Scope, now: datetime) -> dict[str, dict[str, int]]:
-    """Open cases by category, severity, owner and age band, for the choices above the queue."""
+    """Open cases by category, severity, owner, age band and state, for the choices above the queue.
+
+    A root cause counts for its cases, as in the queue; ``shown`` tells how many lines that makes,
+    of how many cases, under how many causes.
+    """
     table = exception_case.c
-    open_ones = (table.state != "resolved", *within_scope(table, scope))
+    mine = (table.state != "resolved", *within_scope(table, scope))
+    open_ones = (*mine, ~_told_in_parent())
     found: dict[str, dict[str, int]] = {}
     for name, column in (
         ("category", table.category),
         ("severity", table.severity),
         ("owner", table.owner),
+        ("state", table.state),
     ):
         rows = conn.execute(
             select(column, func.count()).where(*open_ones).group_by(column).order_by(column)
@@ -232,6 +301,14 @@ def counts(conn: Connection, scope: Scope, now: datetime) -> dict[str, dict[str,
         ).where(*open_ones)
     ).one()
     found["age"] = {word: n for (word, _, _), n in zip(AGE_BANDS, ages, strict=True)}
+    of_all = conn.execute(
+        select(
+            func.count().filter(~_told_in_parent()).label("lines"),
+            func.count().filter(table.kind != KIND).label("cases"),
+            func.count().filter(table.kind == KIND).label("causes"),
+        ).where(*mine)
+    ).one()
+    found["shown"] = dict(of_all._mapping)
     return found
 
 
@@ -244,21 +321,21 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
     ).one_or_none()
     if row is None:
         return None
-    case = record(row)
+    the_case = record(row)
 
     def subject(table: Any) -> tuple[ColumnElement[bool], ...]:
         return (
-            table.c.home_key == case["home_key"],
-            table.c.rule == case["rule"],
-            table.c.kind == case["kind"],
-            table.c.scope == case["scope"],
-            table.c.number == case["number"],
-            table.c.line == case["line"],
+            table.c.home_key == the_case["home_key"],
+            table.c.rule == the_case["rule"],
+            table.c.kind == the_case["kind"],
+            table.c.scope == the_case["scope"],
+            table.c.number == the_case["number"],
+            table.c.line == the_case["line"],
         )
 
-    home = case["home_key"]
+    home = the_case["home_key"]
     return CaseDetail(
-        case=case,
+        case=the_case,
         notes=records(
             conn,
             select(case_note)
@@ -316,12 +393,49 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
             .where(
                 exception_case.c.id != case_id,
                 exception_case.c.state != "resolved",
+                exception_case.c.kind != KIND,
+                exception_case.c.parent_id.is_distinct_from(case_id),
                 exception_case.c.home_key == home
                 if home is not None
-                else exception_case.c.category == case["category"],
+                else exception_case.c.category == the_case["category"],
                 *within_scope(exception_case.c, scope),
             )
             .order_by(func.coalesce(exception_case.c.priority, 0.0).desc(), exception_case.c.id)
             .limit(20),
+        ),
+        parent=next(
+            iter(
+                records(
+                    conn,
+                    select(exception_case).where(
+                        exception_case.c.id == the_case["parent_id"],
+                        *within_scope(exception_case.c, scope),
+                    ),
+                )
+            ),
+            None,
+        ),
+        children=records(
+            conn,
+            select(exception_case)
+            .where(
+                exception_case.c.parent_id == case_id, *within_scope(exception_case.c, scope)
+            )
+            .order_by(
+                exception_case.c.state == "resolved",
+                func.coalesce(exception_case.c.priority, 0.0).desc(),
+                exception_case.c.id,
+            )
+            .limit(MOST_CHILDREN),
+        ),
+        deliveries=records(
+            conn,
+            select(delivery)
+            .where(
+                delivery.c.outbox_id.in_(
+                    select(outbox.c.id).where(outbox.c.cases.contains([case_id]))
+                )
+            )
+            .order_by(delivery.c.at, delivery.c.id),
         ),
     )

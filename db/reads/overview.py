@@ -15,6 +15,7 @@ from db.reads.filters import Filter, of_supplier, within_scope
 from db.tables import document, exception_case, order_impact, source_spell
 from tower.access import Scope
 from tower.briefing import CategoryCount, Changes
+from tower.root_causes import KIND
 
 SEVERITY_RANK = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 SEVERITIES = {rank: word for word, rank in SEVERITY_RANK.items()}
@@ -365,8 +366,9 @@ def impact_conditions(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool
 
 
 def case_conditions(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool]]:
+    """Cases in the viewer's area and choice, each counted once: not the causes over them."""
     c, d = exception_case.c, document.c
-    found = [*within_scope(c, scope), *of_supplier(c, narrowed.supplier)]
+    found = [*within_scope(c, scope), *of_supplier(c, narrowed.supplier), c.kind != KIND]
     if narrowed.buyer is not None or narrowed.warehouse is not None:
         only = Filter(narrowed.period, None, narrowed.buyer, narrowed.warehouse)
         found.append(

@@ -24,6 +24,7 @@ from tower.access import Scope
 from tower.identity import partner_id
 from tower.network import Partner
 from tower.onboarding import Evidence, Seen
+from tower.root_causes import KIND
 
 MOST_READINGS = 2000  # looked through for codes that nobody understood
 
@@ -66,7 +67,8 @@ def partners(conn: Connection, scope: Scope) -> list[PartnerRow]:
             .group_by(document.c.partner_id)
         )
     }
-    cases = _count(conn, exception_case, exception_case.c.state != "resolved", scope)
+    c = exception_case.c
+    cases = _count(conn, exception_case, (c.state != "resolved") & (c.kind != KIND), scope)
     letters = _count(conn, dead_letter, dead_letter.c.state == "open", scope)
     order = {"onboarding": 0, "live": 1, "paused": 2, "ended": 3}
     rows = conn.execute(select(partner).where(*within_scope(partner.c, scope)))

@@ -27,6 +27,7 @@ from db.tables import (
     transition,
 )
 from tower.errors import ConfigError
+from tower.root_causes import KIND
 from tower.settings import Settings
 from worker import configuration
 from worker.demo import judging
@@ -131,7 +132,9 @@ def progress(start: datetime, end: datetime) -> Iterator[Any]:
 
 
 def found_cases(engine: Engine) -> list[tuple[str, str]]:
-    """(category, subject reference) of every case ever opened, resolved ones too."""
+    """(category, subject reference) of every case ever opened, resolved ones too; not of the
+    causes that several share.
+    """
     with engine.connect() as conn:
         rows = conn.execute(
             select(
@@ -140,7 +143,9 @@ def found_cases(engine: Engine) -> list[tuple[str, str]]:
                 exception_case.c.scope,
                 exception_case.c.number,
                 exception_case.c.line,
-            ).order_by(exception_case.c.id)
+            )
+            .where(exception_case.c.kind != KIND)
+            .order_by(exception_case.c.id)
         ).all()
     return [
         (r.category, f"{r.kind}:{r.scope}:{r.number}" + (f":{r.line}" if r.line else ""))

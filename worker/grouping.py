@@ -1,0 +1,106 @@
+"""Root causes at work: after cases changed, those that share a cause hang under one parent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from db import cases as kept
+from db import root_causes as rows
+from tower.cases import Case, Changed, is_past
+from tower.court import Code
+from tower.cycles import text_of
+from tower.root_causes import GROUPING, KIND, regroup, shared_name
+from tower.timeline import REJUDGED
+
+
+def follow(
+    conn: Connection, code: Code, changes: Sequence[Changed], now: datetime
+) -> list[Changed]:
+    """Regroup what shares a cause with these changes: parents that changed, cases that stand alone
+    again, and the given cases as they now are. The changes must be stored before.
+    """
+    changed = [c.case for c in changes if c.case.shares and c.case.id is not None]
+    if not changed:
+        return list(changes)
+    touched: dict[str, datetime] = {}
+    for case in changed:
+        known = touched.get(case.shares, case.opened_at)
+        touched[case.shares] = min(known, case.opened_at)
+    rows.lock(conn, touched)
+    # A case whose instant moved may leave the group it was in.
+    for name, at in rows.first_of(conn, (c.parent_id for c in changed if c.parent_id)).items():
+        touched[name] = min(touched.get(name, at), at)
+    sharing = rows.sharing(conn, touched, GROUPING.joins)
+    wanted = {
+        name: cases
+        for name, cases in sharing.items()
+        if len(cases) >= GROUPING.at_least or any(c.parent_id for c in cases)
+    }
+    if not wanted:
+        return list(changes)
+    numbers = {c.parent_id for cases in wanted.values() for c in cases if c.parent_id is not None}
+    known_parents = rows.parents(conn, wanted, numbers)
+    names = {key: partner.name for key, partner in code.network.partners.items()}
+    ids = {c.case.id for c in changes}
+    bygone = {c.case.id for c in changes if is_past(c)}
+    under: dict[int, int | None] = {}
+    extra: list[Changed] = []
+    summed: set[int] = set()
+    for name, cases in sorted(wanted.items()):
+        own = {n: p for n, p in known_parents.items() if shared_name(p) == name}
+        found = regroup(name, cases, own, names, now)
+        for group in found.groups:
+            before = own.get(group.parent.case.id or 0)
+            parent = group.parent
+            news = {c.id for c in group.members} & ids
+            if parent.notes and news <= bygone:
+                # All that happened to it is the work of another rule book: no news either.
+                why = {**parent.case.why, REJUDGED: text_of(now)}
+                parent = replace(parent, case=replace(parent.case, why=why))
+            if parent.notes or parent.tell or parent.case != before:
+                [parent] = kept.write(conn, [parent])
+                extra.append(parent)
+            number = parent.case.id or 0
+            summed.add(number)
+            for case in group.members:
+                if case.id is not None and case.parent_id != number:
+                    under[case.id] = number
+                    if case.id not in ids:
+                        # It waited to be told by itself; now its parent does that.
+                        extra.append(Changed(replace(case, parent_id=number), (), False))
+        extra.extend(kept.write(conn, found.ended))
+        under |= {c.id: None for c in found.loose if c.id}
+        extra.extend(Changed(replace(c, parent_id=None), (), True) for c in found.loose if c.open)
+    rows.hang(conn, under)
+    rows.sum_up(conn, summed, code.network.company.currency)
+    return [*_hung(changes, under), *extra]
+
+
+def sum_up(conn: Connection, code: Code, cases: Iterable[Case]) -> None:
+    """Bring the figures of the parents of these cases up to date."""
+    numbers = {c.parent_id for c in cases if c.parent_id is not None}
+    rows.sum_up(conn, numbers, code.network.company.currency)
+
+
+def _hung(changes: Iterable[Changed], under: dict[int, int | None]) -> list[Changed]:
+    found = []
+    for change in changes:
+        number = change.case.id
+        if number is not None and number in under:
+            change = replace(change, case=replace(change.case, parent_id=under[number]))
+        found.append(change)
+    return found
+
+
+def outlived(conn: Connection, closed: Iterable[Case]) -> dict[int, Case]:
+    """Open cases whose parent closed now: from here on they speak for themselves."""
+    numbers = [
+        c.id
+        for c in closed
+        if c.subject.kind == KIND and not c.open and c.resolution != "merged" and c.id is not None
+    ]
+    return {c.id: c for c in rows.children(conn, numbers) if c.id is not None}
