@@ -47,6 +47,30 @@ class Delivery:
     redelivered: bool
 
 
+def connection_parameters(
+    name: str, url: str, user: str | None, password: str | None, timeout_s: float
+) -> pika.ConnectionParameters:
+    """How a broker is called; ``name`` is what it shows of us."""
+    parts = urlsplit(url)
+    return pika.ConnectionParameters(
+        host=parts.hostname,
+        port=parts.port or PORTS[parts.scheme],
+        virtual_host=unquote(parts.path[1:]) or "/",
+        credentials=pika.PlainCredentials(
+            user or "guest", password or "guest", erase_on_connect=False
+        ),
+        heartbeat=HEARTBEAT_S,
+        connection_attempts=1,
+        socket_timeout=timeout_s,
+        stack_timeout=timeout_s,
+        blocked_connection_timeout=timeout_s,
+        ssl_options=pika.SSLOptions(ssl.create_default_context(), parts.hostname)
+        if parts.scheme == "amqps"
+        else None,
+        client_properties={"connection_name": f"tower {name}"},
+    )
+
+
 class AmqpLink:
     """One connection and channel; opened when first used, opened anew after it was lost."""
 
@@ -56,22 +80,7 @@ class AmqpLink:
         self._source = source
         parts = urlsplit(url)
         self._where = f"{parts.hostname}:{parts.port or PORTS[parts.scheme]}"
-        login = pika.PlainCredentials(user or "guest", password or "guest", erase_on_connect=False)
-        self._parameters = pika.ConnectionParameters(
-            host=parts.hostname,
-            port=parts.port or PORTS[parts.scheme],
-            virtual_host=unquote(parts.path[1:]) or "/",
-            credentials=login,
-            heartbeat=HEARTBEAT_S,
-            connection_attempts=1,
-            socket_timeout=timeout_s,
-            stack_timeout=timeout_s,
-            blocked_connection_timeout=timeout_s,
-            ssl_options=pika.SSLOptions(ssl.create_default_context(), parts.hostname)
-            if parts.scheme == "amqps"
-            else None,
-            client_properties={"connection_name": f"tower {source}"},
-        )
+        self._parameters = connection_parameters(source, url, user, password, timeout_s)
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
         self._outstanding: set[int] = set()
@@ -102,7 +111,7 @@ class AmqpLink:
             properties={
                 name: getattr(properties, name)
                 for name in ("content_type", "content_encoding", "message_id", "correlation_id",
-                             "type", "app_id", "timestamp")
+                             "type", "app_id", "timestamp", "reply_to", "priority")
                 if getattr(properties, name) is not None
             },
             routing_key=method.routing_key,
@@ -207,7 +216,7 @@ def kept_headers(delivery: Delivery) -> dict[str, str]:
         prefix = next((p for p in CLOUD_PREFIXES if name.startswith(p)), None)
         if prefix is not None:
             found[f"ce-{name[len(prefix) :].lower()}"] = quote(_shown(value), safe="/:+ ")
-        elif name.lower() not in OURS and not any(s in name.lower() for s in SECRETS):
+        elif name.lower() not in OURS and not is_secret(name):
             found[name.lower()] = _shown(value)
     for name, value in delivery.properties.items():
         if name == "timestamp" and isinstance(value, int):
@@ -215,6 +224,11 @@ def kept_headers(delivery: Delivery) -> dict[str, str]:
         else:
             found[name.replace("_", "-")] = _shown(value)
     return found
+
+
+def is_secret(name: str) -> bool:
+    """Whether a header is never kept."""
+    return any(part in name.lower() for part in SECRETS)
 
 
 def _moment(seconds: int) -> str:

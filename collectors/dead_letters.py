@@ -18,20 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
-from collectors.amqp_link import Delivery, raw_of
+from collectors.amqp_link import Delivery, is_secret, raw_of
 from collectors.contract import bounded_key
 from collectors.limits import parse_json
 from collectors.mapped import MappedInterpreter
 from collectors.mapped_reading import MappedReading
 from collectors.records import JsonRecord, Place
 from tower.errors import PayloadRejected
-from tower.raw import Raw
+from tower.raw import DeadLetter, Raw
 
 CAPTURED_FROM = "captured-from"
 """Header that names the queue a message was captured from."""
@@ -39,16 +39,80 @@ CAPTURED_FROM = "captured-from"
 _PROPERTIES = ("message-id", "correlation-id", "type", "app-id")
 
 
+REPLAY_OF = "x-replay-of"
+REPLAY_ATTEMPT = "x-replay-attempt"
+REPLAY_ID = "x-replay-id"
+"""Headers of a copy that the tower sent: which message it is, which attempt, of which replay."""
+
+TYPED = "captured-headers"
+"""Header with all headers of the message as JSON, in their own types."""
+
+LEFT_OUT = "captured-left-out"
+"""Header that names the headers of the message that are secret and not kept."""
+
+FIRST_KEY = "captured-message"
+"""Header with the key of the first attempt of a message, where this is a later one."""
+
+_MARKS = frozenset({CAPTURED_FROM, TYPED, LEFT_OUT, FIRST_KEY})
+
+MOST_ATTEMPTS = 1_000_000
+
+
 def captured(source: str, queue: str, delivery: Delivery, now: datetime) -> Raw:
-    """A dead letter as it is kept. Key: queue, message id and hash of the bytes."""
+    """A dead letter as it is kept: each attempt that failed is a message of its own.
+
+    Key: queue, message id and hash of the bytes; from the second attempt on with its number. A copy
+    that the tower sent keeps the key of what it is a copy of.
+    """
     raw = raw_of(source, delivery, "application/octet-stream", now)
     own = str(delivery.properties.get("message_id") or "")[:150]
     digest = sha256(delivery.body).hexdigest()
-    return replace(
-        raw,
-        key=bounded_key(f"{queue[:80]} {own} {digest}"),
-        headers={**raw.headers, CAPTURED_FROM: queue},
-    )
+    first = bounded_key(f"{queue[:80]} {own} {digest}")
+    attempt = attempt_of(raw.headers)
+    marks = {**_for_a_copy(delivery.headers), CAPTURED_FROM: queue}
+    if attempt > 1:
+        first = marks[FIRST_KEY] = raw.headers.get(REPLAY_OF) or first
+        # With the hash: whoever forges our headers hides nothing behind another message's key.
+        first = bounded_key(f"{first[:400]} #{attempt} {digest[:16]}")
+    headers = {name: value for name, value in raw.headers.items() if name not in _MARKS}
+    return replace(raw, key=first, headers={**headers, **marks})
+
+
+def _for_a_copy(headers: Mapping[str, Any]) -> dict[str, str]:
+    """What a later copy needs: its headers with their types, and the names of those not kept."""
+    kept = {name: value for name, value in headers.items() if not is_secret(name)}
+    left = sorted(headers.keys() - kept.keys())
+    found = {TYPED: orjson.dumps(kept, default=_tagged, option=_AS_TOLD).decode()}
+    return found | ({LEFT_OUT: ", ".join(left)} if left else {})
+
+
+_AS_TOLD = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"$time": (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()}
+    if isinstance(value, (bytes, bytearray)):
+        return {"$bytes": bytes(value).hex()}
+    return str(value)
+
+
+def attempt_of(headers: Mapping[str, str]) -> int:
+    """Which attempt failed: what our copy says, else how often the broker saw it die; 1 if nobody
+    tells.
+    """
+    said = headers.get(REPLAY_ATTEMPT, "")
+    if said.isascii() and said.isdigit() and 0 < int(said) < MOST_ATTEMPTS:
+        return int(said)
+    return min(max(_died(_deaths(headers.get("x-death"))) or 1, 1), MOST_ATTEMPTS)
+
+
+def origin_queues(headers: Mapping[str, str]) -> frozenset[str]:
+    """Queues in which a message may have died first: one, if its headers agree; none if unknown."""
+    deaths = _deaths(headers.get("x-death"))
+    oldest = deaths[-1].get("queue") if deaths else None
+    named = headers.get("x-first-death-queue")
+    return frozenset(str(one) for one in ((named,) if named else (oldest,)) if one)
 
 
 class DeadLetterInterpreter(MappedInterpreter):
@@ -58,7 +122,45 @@ class DeadLetterInterpreter(MappedInterpreter):
     version = 1
 
     def _read(self, reading: MappedReading, raw: Raw) -> None:
-        reading.record(DeadLetterRecord(raw, reading.program.nulls), None, "item:0")
+        record = DeadLetterRecord(raw, reading.program.nulls)
+        reading.record(record, None, "item:0")
+        reading.give_up(_letter(raw))
+
+
+def _letter(raw: Raw) -> DeadLetter:
+    headers = raw.headers
+    deaths = _deaths(headers.get("x-death"))
+    first = deaths[-1] if deaths else {}
+    queue = next(iter(origin_queues(headers)), "") or headers.get(CAPTURED_FROM, "")
+    reason = str(headers.get("x-first-death-reason") or first.get("reason") or "unknown")
+    words = next((headers[name] for name in _WORDS if headers.get(name)), "")
+    attempt = attempt_of(headers)
+    return DeadLetter(
+        kind="deliver",
+        code=next((headers[name] for name in _CODES if headers.get(name)), reason)[:100],
+        cause=f'Queue "{queue}" gave it up: {_REASONS.get(reason, reason)}'
+        + (f", {words[:300]}" if words else "")
+        + ".",
+        advice="Mend the cause at its consumer, then replay it: Dead letters in the app, or tower "
+        "replay draft.",
+        position="",
+        step=queue,
+        type=headers.get("type") or headers.get("ce-type") or "",
+        words=words,
+        attempt=attempt,
+        message=headers.get(FIRST_KEY),
+    )
+
+
+_WORDS = ("x-exception-message", "x-error", "error")
+_CODES = ("x-exception-class", "error-code")
+_REASONS = {
+    "rejected": "its consumer refused it",
+    "expired": "nobody took it in time",
+    "maxlen": "the queue was full",
+    "delivery_limit": "it was given back too often",
+    "unknown": "the broker does not say why",
+}
 
 
 class DeadLetterRecord(JsonRecord):
@@ -70,13 +172,12 @@ class DeadLetterRecord(JsonRecord):
         headers = raw.headers
         deaths = _deaths(headers.get("x-death"))
         last, first = (deaths[0], deaths[-1]) if deaths else ({}, {})
-        counts = [death["count"] for death in deaths if isinstance(death.get("count"), int)]
         told: dict[str, Any] = {
             "kind": "dead_letter",
             "queue": headers.get(CAPTURED_FROM),
             "origin": headers.get("x-first-death-queue") or first.get("queue"),
             "reason": headers.get("x-first-death-reason") or first.get("reason"),
-            "attempt": sum(counts) if counts else None,
+            "attempt": attempt_of(headers) if REPLAY_ATTEMPT in headers else _died(deaths),
             "died_at": last.get("time"),
             "headers": dict(headers),
             "body": _body(raw.body),
@@ -95,6 +196,12 @@ class DeadLetterRecord(JsonRecord):
     def item(self, path: str, n: int, value: Any) -> JsonRecord:
         """The n-th object of a list in the body."""
         return JsonRecord(value, f"{self.place(path).element}[{n}]", self._nulls)
+
+
+def _died(deaths: list[Mapping[str, Any]]) -> int | None:
+    """How often it died, over all queues; None if the broker does not tell."""
+    counts = [one["count"] for one in deaths if isinstance(one.get("count"), int)]
+    return sum(counts) if counts else None
 
 
 def _deaths(text: str | None) -> list[Mapping[str, Any]]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
+
+import orjson
 
 from collectors import values
 from collectors.answers import settle
@@ -48,7 +52,8 @@ class MappedReading:
             program.mapping.zone or (profile.zone if profile else None) or source.zone
         )
         self._events: list[Event] = []
-        self._by_id: dict[Any, Event] = {}
+        self._own_ids: dict[UUID, bytes] = {}
+        self._partners: set[str | None] = set()
         self._sheets: list[Callable[[], tuple[Origin, ...]]] = []
         self._findings: list[Finding] = []
         self._alike: dict[tuple[str, str], int] = {}
@@ -66,6 +71,18 @@ class MappedReading:
 
     # --- what comes of it -------------------------------------------------------------------------
 
+    @property
+    def held(self) -> int:
+        """Events that no part has taken yet."""
+        return len(self._events)
+
+    def part(self, name: str, version: int) -> Interpretation:
+        """The events since the last part, which are forgotten here."""
+        taken = Interpretation(name, version, tuple(self._events), LazyOrigins(self._sheets))
+        self._partners.update(event.partner for event in self._events)
+        self._events, self._sheets = [], []
+        return taken
+
     def result(self, name: str, version: int) -> Interpretation:
         findings = list(self._findings)
         for (code, subject), count in self._alike.items():
@@ -76,7 +93,7 @@ class MappedReading:
             findings.append(
                 Finding("no_rule", f"no rule of mapping {self.program.name} applies to any record")
             )
-        partners = {event.partner for event in self._events}
+        partners = self._partners | {event.partner for event in self._events}
         partner = self._partner or (partners.pop() if len(partners) == 1 else None)
         return Interpretation(
             interpreter=name,
@@ -100,6 +117,10 @@ class MappedReading:
                 partner=self._partner,
             )
         )
+
+    def give_up(self, letter: DeadLetter) -> None:
+        """What was read tells of a message that some system could not use."""
+        self._letters.append(letter)
 
     def find(
         self,
@@ -192,6 +213,7 @@ class MappedReading:
         if settled.finding is not None:
             self.find(*settled.finding, position=position)
         place = self._place(settled.type, position, seen)
+        own_id = _fill(rule.id, record)
         event = make_event(
             settled.type,
             settled.data,
@@ -199,7 +221,7 @@ class MappedReading:
             raw_key=self._raw.key,
             position=place,
             occurred_at=occurred_at,
-            own_id=_fill(rule.id, record),
+            own_id=own_id,
             system=self._system(rule, record),
             partner=partner,
             channel=self._source.channel,
@@ -210,17 +232,28 @@ class MappedReading:
             carries=_filled(rule.carries, record),
             answers=_filled(rule.answers, record),
         )
-        first = self._by_id.setdefault(event.id, event)
-        if first is event:
+        if self._is_first(event, own_id, position):
             self._events.append(event)
             self._sheets.append(partial(_origins, notes, event))
-        elif first.data != event.data:
+
+    def _is_first(self, event: Event, own_id: str | None, position: str) -> bool:
+        """Whether no record before told this event. Only ids of the records' own can come twice;
+        of what they told a digest is kept, as the events of former parts are gone.
+        """
+        if not own_id:
+            return True
+        told = sha256(orjson.dumps(event.data, default=str, option=orjson.OPT_SORT_KEYS)).digest()
+        first = self._own_ids.setdefault(event.id, told)
+        if first is told:
+            return True
+        if first != told:
             self.find(
                 "doubled_id",
                 "two records with the same id tell different things; the first counts",
                 position=position,
-                got=str(_fill(rule.id, record)),
+                got=own_id,
             )
+        return False
 
     def _place(self, type_: str, position: str, seen: dict[str, int]) -> str:
         """The position of an event; the second of its type in one record is told apart."""

@@ -144,6 +144,8 @@ def files(conn: Connection) -> list[FileInForce]:
             active_config.c.hash,
             active_config.c.activated_at,
             active_config.c.problem,
-        ).order_by(active_config.c.name)
+        )
+        .where(active_config.c.hash != "")  # the others are switches
+        .order_by(active_config.c.name)
     )
     return [FileInForce(*row) for row in rows]

@@ -9,9 +9,10 @@ Relative paths lie under TOWER_HOME.
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tower.mapping import Forms
 from tower.option_types import (
@@ -25,12 +26,14 @@ from tower.option_types import (
     NatsAddress,
     PathText,
     Size,
+    Strict,
     Variable,
     WebAddress,
     listed,
 )
 from tower.polled_feeds import ODataOptions, RestOptions, SqlViewOptions
 from tower.strict_yaml import mistake
+from tower.vocabulary import EVENT_TYPES
 
 
 class FileOptions(FeedOptions):
@@ -150,6 +153,39 @@ class AccessLogOptions(LogFileOptions):
     )
 
 
+class ReplayOptions(Strict):
+    """What may be sent back into queues of this broker (docs/replay.md).
+
+    queues         names with * and ?: into which dead letters may be sent again
+    per_second     most messages in a second
+    canary         so many go first; the others follow when one of them took effect
+    stop_above     share of failures among what was sent that ends a replay
+    effect_within  how long its effect may take to be seen
+    approve_above  value of open orders from which another person must approve
+    effects        queue (* and ?) -> types of events of which one shows the effect; else the type
+                   of the message says it
+    """
+
+    queues: list[str] = Field(min_length=1)
+    per_second: float = Field(default=5, gt=0, le=1000)
+    canary: int = Field(default=1, ge=0, le=100)
+    stop_above: float = Field(default=0.2, ge=0, lt=1)
+    effect_within: ClockTime = timedelta(minutes=30)
+    approve_above: Decimal | None = Field(default=None, ge=0)
+    effects: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("effects")
+    @classmethod
+    def _known_types(cls, told: dict[str, str]) -> dict[str, str]:
+        for types in told.values():
+            for one in types.split() or [""]:
+                if one not in EVENT_TYPES:
+                    raise mistake(
+                        f'"{one}" is no type of event', "write one of docs/events.md"
+                    )
+        return told
+
+
 class RabbitOptions(FeedOptions):
     """Queue statistics from the management API of RabbitMQ; messages are never touched, but
     dead letters captured on request (``tower broker capture``, docs/connect/rabbitmq.md).
@@ -164,6 +200,7 @@ class RabbitOptions(FeedOptions):
     rates              also ask for rates, consumers and ages (a second, dearer call)
     dead_letter_suffix names that mark a queue of dead letters of the queue without it
                        ("orders.dlq"); exchanges and keys that the broker tells come first
+    replay             what may be sent back into its queues; without it nothing
     """
 
     url: WebAddress
@@ -182,6 +219,7 @@ class RabbitOptions(FeedOptions):
     timeout: ClockTime = timedelta(seconds=20)
     max_bytes: Size = 50_000_000
     networks: list[InnerNetwork] = Field(default_factory=list)
+    replay: ReplayOptions | None = None
 
 
 class AmqpOptions(FeedOptions):

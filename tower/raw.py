@@ -74,10 +74,14 @@ class Finding:
 class DeadLetter:
     """A message, or a part of one, that could not be used.
 
+    kind      interpret (we could not read it), deliver (a broker or gateway gave it up)
     position  part of the raw message ("" for the whole, "set:3", "row:17")
     code      stable word: empty, truncated, undecodable, no_delimiters, unknown_partner,
               missing_key, bad_row, invalid_json, too_large, crash, unsupported_type...
     cause     one sentence: what is wrong and where; advice: what to do next
+    step      queue or system that failed, ``type`` of the message, ``words`` of who gave it up:
+              like failures are told from others by them (tower/failures.py)
+    attempt   which try to deliver it failed; ``message`` is the key of its first one, None = this
     """
 
     code: str
@@ -87,6 +91,11 @@ class DeadLetter:
     offset: int | None = None
     partner: str | None = None
     kind: str = "interpret"
+    step: str = ""
+    type: str = ""
+    words: str = ""
+    attempt: int = 1
+    message: str | None = None
 
 
 class Control(NamedTuple):

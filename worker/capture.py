@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote, urlsplit
 
 from sqlalchemy import Engine
 
 from collectors.amqp_link import AmqpLink
-from collectors.contract import secret
+from collectors.broker_login import broker_login
 from collectors.dead_letters import captured
 from collectors.rabbitmq import RabbitQueues
 from tower.errors import ConfigError
@@ -106,19 +105,8 @@ def _options(net: Network, name: str) -> RabbitOptions:
 
 
 def _link(name: str, options: RabbitOptions, secrets: Mapping[str, str]) -> AmqpLink:
-    password = (
-        secret(options.password_variable, secrets, name)
-        if options.password_variable is not None
-        else None
-    )
-    url = options.amqp
-    if url is None:
-        parts = urlsplit(options.url)
-        scheme = "amqps" if parts.scheme == "https" else "amqp"
-        host = parts.hostname or ""
-        where = f"[{host}]" if ":" in host else host
-        url = f"{scheme}://{where}/{quote(options.vhost or '/', safe='')}"
-    return AmqpLink(name, url, options.user, password, options.timeout.total_seconds())
+    login = broker_login(name, options, secrets)
+    return AmqpLink(name, login.url, login.user, login.password, options.timeout.total_seconds())
 
 
 def _may_be_given_back(

@@ -26,7 +26,7 @@ from db import health, sources
 from db.known_keys import KnownKeys
 from tower.errors import ConfigError
 from tower.settings import Settings
-from worker import judge, mailer, reading, ties
+from worker import judge, mailer, payload_words, reading, replays, rule_trials, ties
 from worker.configuration import Configuration, Watched
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ LOOK_S = 0.5
 TICK_S = 0.1
 MAIL_S = 1.0
 TIES_S = 1.0
+WORDS_S = 2.0
+TRIALS_S = 1.0
+REPLAY_S = 1.0
 
 
 def utc_now() -> datetime:
@@ -60,6 +63,7 @@ class Worker:
         self._watched = Watched(engine, settings.network, settings.rules, on_change=self._configure)
         self._readers: dict[str, Reader] = {}
         self._judging: judge.Judging | None = None
+        self._words = payload_words.Writing()
         self._errors = 0
         self._last_tick: judge.TickResult | None = None
 
@@ -107,6 +111,7 @@ class Worker:
         )
         scheduler.add_job(self._guarded(self._beat), "interval", seconds=5)
         scheduler.add_job(self._guarded(self._reload), "interval", seconds=10)
+        scheduler.add_job(self._guarded(self._recover), "interval", seconds=30)
         scheduler.start()
         self._beat()
         loops = [
@@ -115,6 +120,9 @@ class Worker:
                 ("judge", self._judge, TICK_S),
                 ("mail", self._mail, MAIL_S),
                 ("ties", self._tie, TIES_S),
+                ("words", self._write_words, WORDS_S),
+                ("trials", self._try_rules, TRIALS_S),
+                ("replays", self._replay, REPLAY_S),
             )
         ]
         for loop in loops:
@@ -170,6 +178,30 @@ class Worker:
         if config is None:
             return False
         return ties.fulfil_waiting(self._engine, config.network, self._clock()) > 0
+
+    def _replay(self) -> bool:
+        config = self._watched.current
+        if config is None:
+            return False
+        return replays.advance(
+            self._engine,
+            config.network,
+            self.name,
+            self._clock(),
+            secrets=os.environ,
+            clock=self._clock,
+        )
+
+    def _recover(self) -> None:
+        config = self._watched.current
+        if config is not None:
+            replays.recovered(self._engine, config.network, self._clock())
+
+    def _try_rules(self) -> bool:
+        return rule_trials.fulfil_waiting(self._engine, self._clock)
+
+    def _write_words(self) -> bool:
+        return self._words.step(self._engine, self._clock())
 
     def _read_loop(self) -> None:
         running: dict[str, Future[reading.ReadResult]] = {}

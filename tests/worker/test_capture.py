@@ -129,7 +129,7 @@ def test_a_body_that_is_no_text_is_captured_too(host: RabbitHost, database: Engi
     host.declare("work.dlq")
     host.channel.basic_publish("", "work.dlq", b"\xff\x00", pika.BasicProperties())
     assert take(database, host).accepted == 1
-    assert (count(database, event), count(database, dead_letter)) == (1, 0)
+    assert (count(database, event), count(database, dead_letter)) == (1, 1)
 
 
 KILLED = """

@@ -1,0 +1,649 @@
+"""Replays as they are kept: frozen selections, verdicts, and the state of every item.
+
+Screens and commands write wishes; a worker fulfils them (worker/replays.py). The partial unique
+index on open items makes sure that a message is in one replay at a time, ``publish_key`` that no
+attempt is sent twice. Every change of state writes its audit entry in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from db import audit, letters, records, switches
+from db.tables import replay, replay_item
+from tower.access import Scope
+from tower.replays import (
+    ACTIONS,
+    MOST_ITEMS,
+    VERDICT_VALID,
+    Counters,
+    LetterRef,
+    ReplayRefused,
+    Verdict,
+    counters,
+    selection_hash,
+)
+
+_r, _i = replay.c, replay_item.c
+_LETTER = (_i.source, _i.key, _i.attempt, _i.position)
+LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a replay goes, and what ends it (ReplayOptions of network.yaml)."""
+
+    canary: int
+    per_second: float
+    stop_above: float
+    effect_within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A frozen selection and how far it is. ``sha256`` is of the sorted ids, in hex."""
+
+    id: int
+    action: str
+    state: str
+    target: str
+    remark: str
+    reason: str
+    n_items: int
+    sha256: str
+    requested_by: str
+    drafted_at: datetime
+    checked_at: datetime | None
+    confirmed_at: datetime | None
+    approved_by: str | None
+    approved_at: datetime | None
+    needs_approval: str
+    pace: Pace
+    next_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str
+    signed_by: str | None
+    signed_at: datetime | None
+    counters: Counters
+
+    @property
+    def subject(self) -> str:
+        """Its name in the audit."""
+        return f"replay:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One dead letter of a replay."""
+
+    replay_id: int
+    n: int
+    ref: LetterRef
+    message_key: str
+    edited_key: str | None
+    verdict: str
+    state: str
+    cause: str
+    queue: str
+    effect_types: tuple[str, ...]
+    new_attempt: int | None
+    sent_at: datetime | None
+    published_at: datetime | None
+    effect_event: UUID | None
+    effect_at: datetime | None
+    state_at: datetime
+
+    @property
+    def subject(self) -> str:
+        return f"replay:{self.replay_id}/{self.n}"
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def get(conn: Connection, replay_id: int, *, lock: bool = False) -> Replay:
+    """One replay; ReplayRefused if there is none of this number."""
+    asked = select(replay).where(_r.id == replay_id)
+    row = conn.execute(asked.with_for_update() if lock else asked).one_or_none()
+    if row is None:
+        raise ReplayRefused(f"There is no replay {replay_id}. List them with: tower replay list")
+    return _replay(row, _counted(conn, [replay_id]).get(replay_id, Counters()))
+
+
+def listing(
+    conn: Connection, *, states: Sequence[str] | None = None, limit: int = 50
+) -> list[Replay]:
+    """Replays, the newest first."""
+    asked = select(replay).order_by(_r.id.desc()).limit(limit)
+    if states is not None:
+        asked = asked.where(_r.state.in_(states))
+    rows = conn.execute(asked).all()
+    counted = _counted(conn, [row.id for row in rows])
+    return [_replay(row, counted.get(row.id, Counters())) for row in rows]
+
+
+def items(
+    conn: Connection,
+    replay_id: int,
+    *,
+    states: Sequence[str] | None = None,
+    after: int = 0,
+    limit: int = 200,
+) -> list[Item]:
+    """Items in the order in which they are sent; ``after`` pages on by number."""
+    asked = (
+        select(replay_item)
+        .where(_i.replay_id == replay_id, _i.n > after)
+        .order_by(_i.n)
+        .limit(limit)
+    )
+    if states is not None:
+        asked = asked.where(_i.state.in_(states))
+    return [item_of(row) for row in conn.execute(asked)]
+
+
+def of_message(conn: Connection, source: str, message_key: str) -> list[Item]:
+    """Every item that this message ever was, the newest replay first."""
+    asked = (
+        select(replay_item)
+        .where(_i.source == source, _i.message_key == message_key)
+        .order_by(_i.replay_id.desc(), _i.n)
+    )
+    return [item_of(row) for row in conn.execute(asked)]
+
+
+def head_states(conn: Connection, one: Replay) -> list[str]:
+    """States of the items that go ahead of the others: the first that were ready."""
+    asked = (
+        select(_i.state)
+        .where(_i.replay_id == one.id, _i.verdict == "ready")
+        .order_by(_i.n)
+        .limit(one.pace.canary)
+    )
+    return list(conn.execute(asked).scalars())
+
+
+def _counted(conn: Connection, ids: Sequence[int]) -> dict[int, Counters]:
+    if not ids:
+        return {}
+    asked = (
+        select(_i.replay_id, _i.state, func.count())
+        .where(_i.replay_id.in_(ids))
+        .group_by(_i.replay_id, _i.state)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for replay_id, state, n in conn.execute(asked):
+        found.setdefault(replay_id, {})[state] = n
+    return {replay_id: counters(states) for replay_id, states in found.items()}
+
+
+def _replay(row: Row[Any], counted: Counters) -> Replay:
+    return Replay(
+        id=row.id,
+        action=row.action,
+        state=row.state,
+        target=row.target,
+        remark=row.remark,
+        reason=row.reason,
+        n_items=row.n_items,
+        sha256=bytes(row.sha256).hex(),
+        requested_by=row.requested_by,
+        drafted_at=row.drafted_at,
+        checked_at=row.checked_at,
+        confirmed_at=row.confirmed_at,
+        approved_by=row.approved_by,
+        approved_at=row.approved_at,
+        needs_approval=row.needs_approval,
+        pace=Pace(
+            row.canary, row.per_second, row.stop_above, timedelta(seconds=row.effect_within_s)
+        ),
+        next_at=row.next_at,
+        ended_at=row.ended_at,
+        end_reason=row.end_reason,
+        signed_by=row.signed_by,
+        signed_at=row.signed_at,
+        counters=counted,
+    )
+
+
+def item_of(row: Row[Any]) -> Item:
+    return Item(
+        replay_id=row.replay_id,
+        n=row.n,
+        ref=LetterRef(row.source, row.key, row.attempt, row.position),
+        message_key=row.message_key,
+        edited_key=row.edited_key,
+        verdict=row.verdict,
+        state=row.state,
+        cause=row.cause,
+        queue=row.queue,
+        effect_types=tuple(row.effect_type.split()),
+        new_attempt=row.new_attempt,
+        sent_at=row.sent_at,
+        published_at=row.published_at,
+        effect_event=row.effect_event,
+        effect_at=row.effect_at,
+        state_at=row.state_at,
+    )
+
+
+# --- from draft to confirmation -------------------------------------------------------------------
+
+
+def draft(
+    conn: Connection,
+    scope: Scope,
+    action: str,
+    target: str,
+    refs: Sequence[LetterRef],
+    pace: Pace,
+    who: str,
+    remark: str,
+    now: datetime,
+    *,
+    edited: Mapping[LetterRef, str] | None = None,
+) -> Replay:
+    """Freeze a selection: explicit ids, their count and hash. Doubles count once.
+
+    ``edited`` names the raw message that goes out in the place of a letter's bytes.
+    """
+    switches.check_writable(conn)
+    if action not in ACTIONS:
+        raise ReplayRefused(f'"{action}" is no way to replay; there are {", ".join(ACTIONS)}.')
+    chosen = sorted(set(refs))
+    if not chosen:
+        raise ReplayRefused("Nothing was picked. Pick dead letters first.")
+    if len(chosen) > MOST_ITEMS:
+        raise ReplayRefused(
+            f"{len(chosen):,} letters were picked; at most {MOST_ITEMS:,} go into one replay."
+        )
+    found = {one.ref: one for one in letters.by_refs(conn, scope, chosen)}
+    missing = [one for one in chosen if one not in found]
+    if missing:
+        raise ReplayRefused(f"There is no dead letter {missing[0]} in your area.")
+    ordered = sorted(
+        found.values(), key=lambda one: (one.ref.source, one.received_at, one.ref)
+    )
+    replay_id = conn.execute(
+        insert(replay)
+        .values(
+            action=action,
+            state="drafted",
+            target=target,
+            remark=remark[:LONGEST_REASON],
+            n_items=len(ordered),
+            sha256=selection_hash(chosen),
+            requested_by=who,
+            drafted_at=now,
+            canary=pace.canary,
+            per_second=pace.per_second,
+            stop_above=pace.stop_above,
+            effect_within_s=int(pace.effect_within.total_seconds()),
+        )
+        .returning(_r.id)
+    ).scalar_one()
+    edits = edited or {}
+    records.put(
+        conn,
+        replay_item,
+        [
+            {
+                "replay_id": replay_id,
+                "n": n,
+                "source": one.ref.source,
+                "key": one.ref.key,
+                "attempt": one.ref.attempt,
+                "position": one.ref.position,
+                "message_key": one.message_key,
+                "edited_key": edits.get(one.ref),
+                "state": "drafted",
+                "state_at": now,
+            }
+            for n, one in enumerate(ordered, start=1)
+        ],
+    )
+    made = get(conn, replay_id)
+    _told(conn, who, "replay.drafted", made, now, remark=remark, action=action)
+    return made
+
+
+def set_verdicts(
+    conn: Connection,
+    one: Replay,
+    given: Sequence[tuple[Item, Verdict, str, tuple[str, ...]]],
+    who: str,
+    now: datetime,
+) -> Replay:
+    """What a dry run found: (item, verdict, queue it would go to, effects it waits for)."""
+    switches.check_writable(conn)
+    locked = get(conn, one.id, lock=True)
+    if locked.state != "drafted":
+        raise ReplayRefused(f"Replay {one.id} is {locked.state}; only a draft is checked.")
+    records.change(
+        conn,
+        replay_item,
+        [
+            {
+                "replay_id": item.replay_id,
+                "n": item.n,
+                "verdict": found.word,
+                "state": "drafted",
+                "cause": found.cause,
+                "queue": queue,
+                "effect_type": " ".join(effects),
+            }
+            for item, found, queue, effects in given
+        ],
+        keys=("replay_id", "n"),
+    )
+    conn.execute(update(replay).where(_r.id == one.id).values(checked_at=now))
+    words: dict[str, int] = {}
+    for _, found, _, _ in given:
+        words[found.word] = words.get(found.word, 0) + 1
+    checked = get(conn, one.id)
+    _told(conn, who, "replay.checked", checked, now, verdicts=words)
+    return checked
+
+
+def confirm(
+    conn: Connection,
+    replay_id: int,
+    *,
+    count: int,
+    sha256: str,
+    reason: str,
+    token: UUID,
+    who: str,
+    needs_approval: str,
+    now: datetime,
+) -> Replay:
+    """Start a checked draft, or have it wait for a second person.
+
+    The count is typed by hand and counts what is ready to go; the hash is of the frozen selection.
+    ``token`` was made when the form was drawn: a second click finds its own replay and changes
+    nothing.
+    """
+    switches.check_writable(conn)
+    one = get(conn, replay_id, lock=True)
+    known = conn.execute(select(_r.form_token).where(_r.id == replay_id)).scalar_one()
+    if known == token:
+        return one
+    if one.state != "drafted":
+        raise ReplayRefused(f"Replay {replay_id} is {one.state} already.")
+    if one.checked_at is None or now - one.checked_at > VERDICT_VALID:
+        raise ReplayRefused(
+            "Its dry run is older than 15 minutes or was never made. Check it again first: tower "
+            f"replay check {replay_id}"
+        )
+    if sha256 != one.sha256:
+        raise ReplayRefused("This is not the selection that was checked. Draft it anew.")
+    ready = _with_verdict(conn, replay_id, "ready")
+    if count != ready:
+        raise ReplayRefused(
+            f"{ready} messages would go out, not {count}. Look at the dry run and type its number."
+        )
+    if not ready:
+        raise ReplayRefused("Nothing of it is ready to go; the dry run tells why.")
+    if not reason.strip():
+        raise ReplayRefused("A reason is missing. Say why it is sent again.")
+    state = "awaiting_approval" if needs_approval else "running"
+    conn.execute(
+        update(replay)
+        .where(_r.id == replay_id)
+        .values(
+            state=state,
+            reason=reason.strip()[:LONGEST_REASON],
+            form_token=token,
+            confirmed_at=now,
+            needs_approval=needs_approval,
+            next_at=now,
+        )
+    )
+    # What is ready goes; what is not keeps its verdict as its end.
+    conn.execute(
+        update(replay_item)
+        .where(_i.replay_id == replay_id)
+        .values(state=_i.verdict, state_at=now)
+    )
+    confirmed = get(conn, replay_id)
+    _told(conn, who, "replay.confirmed", confirmed, now, reason=reason, needs=needs_approval)
+    return confirmed
+
+
+def _with_verdict(conn: Connection, replay_id: int, word: str) -> int:
+    asked = select(func.count()).where(_i.replay_id == replay_id, _i.verdict == word)
+    return int(conn.execute(asked).scalar_one())
+
+
+# --- what people decide ---------------------------------------------------------------------------
+
+
+def approve(conn: Connection, replay_id: int, who: str, now: datetime) -> Replay:
+    """Let it run; never by the one who asked for it."""
+    switches.check_writable(conn)
+    one = get(conn, replay_id, lock=True)
+    if one.state != "awaiting_approval":
+        raise ReplayRefused(f"Replay {replay_id} is {one.state}; nothing waits for approval.")
+    if who == one.requested_by:
+        _told(conn, who, "replay.approval_refused", one, now, reason="own replay")
+        raise OwnReplay(
+            f"{who} asked for replay {replay_id}; another person must approve it."
+        )
+    conn.execute(
+        update(replay)
+        .where(_r.id == replay_id)
+        .values(state="running", approved_by=who, approved_at=now, next_at=now)
+    )
+    return changed(conn, replay_id, who, "replay.approved", now)
+
+
+class OwnReplay(ReplayRefused):
+    """The attempt itself is audited: commit before it is raised further."""
+
+
+def refuse(conn: Connection, replay_id: int, who: str, why: str, now: datetime) -> Replay:
+    """Say no to what waits for approval."""
+    return end(conn, replay_id, ("awaiting_approval",), "refused", who, why, now)
+
+
+def pause(conn: Connection, replay_id: int, who: str, why: str, now: datetime) -> Replay:
+    """Hold what is not yet being sent; what was sent still waits for its effect."""
+    return _switch(conn, replay_id, ("running",), "paused", who, why, now)
+
+
+def resume(conn: Connection, replay_id: int, who: str, why: str, now: datetime) -> Replay:
+    """Go on."""
+    return _switch(conn, replay_id, ("paused",), "running", who, why, now)
+
+
+def _switch(
+    conn: Connection,
+    replay_id: int,
+    only: Sequence[str],
+    state: str,
+    who: str,
+    why: str,
+    now: datetime,
+) -> Replay:
+    switches.check_writable(conn)
+    one = get(conn, replay_id, lock=True)
+    if one.state not in only:
+        raise ReplayRefused(f"Replay {replay_id} is {one.state}, not {' or '.join(only)}.")
+    conn.execute(
+        update(replay)
+        .where(_r.id == replay_id)
+        .values(state=state, next_at=now, end_reason=why.strip()[:LONGEST_REASON])
+    )
+    return changed(conn, replay_id, who, f"replay.{state}", now, reason=why)
+
+
+def cancel(conn: Connection, replay_id: int, who: str, why: str, now: datetime) -> Replay:
+    """End it: nothing more is sent, nothing is called back. What was sent waits for its effect."""
+    return end(
+        conn,
+        replay_id,
+        ("drafted", "awaiting_approval", "running", "paused"),
+        "cancelled",
+        who,
+        why,
+        now,
+    )
+
+
+def end(
+    conn: Connection,
+    replay_id: int,
+    only: Sequence[str],
+    state: str,
+    who: str,
+    why: str,
+    now: datetime,
+) -> Replay:
+    switches.check_writable(conn)
+    one = get(conn, replay_id, lock=True)
+    if one.state not in only:
+        raise ReplayRefused(f"Replay {replay_id} is {one.state} already.")
+    if not why.strip():
+        raise ReplayRefused("A reason is missing. Say why it ends.")
+    conn.execute(
+        update(replay)
+        .where(_r.id == replay_id)
+        .values(state=state, ended_at=now, end_reason=why.strip()[:LONGEST_REASON])
+    )
+    waiting = conn.execute(
+        update(replay_item)
+        .where(_i.replay_id == replay_id, _i.state.in_(("drafted", "ready", "claimed")))
+        .values(state="cancelled", cause=f"{who}: {why}"[:LONGEST_REASON], state_at=now,
+                holder=None, lease_until=None)
+        .returning(*_LETTER)
+    ).all()  # fmt: skip
+    _reopen(conn, [LetterRef(*row) for row in waiting], now)
+    return changed(
+        conn, replay_id, who, f"replay.{state}", now, reason=why, never_sent=len(waiting)
+    )
+
+
+def decide(
+    conn: Connection, replay_id: int, n: int, *, arrived: bool, who: str, why: str, now: datetime
+) -> Item:
+    """A person found out what became of an uncertain item: it arrived, or nobody has it."""
+    switches.check_writable(conn)
+    if not why.strip():
+        raise ReplayRefused("A reason is missing. Say how you found out.")
+    found = items(conn, replay_id, after=n - 1, limit=1)
+    if not found or found[0].n != n:
+        raise ReplayRefused(f"Replay {replay_id} has no item {n}.")
+    state = "awaiting_effect" if arrived else "returned"
+    done = to_state(
+        conn, found[0], state, who, now, only=("uncertain",), cause=f"{who}: {why}",
+        published_at=found[0].sent_at if arrived else None,
+    )  # fmt: skip
+    if not done:
+        raise ReplayRefused(f"Item {n} is {found[0].state}, not uncertain.")
+    return items(conn, replay_id, after=n - 1, limit=1)[0]
+
+
+def sign_off(conn: Connection, replay_id: int, who: str, now: datetime) -> Replay:
+    """Somebody looked at the result; until then it stays on the page."""
+    switches.check_writable(conn)
+    one = get(conn, replay_id, lock=True)
+    if one.state not in ("done", "cancelled"):
+        raise ReplayRefused(f"Replay {replay_id} is {one.state}; it has no result yet.")
+    if one.signed_by is not None:
+        raise ReplayRefused(f"{one.signed_by} signed it off already.")
+    conn.execute(
+        update(replay).where(_r.id == replay_id).values(signed_by=who, signed_at=now)
+    )
+    return changed(conn, replay_id, who, "replay.signed_off", now)
+
+
+# --- one item -------------------------------------------------------------------------------------
+
+
+def to_state(
+    conn: Connection,
+    item: Item,
+    state: str,
+    who: str,
+    now: datetime,
+    *,
+    only: Sequence[str],
+    cause: str = "",
+    published_at: datetime | None = None,
+    effect: tuple[UUID, datetime] | None = None,
+) -> bool:
+    """Put one item into another state if it is in one of ``only``; False if it is not."""
+    values: dict[str, Any] = {"state": state, "cause": cause[:LONGEST_REASON], "state_at": now,
+                              "holder": None, "lease_until": None}  # fmt: skip
+    if published_at is not None:
+        values["published_at"] = published_at
+    if effect is not None:
+        values["effect_event"], values["effect_at"] = effect
+    changed = conn.execute(
+        update(replay_item)
+        .where(_i.replay_id == item.replay_id, _i.n == item.n, _i.state.in_(only))
+        .values(values)
+    ).rowcount
+    if not changed:
+        return False
+    letter_state = {"resolved": "resolved", "failed_again": "superseded"}.get(state)
+    if letter_state is not None:
+        letters.set_state(conn, [item.ref], letter_state, now, only=("open", "in_replay"))
+    elif state in ("returned", "skipped", "blocked", "duplicate", "cancelled"):
+        _reopen(conn, [item.ref], now)
+    told = {"letter": str(item.ref), "cause": cause}
+    if effect is not None:
+        told["effect"] = str(effect[0])
+    audit.record(conn, who, f"item.{state}", item.subject, told, now)
+    return True
+
+
+def _reopen(conn: Connection, refs: Sequence[LetterRef], now: datetime) -> None:
+    letters.set_state(conn, refs, "open", now, only=("in_replay",))
+
+
+def changed(
+    conn: Connection, replay_id: int, who: str, what: str, now: datetime, **detail: Any
+) -> Replay:
+    one = get(conn, replay_id)
+    _told(conn, who, what, one, now, **detail)
+    return one
+
+
+def _told(
+    conn: Connection, who: str, what: str, one: Replay, now: datetime, **detail: Any
+) -> None:
+    audit.record(
+        conn, who, what, one.subject,
+        {"count": one.n_items, "sha256": one.sha256, "action": one.action} | detail, now,
+    )  # fmt: skip
+
+
+def value_of(conn: Connection, one: Replay) -> Decimal | None:
+    """Open value of the purchase orders that the letters of a replay speak of; None if unknown."""
+    rows = conn.exec_driver_sql(
+        """
+        WITH h AS (
+            SELECT DISTINCT home FROM replay_item i
+            JOIN ingest_ledger l ON l.source = i.source AND l.key = i.key, unnest(l.homes) AS home
+            WHERE i.replay_id = %(id)s AND i.verdict = 'ready'
+        ), r AS (
+            SELECT home FROM h
+            UNION SELECT f.other_key FROM h JOIN flow_link f ON f.home_key = h.home
+        )
+        SELECT sum(o.open_value) FROM r
+        JOIN document o ON o.home_key = r.home AND o.kind = 'po' AND o.line = ''
+        """,
+        {"id": one.id},
+    )
+    value: Decimal | None = rows.scalar_one()
+    return value
+
+
