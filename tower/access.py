@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tower.identity import partner_id
+from tower.masking import ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +13,12 @@ class Scope:
     """Partners whose rows may be read; ``partners`` None means all of them.
 
     Rows without a partner (our own sources, customer orders) belong to viewers of all partners.
+    ``reveals``: classes of values (tower/masking.py) that are shown; all others are masked before
+    anything is searched, compared or exported.
     """
 
     partners: frozenset[str] | None = None
+    reveals: frozenset[str] = ALL
 
     @property
     def sees_all(self) -> bool:

@@ -32,6 +32,7 @@ from worker.commands import (
     ask,
     bring,
     broker,
+    find,
     house,
     lead,
     mappings,
@@ -39,6 +40,7 @@ from worker.commands import (
     partners,
     reinterpret,
     rule_changes,
+    silences,
     ties,
 )
 from worker.commands import rules as rule_words
@@ -60,6 +62,8 @@ partner_words = typer.Typer(help="Partners: add, check, list.", no_args_is_help=
 app.add_typer(partner_words, name="partner")
 mapping_words = typer.Typer(help="Mappings of files: try.", no_args_is_help=True)
 app.add_typer(mapping_words, name="mapping")
+silence_words = typer.Typer(help="Mails that nobody wants for a time.", no_args_is_help=True)
+app.add_typer(silence_words, name="silence")
 broker_words = typer.Typer(help="Message brokers: lint, capture.", no_args_is_help=True)
 app.add_typer(broker_words, name="broker")
 
@@ -75,7 +79,9 @@ partners.register(partner_words)
 ties.register(app)
 answer.register(app)
 broker.register(broker_words)
+silences.register(silence_words)
 reinterpret.register(app)
+find.register(app)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
+from db.reads.filters import within_scope
 from db.reads.rows import record, records
 from db.tables import (
     dead_letter,
@@ -21,8 +22,9 @@ from db.tables import (
     raw_message,
     sighting,
 )
-from tower.access import Scope
+from tower.access import EVERYTHING, Scope
 from tower.identity import item_key
+from tower.masking import Hidden, hidden_ranges, masked, masked_data, masked_headers
 from tower.vocabulary import objects_of
 
 
@@ -41,7 +43,11 @@ class FieldOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A raw message with everything the tower knows of it."""
+    """A raw message with everything the tower knows of it.
+
+    ``body`` and ``headers`` are as the viewer may see them: ``hidden`` bytes are replaced, and the
+    length stays. ``sha256`` is of the bytes as received.
+    """
 
     source: str
     key: str
@@ -57,6 +63,7 @@ class Payload:
     sightings: tuple[Mapping[str, Any], ...]
     dead_letters: tuple[Mapping[str, Any], ...]
     origins: tuple[FieldOrigin, ...]
+    hidden: tuple[Hidden, ...] = ()
 
 
 def body_bytes(encoding: str, body: bytes) -> bytes:
@@ -81,14 +88,16 @@ def payload(conn: Connection, scope: Scope, source: str, key: str) -> Payload | 
     raw = conn.execute(select(raw_message).where(*conditions)).one_or_none()
     if raw is None:
         return None
+    origins = _origins(conn, ledger, of(origin))
+    body, hidden = as_shown(body_bytes(raw.encoding, raw.body), scope, origins)
     return Payload(
         source=source,
         key=key,
         name=raw.name,
         received_at=raw.received_at,
         media_type=raw.media_type,
-        headers=raw.headers,
-        body=body_bytes(raw.encoding, raw.body),
+        headers=masked_headers(raw.headers, scope.reveals),
+        body=body,
         sha256=bytes(ledger.sha256).hex(),
         outcome=ledger.outcome,
         n_events=ledger.n_events,
@@ -100,8 +109,18 @@ def payload(conn: Connection, scope: Scope, source: str, key: str) -> Payload | 
             .where(*of(dead_letter))
             .order_by(dead_letter.c.attempt, dead_letter.c.position),
         ),
-        origins=_origins(conn, ledger, of(origin)),
+        origins=origins,
+        hidden=tuple(hidden),
     )
+
+
+def as_shown(
+    body: bytes, scope: Scope, origins: Iterable[FieldOrigin]
+) -> tuple[bytes, list[Hidden]]:
+    """The bytes as this viewer may see them, and what of them is hidden."""
+    read = [(o.field, o.offset, o.length or 0) for o in origins if o.offset is not None]
+    hidden = hidden_ranges(body, scope.reveals, read)
+    return masked(body, hidden), hidden
 
 
 def _readings(
@@ -138,7 +157,9 @@ def _origins(conn: Connection, ledger: Any, here: Sequence[Any]) -> tuple[FieldO
     )
 
 
-def events_of(conn: Connection, source: str, key: str) -> list[Mapping[str, Any]]:
+def events_of(
+    conn: Connection, source: str, key: str, scope: Scope = EVERYTHING
+) -> list[Mapping[str, Any]]:
     """The events that a raw message yielded, by position."""
     homes = conn.execute(
         select(ingest_ledger.c.homes).where(
@@ -150,10 +171,19 @@ def events_of(conn: Connection, source: str, key: str) -> list[Mapping[str, Any]
     if not homes:
         return []
     return [
-        {**record(row), "objects": objects_in(row)}
+        {
+            **record(row),
+            "objects": objects_in(row),
+            "data": masked_data(row.data, scope.reveals),
+        }
         for row in conn.execute(
             select(event)
-            .where(event.c.home_key.in_(homes), event.c.source == source, event.c.raw_key == key)
+            .where(
+                event.c.home_key.in_(homes),
+                event.c.source == source,
+                event.c.raw_key == key,
+                *within_scope(event.c, scope),
+            )
             .order_by(event.c.position, event.c.type)
         )
     ]

@@ -34,6 +34,7 @@ from db.tables import (
 from tower.access import Scope
 from tower.event import ObjectRef
 from tower.identity import document_home, id_home, item_key
+from tower.masking import PRICE, masked_data
 
 WALK_DEPTH = 3  # id -> id -> document: a log line names a message, the message carries the order
 MOST_EVENTS = 1000
@@ -270,7 +271,7 @@ def story(conn: Connection, scope: Scope, ref: str) -> Story | None:
     else:
         return None
     family = [
-        record(row)
+        _as_shown(record(row), scope)
         for row in conn.execute(
             select(document)
             .where(document.c.home_key == home, *within_scope(document.c, scope))
@@ -322,6 +323,20 @@ def story(conn: Connection, scope: Scope, ref: str) -> Story | None:
         impacts=_impacts(conn, scope, root, home),
         linked=tuple(linked),
     )
+
+
+_MONEY = ("price", "value", "open_value")
+
+
+def _as_shown(row: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+    """A document without the money that this viewer may not see; None as if nobody had told it."""
+    if PRICE in scope.reveals:
+        return row
+    reports = {
+        system: {name: told for name, told in fields.items() if name not in _MONEY}
+        for system, fields in (row["reports"] or {}).items()
+    }
+    return {**row, **dict.fromkeys(_MONEY), "reports": reports}
 
 
 def _walk(conn: Connection, home: int) -> list[tuple[int, str, str]]:
@@ -388,7 +403,13 @@ def _events(
         .order_by(event.c.occurred_at, event.c.event_id)
         .limit(MOST_EVENTS + 1)
     )
-    return [StoryEvent(**record(row), objects=objects_in(row)) for row in rows]
+    return [
+        StoryEvent(
+            **{**record(row), "data": masked_data(row.data, scope.reveals)},
+            objects=objects_in(row),
+        )
+        for row in rows
+    ]
 
 
 def _related(
@@ -402,7 +423,7 @@ def _related(
         if kind in ("asn", "receipt", "invoice")
     }
     wanted = {document_home(*key) for key in keys} - {homes[0]}
-    return [record(row) for row in _headers(conn, scope, sorted(wanted))]
+    return [_as_shown(record(row), scope) for row in _headers(conn, scope, sorted(wanted))]
 
 
 def _pegs(

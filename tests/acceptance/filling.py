@@ -11,6 +11,7 @@ from tests.acceptance.papers import answer, order
 from tests.acceptance.running import Running
 from tower.raw import QueueSample
 from worker import pipeline
+from worker.payload_words import write_all
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -67,6 +68,7 @@ def fill(tower: Running, begin: datetime, now: datetime) -> None:
         ],
     )  # fmt: skip
     tower.step(now)
+    write_all(tower.engine, now + timedelta(seconds=5))
 
 
 def _next_morning(at: datetime) -> datetime:
