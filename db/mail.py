@@ -45,12 +45,17 @@ class GroupKey:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A case that waits to be told in a group; ``since`` = when that was seen to be needed."""
+    """A case that waits to be told in a group.
+
+    since   when that was seen to be needed
+    remind  told once more even if nothing changed
+    """
 
     key: GroupKey
     case_id: int
     role: str
     since: datetime
+    remind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +109,19 @@ def add_members(conn: Connection, members: Sequence[Member]) -> None:
             "case_id": m.case_id,
             "role": m.role,
             "since": m.since,
+            "remind": m.remind,
         }
-        for m in sorted(members, key=lambda m: (m.key, m.case_id, m.role))
+        for m in sorted(members, key=lambda m: (m.key, m.case_id, m.remind, m.role))
     }
-    records.put(
-        conn,
-        group_member,
-        list(rows.values()),
-        conflict=("policy", "recipient", "group_key", "case_id"),
-    )
+    # Two writes, so that a reminder is not lost in a case that waits already, nor undone by one.
+    for remind in (False, True):
+        records.put(
+            conn,
+            group_member,
+            [row for row in rows.values() if row["remind"] is remind],
+            conflict=("policy", "recipient", "group_key", "case_id"),
+            changed=("remind",) if remind else (),
+        )
 
 
 def last_sent(conn: Connection, keys: Iterable[GroupKey]) -> dict[GroupKey, datetime]:
@@ -132,7 +141,7 @@ def last_sent(conn: Connection, keys: Iterable[GroupKey]) -> dict[GroupKey, date
 def members(conn: Connection, key: GroupKey) -> list[Member]:
     m = group_member.c
     rows = conn.execute(
-        select(m.case_id, m.role, m.since)
+        select(m.case_id, m.role, m.since, m.remind)
         .where(m.policy == key.policy, m.recipient == key.recipient, m.group_key == key.group)
         .order_by(m.case_id)
     )
@@ -143,7 +152,7 @@ def held_members(conn: Connection, policy: str, recipient: str) -> list[Member]:
     """Cases of this recipient that wait for the daily summary: their groups have no timer."""
     m = group_member.c
     rows = conn.execute(
-        select(m.group_key, m.case_id, m.role, m.since)
+        select(m.group_key, m.case_id, m.role, m.since, m.remind)
         .where(m.policy == policy, m.recipient == recipient)
         .order_by(m.case_id)
     )

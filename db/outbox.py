@@ -253,8 +253,11 @@ def _take_back(
     mine = conn.execute(
         delete(told)
         .where(told.c.recipient == key.recipient, told.c.outbox_id == outbox_id)
-        .returning(told.c.case_id, told.c.policy, told.c.group_key, told.c.role)
-    ).all()
+        .returning(
+            told.c.case_id, told.c.policy, told.c.group_key, told.c.role, told.c.what,
+            told.c.severity,
+        )
+    ).all()  # fmt: skip
     untold = {row.case_id for row in mine}
     set_told(
         conn,
@@ -271,6 +274,13 @@ def _take_back(
         ],
     )
     return tuple(
-        Member(GroupKey(row.policy, key.recipient, row.group_key), row.case_id, row.role, now)
+        Member(
+            GroupKey(row.policy, key.recipient, row.group_key),
+            row.case_id,
+            row.role,
+            now,
+            # What said nothing new was a reminder.
+            remind=before.get(str(row.case_id), ())[:2] == [row.what, row.severity],
+        )
         for row in mine
     )

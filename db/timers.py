@@ -20,8 +20,10 @@ from db.tables import timer
 UNIT = "unit"  # a purchase order with its lines, or a shipment: its clocks and whom it hurts
 SOURCE = "source"  # the silence of a source
 QUEUE = "queue"  # the samples of a queue
+PARTNER = "partner"  # what was counted of a partner
 GAP = "gap"  # numbers of interchanges that did not come
 CASE = "case"  # end of a snooze or of a promise to look after it; "still true"
+ESCALATION = "escalation"  # a reminder, or a step up
 MAIL_GROUP = "mail_group"  # a collected mail
 DIGEST = "digest"  # a daily summary
 

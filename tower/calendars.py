@@ -238,6 +238,12 @@ class Calendar:
         i = bisect_right(c.opens, t) - 1
         return i >= 0 and t < c.closes[i]
 
+    def closing(self, at: datetime) -> datetime | None:
+        """When the window that is open at an instant closes, None while closed."""
+        c, t = self._compiled, self._within(at)
+        i = bisect_right(c.opens, t) - 1
+        return _instant(c.closes[i]) if i >= 0 and t < c.closes[i] else None
+
     def next_open(self, at: datetime) -> datetime:
         """The instant itself while open, else the next opening."""
         c, t = self._compiled, self._within(at)
@@ -308,6 +314,12 @@ class Calendar:
         if day >= len(c.last_close):
             raise self._beyond(start)
         return _instant(c.last_close[day])
+
+    def closings(self, begin: datetime, end: datetime) -> list[datetime]:
+        """When business days close, after ``begin`` up to ``end``, ascending."""
+        closes = self._compiled.last_close
+        first = bisect_right(closes, self._within(begin))
+        return [_instant(c) for c in closes[first : bisect_right(closes, self._within(end))]]
 
     def segments(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
         """The open stretches between two instants, in order."""

@@ -17,13 +17,17 @@ from tower.conditions import Condition, implies
 from tower.errors import ConfigError, Problem
 from tower.evidence import SUPPLIER_FEEDS, evidence_words
 from tower.rulebook import (
+    ANSWER_WITHIN,
     RESERVED_LEVELS,
     AgreementRule,
     DeadlineRule,
     EventRule,
+    ImpactRule,
     NotifyPolicy,
+    RatioRule,
     Rule,
     RuleBook,
+    VolumeRule,
     placeholders,
     title_of,
 )
@@ -31,6 +35,7 @@ from tower.strict_yaml import Path, closest
 from tower.vocabulary import EVENT_TYPES
 
 OWNER_ROLES = frozenset({"case.owner", "po.buyer"})
+PARTNER_CONTACT = "partner.contact"
 SUPPLIER_CALENDAR = "supplier"
 _LEVEL_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -46,6 +51,8 @@ class NetworkView(Protocol):
     def systems(self) -> Mapping[str, Any]: ...
     @property
     def people(self) -> Mapping[str, Any]: ...
+    @property
+    def channels(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,11 @@ def _all(book: RuleBook, network: NetworkView | None) -> Iterator[Flaw]:
 
 def _rule(rule: Rule, path: Path, book: RuleBook) -> Iterator[Flaw]:
     known = visible(rule.about)
+    if isinstance(rule, ImpactRule):
+        known |= visible("po_line")  # the line whose supply is late
+        yield from _walk(rule, path, book)
+    if isinstance(rule, VolumeRule) and rule.while_ is not None:
+        yield from _condition(rule.while_, (*path, "while"), known)
     if rule.category not in CATEGORIES:
         near = closest(rule.category, frozenset(CATEGORIES))
         yield Flaw(
@@ -171,6 +183,10 @@ def _event_words(rule: Rule, path: Path) -> list[tuple[Path, tuple[str, ...]]]:
         return [((*path, name), getattr(rule, name)) for name in ("trigger", "clears", "cancel")]
     if isinstance(rule, AgreementRule):
         return [((*path, "cancel"), rule.cancel)]
+    if isinstance(rule, RatioRule):
+        return [((*path, "bad"), rule.bad), ((*path, "of"), rule.of)]
+    if isinstance(rule, VolumeRule):
+        return [((*path, "count"), rule.count)]
     if not isinstance(rule, DeadlineRule):
         return []
     clock, where = rule.clock, (*path, "clock")
@@ -205,7 +221,7 @@ def _levels(rule: Rule, path: Path, book: RuleBook) -> Iterator[Flaw]:
             "add notify to a level, if that is not meant",
             "warning",
         )
-    if isinstance(rule, (DeadlineRule, AgreementRule)) and not rule.evidence:
+    if isinstance(rule, (DeadlineRule, AgreementRule, VolumeRule)) and not rule.evidence:
         yield Flaw(
             path,
             "has no evidence: a feed of ours that is silent looks like a partner that is late",
@@ -255,8 +271,10 @@ def _deadline(rule: DeadlineRule, path: Path, known: frozenset[str]) -> Iterator
     for n, target in enumerate(rule.due.targets):
         if target.when is not None:
             yield from _condition(target.when, (*where, "targets", n, "when"), known)
-        closed = closed or target.when is None
+        closed = closed or (target.when is None and target.within != ANSWER_WITHIN)
         for earlier in range(n):
+            if rule.due.targets[earlier].within == ANSWER_WITHIN:
+                continue  # whoever agreed nothing goes on to the next row
             before = rule.due.targets[earlier].when
             mine = target.when.node if target.when else None
             if implies(mine, before.node if before else None):
@@ -272,6 +290,38 @@ def _deadline(rule: DeadlineRule, path: Path, known: frozenset[str]) -> Iterator
         )
     if not closed and rule.due.otherwise is None:
         yield Flaw(where, "some subjects match no row", "write otherwise: 2bd")
+
+
+_WALKED = {"ACK_OVERDUE": "po", "ASN_INVALID": "asn", "ASN_MISSING": "po_line"}
+"""Categories whose standing clocks put the dates of a document of this kind in doubt."""
+
+
+def _walk(rule: ImpactRule, path: Path, book: RuleBook) -> Iterator[Flaw]:
+    by = {one.id: one for one in book.rules}
+    for name, level in rule.walk_from.items():
+        where = (*path, "walk_from", name)
+        source = by.get(name)
+        if source is None:
+            near = closest(name, frozenset(by))
+            yield Flaw(
+                where,
+                f'"{name}" is not a rule',
+                f"write {near}" if near else "name a rule of this file",
+            )
+        elif _WALKED.get(source.category) != source.about:
+            said = ", ".join(f"{c} about a {kind}" for c, kind in _WALKED.items())
+            yield Flaw(
+                where, f"{name} puts no date of supply in doubt", f"name a rule of these: {said}"
+            )
+        elif level not in source.levels:
+            yield Flaw(
+                where,
+                f'"{level}" is no level of {name}',
+                f"write one of: {', '.join(source.levels)}",
+            )
+    others = [one for one in book.rules if isinstance(one, ImpactRule)]
+    if others[0] is not rule:
+        yield Flaw((*path, "kind"), f"{others[0].id} walks to customers already", "keep one")
 
 
 def _condition(condition: Condition, path: Path, known: Collection[str]) -> Iterator[Flaw]:
@@ -297,8 +347,18 @@ def _policy(policy: NotifyPolicy, path: Path, network: NetworkView | None) -> It
     if policy.hours != "always":
         yield from _calendar(policy.hours, (*path, "hours"), network)
     yield from _person(policy.fallback, (*path, "fallback"), network)
-    if policy.to not in OWNER_ROLES:
+    if policy.to not in (*OWNER_ROLES, PARTNER_CONTACT):
         yield from _person(policy.to, (*path, "to"), network)
+    for n, step in enumerate(policy.escalate):
+        if step.to not in OWNER_ROLES:
+            yield from _person(step.to, (*path, "escalate", n, "to"), network)
+    if policy.channel is not None and policy.channel not in network.channels:
+        near = closest(policy.channel, frozenset(network.channels))
+        yield Flaw(
+            (*path, "channel"),
+            f'"{policy.channel}" is not a channel of the network',
+            f"write {near}" if near else "describe it under channels in network.yaml",
+        )
 
 
 def _inhibition(book: RuleBook) -> Iterator[Flaw]:
@@ -347,7 +407,7 @@ def _rule_names(rule: Rule, path: Path, network: NetworkView) -> Iterator[Flaw]:
                 f"write {near}" if near else f"write a source, a system or {SUPPLIER_FEEDS}",
             )
     for name, level in rule.levels.items():
-        if level.also is not None and level.also not in OWNER_ROLES:
+        if level.also is not None and level.also not in (*OWNER_ROLES, PARTNER_CONTACT):
             yield from _person(level.also, (*path, "levels", name, "also"), network)
 
 

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from tower.calendars import CalendarSpec
 from tower.durations import Point, Span, Unit
-from tower.rulebook import Rule, RuleBook
+from tower.rule_parts import AtLeast
+from tower.rulebook import Rule, RuleBook, VolumeRule
 from tower.strict_yaml import Path
 
 STEP = timedelta(minutes=15)
@@ -27,6 +28,7 @@ _KEPT = frozenset(
     {
         "id", "kind", "category", "title", "advice", "owner", "about", "calendar", "severity",
         "inhibited_by", "because", "fallback", "group_by", "max_per_day",
+        "channel",
     }
 )  # fmt: skip
 
@@ -65,6 +67,8 @@ def mutants(
             yield Mutant(rule.id, ("rules", n, *path), what, mutated)
         if _counts_open_hours(rule):
             for what, bend in _BENDS:
+                if bend is _without_breaks and not _counts_within_days(rule):
+                    continue
                 if any(bend(spec) != spec for spec in calendars[rule.id].values()):
                     yield Mutant(rule.id, ("rules", n), what, book, bend)
     for path, what, exemptions in _of_tuple(book.not_measured, None):
@@ -111,6 +115,12 @@ def _of(value: Any, budget: timedelta | None) -> Iterator[_Change]:
         case Point():
             for point in _moved_point(value, budget):
                 yield (), f"{value} -> {point}", point
+        case AtLeast(count=int(count)):
+            yield from (((), f"{count} -> {n}", AtLeast(count=n)) for n in (count - 1, count + 1))
+        case AtLeast(share=Decimal() as share):
+            for moved_share in _moved_number(share):
+                less_or_more = AtLeast(share=moved_share)
+                yield (), f"{value} -> {less_or_more}", less_or_more
         case time():
             for sign in (-1, 1):
                 clock = (datetime.combine(_DATE, value) + sign * STEP).time()
@@ -210,6 +220,11 @@ def _longest(rule: Rule) -> timedelta | None:
 
 def _counts_open_hours(rule: Rule) -> bool:
     return any(span.unit in (Unit.OPEN, Unit.DAYS) for span in _spans(rule))
+
+
+def _counts_within_days(rule: Rule) -> bool:
+    """Whether breaks can matter: whole business days end when the last window closes."""
+    return not isinstance(rule, VolumeRule) or any(s.unit is Unit.OPEN for s in _spans(rule))
 
 
 def _without_holidays(spec: CalendarSpec) -> CalendarSpec:

@@ -15,16 +15,27 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from tower import network_checks, strict_yaml, zones
 from tower.calendars import CalendarSpec
+from tower.durations import Span
 from tower.errors import ConfigError
 from tower.feeds import OPTIONS
 from tower.identity import partner_id
 from tower.mapping import Mapping as PartnerMapping
-from tower.option_types import ClockTime, FeedOptions, Size, Strict, clock_time
+from tower.option_types import (
+    ClockTime,
+    FeedOptions,
+    InnerNetwork,
+    Size,
+    Strict,
+    Variable,
+    clock_time,
+)
+from tower.rule_parts import Share
 from tower.shipped_mappings import shipped
 from tower.strict_yaml import mistake
 from tower.zones import ZoneName
 
 __all__ = [
+    "Channel",
     "ClockTime",
     "Company",
     "Network",
@@ -65,6 +76,7 @@ class Source(Strict):
     every         rhythm in which it is read (pull) or beats (push)
     silent_after  how long without a good read or beat until SOURCE_SILENT
     calendar      when it is expected to speak; without it always
+    maintenance   calendar whose open hours are planned work: no mails about its silence then
     options       what the reader of this kind needs; tower/feeds.py lists and checks it. Never a
                   secret, only names of the variables that hold them
     mapping       name in `mappings` for formats csv, json, xml, log and otlp (tower/mapping.py), or
@@ -106,6 +118,7 @@ class Source(Strict):
     every: ClockTime = timedelta(minutes=1)
     silent_after: ClockTime = timedelta(hours=4)
     calendar: str | None = None
+    maintenance: str | None = None
     mapping: str | None = None
     partner: str | None = None
     channel: Literal["edi", "api", "portal", "file", "manual"] | None = None
@@ -172,9 +185,12 @@ class Partner(Strict):
     feeds             sources that bring its answers
     expects_fa        functional acknowledgement (997, 999) agreed
     usual_delay_days  what silence is taken to cost
+    answer_within     time to answer that was agreed (4bh), for rules that ask for it
+    max_errors        share of messages that may fail (10%), for rules that ask for it
     mapping           its own mapping, before that of the source
     codes             its own meaning of codes: field or X12 list -> {as sent: canonical word}
-    contacts          role -> mail address, or a name in `people`
+    contacts          role -> mail address, or a name in `people`; mails to the partner itself go to
+                      the address under alerts, else under ack
     """
 
     name: str
@@ -194,17 +210,37 @@ class Partner(Strict):
     sends_asn: bool = True
     calendar: str | None = None
     usual_delay_days: int = Field(default=5, ge=0, le=365)
+    answer_within: Span | None = None
+    max_errors: Share | None = None
     mapping: str | None = None
     codes: dict[str, dict[str, str]] = Field(default_factory=dict)
     contacts: dict[str, str] = Field(default_factory=dict)
 
 
 class Person(Strict):
-    """Somebody or a desk that can own cases; ``mail`` is the only place addresses come from."""
+    """Somebody or a desk that can own cases; ``mail`` is the only place addresses come from.
+
+    channel  of `channels`: what this person is mailed is posted there too
+    """
 
     name: str
-    mail: str = Field(pattern=r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$", max_length=254)
+    mail: str = Field(pattern=network_checks.ADDRESS, max_length=254)
     zone: ZoneName = "UTC"
+    channel: str | None = None
+
+
+class Channel(Strict):
+    """A room of a chat, told by an incoming webhook.
+
+    form          what its messages look like: slack (also Mattermost, Rocket.Chat), or teams (a
+                  workflow "when a webhook request is received")
+    url_variable  variable that holds the address of the webhook, which is a secret
+    networks      private networks that its host may lie in
+    """
+
+    form: Literal["slack", "teams"]
+    url_variable: Variable
+    networks: list[InnerNetwork] = Field(default_factory=list)
 
 
 class Company(Strict):
@@ -257,6 +293,8 @@ class Network(Strict):
     """Everything a reader, an interpreter or a rule must know about who is who.
 
     owners           letter of the category table (B D S I W P C T) -> person
+    channels         rooms of a chat that take messages by webhook
+    second_channel   the one of them that is told while the mail server cannot be reached
     queues           name of a queue, or broker/name -> what was agreed about it
     source_of_truth  field -> kinds or names of systems whose word counts, the first before the
                      next; or po_line, order_line -> the same for that kind of line alone
@@ -270,6 +308,8 @@ class Network(Strict):
     calendars: dict[str, CalendarSpec] = Field(default_factory=dict)
     people: dict[str, Person] = Field(default_factory=dict)
     owners: dict[str, str] = Field(default_factory=dict)
+    channels: dict[str, Channel] = Field(default_factory=dict)
+    second_channel: str | None = None
     warehouses: dict[str, Warehouse] = Field(default_factory=dict)
     queues: dict[str, QueueProfile] = Field(default_factory=dict)
     mappings: dict[str, PartnerMapping] = Field(default_factory=dict)
@@ -308,6 +348,15 @@ class Network(Strict):
     def queue(self, broker: str, name: str) -> QueueProfile:
         """What was agreed about a queue; an empty profile if nothing was."""
         return self.queues.get(f"{broker}/{name}") or self.queues.get(name) or QueueProfile()
+
+    def partner_contact(self, key: str) -> str:
+        """The address that mails to a partner go to; "" if it has none of its own."""
+        partner = self.partners.get(key)
+        for role in ("alerts", "ack"):
+            address = partner.contacts.get(role, "") if partner is not None else ""
+            if "@" in address:
+                return address
+        return ""
 
     def mapping_for(self, source: Source, partner: str | None) -> tuple[str, PartnerMapping] | None:
         """Name and mapping for a body of this source: the partner's own before the source's."""

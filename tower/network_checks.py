@@ -5,6 +5,7 @@ A model sees one value; these checks see the whole file. Each mistake comes with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -31,6 +32,9 @@ OWNER_LETTERS = {
     "T": "tower operator",
 }
 """Letters of the category table and whom they mean."""
+
+ADDRESS = r"^[^@\s<>\"',;:]+@[^@\s<>\"',;:]+$"
+"""Mail addresses that a header takes as they are."""
 
 FORMATS_OF = {
     "drop_folder": ("x12", "edifact", "mdn", "csv", "json", "xml", "log", "cloudevents"),
@@ -76,6 +80,7 @@ def _all(network: Network) -> Iterator[Found]:
         yield from _partner(network, ("partners", key), partner)
     yield from _identifiers(network)
     yield from _owners(network)
+    yield from _channels(network)
     yield from _source_of_truth(network)
 
 
@@ -122,6 +127,7 @@ def _company(network: Network) -> Iterator[Found]:
 def _source(network: Network, path: Path, source: Source) -> Iterator[Found]:
     yield from _name((*path, "system"), source.system, network.systems, "systems")
     yield from _name((*path, "calendar"), source.calendar, network.calendars, "calendars")
+    yield from _name((*path, "maintenance"), source.maintenance, network.calendars, "calendars")
     yield from _name((*path, "partner"), source.partner, network.partners, "partners")
     yield from _mapping((*path, "mapping"), source.mapping, source.format, network)
     if source.format not in FORMATS_OF[source.kind]:
@@ -161,6 +167,12 @@ def _partner(network: Network, path: Path, partner: Partner) -> Iterator[Found]:
     for role, who in partner.contacts.items():
         if "@" not in who:
             yield from _name((*path, "contacts", role), who, network.people, "people")
+        elif not re.fullmatch(ADDRESS, who, re.ASCII) or len(who) > 254:
+            yield (
+                (*path, "contacts", role),
+                f'"{who}" is not a mail address',
+                "write one address, like orders@acme.example",
+            )
 
 
 def _identifiers(network: Network) -> Iterator[Found]:
@@ -215,6 +227,12 @@ def _owners(network: Network) -> Iterator[Found]:
             f"nobody is named for {said}: their cases would reach no one",
             "name a person for every letter; one person may have several",
         )
+
+
+def _channels(network: Network) -> Iterator[Found]:
+    yield from _name(("second_channel",), network.second_channel, network.channels, "channels")
+    for key, person in network.people.items():
+        yield from _name(("people", key, "channel"), person.channel, network.channels, "channels")
 
 
 def _mapping(path: Path, name: str | None, wanted: str | None, network: Network) -> Iterator[Found]:

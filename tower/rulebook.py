@@ -27,16 +27,17 @@ from pydantic import (
 from tower import strict_yaml
 from tower.categories import CATEGORIES, OWNER_LETTERS, OWNERS, Severity
 from tower.conditions import Condition
-from tower.durations import ClockSpan, Point, RunningSpan, Span
-from tower.rule_parts import Comparison, QueueLimit, Strict
+from tower.durations import ClockSpan, Point, RunningSpan, Span, Unit
+from tower.rule_parts import Comparison, Enough, Guard, QueueLimit, Strict, Window
 from tower.strict_yaml import Marks, mistake
 
 KINDS = (
     "deadline", "event", "source", "impact", "queue", "ratio", "agreement", "volume",
 )  # fmt: skip
-"""All kinds of the language. Those without a model below are refused as unknown to this version."""
+"""All kinds of the language, each a model below."""
 
 DO_NOT_MEASURE = "do_not_measure"
+ANSWER_WITHIN = "supplier.answer_within"
 RESERVED_LEVELS = frozenset({"started", "excluded", "paused", "resumed", "held", "released"})
 _HOUR = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
 _ID = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
@@ -61,7 +62,11 @@ def _hour(value: Any) -> Any:
 
 
 def _budget(value: Any) -> Any:
-    return value if value == DO_NOT_MEASURE else Span.parse(value)
+    return value if value == DO_NOT_MEASURE or isinstance(value, Span) else Span.parse(value)
+
+
+def _agreed(value: Any) -> Any:
+    return value if value == ANSWER_WITHIN else _budget(value)
 
 
 def _owner(value: Any) -> Any:
@@ -109,14 +114,29 @@ Budget = Annotated[
     ),
 ]
 """A Span, or the word ``do_not_measure``."""
+AgreedBudget = Annotated[
+    Any,
+    BeforeValidator(_agreed),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(do_not_measure|supplier\.answer_within"
+            r"|\d{1,6}(\.\d{1,2})?(s|m|h|bh|bd))$",
+            "description": "4h, 4bh, 1bd, do_not_measure, or what was agreed with the supplier",
+        }
+    ),
+]
+"""The same, or ``supplier.answer_within``: what network.yaml says of the supplier."""
 
 OwnerLetter = Annotated[
     str, BeforeValidator(_owner), WithJsonSchema({"enum": [*OWNER_LETTERS, *OWNERS]})
 ]
 CategoryCode = Annotated[str, WithJsonSchema({"enum": list(CATEGORIES)})]
 SubjectKind = Literal[
-    "po", "po_line", "asn", "receipt", "invoice", "order", "order_line", "source", "queue"
-]
+    "po", "po_line", "asn", "receipt", "invoice", "order", "order_line", "source", "queue",
+    "partner", "supplier",
+]  # fmt: skip
 
 
 class Level(Strict):
@@ -161,11 +181,21 @@ class Exemption(Strict):
     """The reason that is shown."""
 
 
+class EscalationStep(Strict):
+    """Whom a policy tells too while nobody looks after a case."""
+
+    after: RunningSpan
+    """So long after the case was told, or was raised again."""
+    to: str
+    """A person in network.yaml, or po.buyer."""
+
+
 class NotifyPolicy(Strict):
     """How people are told."""
 
     to: str = "case.owner"
-    """case.owner, looked up for each case, or a person in network.yaml."""
+    """case.owner, looked up for each case, a person in network.yaml, or partner.contact: the
+    partner itself, in words of its own without customers and values."""
     fallback: str
     """Who is told if that leads nowhere."""
     group_by: tuple[
@@ -184,6 +214,18 @@ class NotifyPolicy(Strict):
     """Time of the daily summary."""
     max_per_day: int | None = Field(default=None, ge=1)
     """Mails to one recipient per day; the rest waits for the digest, critical never waits."""
+    repeat: RunningSpan | None = None
+    """Remind so often of what is open and nobody took; open hours are those of hours."""
+    escalate: tuple[EscalationStep, ...] = ()
+    """Whom to tell too, step by step, until somebody takes the case."""
+    channel: str | None = None
+    """A channel of network.yaml that is told all that these mails tell."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.repeat is not None and self.repeat.length < self.every.length:
+            raise mistake("repeat is shorter than every", "remind less often than mails may go")
+        return self
 
 
 class Pause(Strict):
@@ -242,8 +284,9 @@ class Target(Strict):
 
     when: Condition | None = None
     """Whom the row is for; without it, for everybody."""
-    within: Budget
-    """The budget, or do_not_measure."""
+    within: AgreedBudget
+    """The budget, do_not_measure, or supplier.answer_within: suppliers of which network.yaml says
+    nothing go on to the next row."""
 
 
 class Due(Strict):
@@ -360,13 +403,7 @@ class SourceRule(_Rule):
     def _sound(self) -> Self:
         if "breach" not in self.levels:
             raise mistake("levels lack breach", "write breach: {severity: critical}")
-        for name, level in self.levels.items():
-            if (name == "breach") != (level.at is None):
-                raise mistake(
-                    f"level {name}: breach takes no at, other levels need one", "write at: +4h"
-                )
-            if level.at is not None and (level.at.share is not None or level.at.sign < 0):
-                raise mistake(f"level {name} counts from the breach", "write at: +4h")
+        _from_the_breach(self.levels)
         return self
 
 
@@ -435,13 +472,117 @@ class AgreementRule(_Rule):
         )
 
 
-def _measured(rule: QueueRule) -> None:
-    """What is common to rules that are judged by measuring, not by events."""
+class RatioRule(_Rule):
+    """Too much of what a partner sends, or of what we send it, goes wrong."""
+
+    kind: Literal["ratio"]
+    """The kind of rule."""
+    bad: EventNames
+    """What went wrong."""
+    of: EventNames
+    """Of what: all that came."""
+    windows: tuple[Window, ...] = Field(min_length=1)
+    """Stretches of time that are looked at; each has a level of its own."""
+    guard: Guard = Guard()
+    """How much must be known before a share means anything."""
+
+    @property
+    def about(self) -> Literal["partner"]:
+        return "partner"
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        _counted(self)
+        named = [window.level for window in self.windows]
+        for name in self.levels.keys() - set(named):
+            raise mistake(f"no window leads to level {name}", f"write level: {name} in a window")
+        for name in named:
+            if name not in self.levels:
+                raise mistake(f"levels lack {name}", f"write {name}: {{severity: medium}}")
+            if named.count(name) > 1:
+                raise mistake(f"two windows lead to level {name}", "give each its own level")
+        for name, level in self.levels.items():
+            if level.at is not None:
+                raise mistake(f"level {name} is reached by its window and takes no at", "remove at")
+        return self
+
+
+class VolumeRule(_Rule):
+    """A partner has gone quiet: less than expected came from it."""
+
+    kind: Literal["volume"]
+    """The kind of rule."""
+    about: Literal["supplier"]
+    """What it is about: one clock per supplier."""
+    count: EventNames
+    """What is counted."""
+    at_least: Enough
+    """So much is expected: a number, or a share of what is usual."""
+    within: Budget
+    """In how long a time."""
+    while_: Condition | None = Field(default=None, alias="while")
+    """Only while this holds; nothing is expected of a supplier that owes us nothing."""
+    weeks: int = Field(default=8, ge=4, le=26)
+    """Over so many weeks the usual is the median of the same weekday."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.within == DO_NOT_MEASURE:
+            raise mistake("do_not_measure is no time", "write within: 2bd")
+        if "breach" not in self.levels:
+            raise mistake("levels lack breach", "write breach: {severity: medium}")
+        _from_the_breach(self.levels)
+        if self.at_least.share is not None and self.within.unit is not Unit.DAYS:
+            raise mistake(
+                "a share of the usual is counted by business days", "write within: 1bd"
+            )
+        return self
+
+
+class ImpactRule(_Rule):
+    """Customer order lines that their pegged supply no longer covers."""
+
+    kind: Literal["impact"]
+    """The kind of rule."""
+    about: Literal["order_line"]
+    """What it is about."""
+    walk_from: dict[str, str]
+    """Rules and the level of each from which on the dates of what they are about are in doubt."""
+    margin: ClockSpan = Span.parse("0m")
+    """So long before the end of the day promised the supply must be there."""
+    one_case_per: tuple[Literal["po_line", "customer"], ...] = ("po_line", "customer")
+    """What shares a case."""
+    at_most: int = Field(default=20, ge=1)
+    """So many cases for one purchase order line; more become a single one that sums them up."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if "breach" not in self.levels:
+            raise mistake("levels lack breach", "write breach: {severity: high}")
+        for name, level in self.levels.items():
+            if name != "breach" or level.at is not None:
+                raise mistake(
+                    "customers are hurt or not: there is one level, breach, without at",
+                    "write levels: {breach: {severity: high}}",
+                )
+        if "po_line" not in self.one_case_per:
+            raise mistake("a case is about one purchase order line", "add po_line to one_case_per")
+        if self.settle.length or self.evidence:
+            raise mistake(
+                "settle and evidence belong to the rules that it walks from", "remove them"
+            )
+        return self
+
+
+def _counted(rule: RatioRule) -> None:
     if rule.evidence or rule.settle.length:
-        raise mistake("what is measured needs neither evidence nor settle", "remove them")
+        raise mistake("what is counted needs neither evidence nor settle", "remove them")
     if "breach" not in rule.levels:
         raise mistake("levels lack breach", "write breach: {severity: high}")
-    for name, level in rule.levels.items():
+
+
+def _from_the_breach(levels: Mapping[str, Level]) -> None:
+    for name, level in levels.items():
         if (name == "breach") != (level.at is None):
             raise mistake(
                 f"level {name}: breach takes no at, other levels need one", "write at: +4h"
@@ -450,7 +591,25 @@ def _measured(rule: QueueRule) -> None:
             raise mistake(f"level {name} counts from the breach", "write at: +4h")
 
 
-Rule = DeadlineRule | EventRule | SourceRule | QueueRule | AgreementRule
+def _measured(rule: QueueRule) -> None:
+    """What is common to rules that are judged by measuring, not by events."""
+    if rule.evidence or rule.settle.length:
+        raise mistake("what is measured needs neither evidence nor settle", "remove them")
+    if "breach" not in rule.levels:
+        raise mistake("levels lack breach", "write breach: {severity: high}")
+    _from_the_breach(rule.levels)
+
+
+Rule = (
+    DeadlineRule
+    | EventRule
+    | SourceRule
+    | QueueRule
+    | AgreementRule
+    | RatioRule
+    | VolumeRule
+    | ImpactRule
+)
 AnyRule = Annotated[Rule, Field(discriminator="kind")]
 
 

@@ -6,8 +6,8 @@ One rule above all: whoever was told that something is open is told that it is c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -25,8 +25,14 @@ class Reason(StrEnum):
     NEW = "new"
     AGAIN = "again"  # told closed before, open once more
     WORSE = "worse"
+    ESCALATED = "escalated"  # nobody looked after it so far
+    REMINDER = "reminder"  # told before and still open
     PASSED = "passed"  # it has another owner now
     CLOSED = "closed"
+
+
+OPENING = (Reason.NEW, Reason.AGAIN, Reason.WORSE, Reason.ESCALATED, Reason.REMINDER)
+"""Reasons that say a case is open and wants somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,11 @@ class Told:
 class Item:
     """A case as one recipient's group sees it.
 
-    role   why this recipient hears of it: owner, also, fallback
-    owned  the recipient still is who the role says (a former owner is not)
-    quiet  why nobody is to be told now (snoozed, inhibited, silenced); "" = nothing speaks against
+    role    why this recipient hears of it: owner, also, step (of an escalation), fallback
+    owned   the recipient still is who the role says (a former owner is not)
+    quiet   why nobody is to be told now (snoozed, inhibited, silenced); "" = nothing speaks against
+    until   when that quiet ends by itself; None where something else must end it
+    remind  told once more even if nothing changed
     """
 
     case_id: int
@@ -54,6 +62,8 @@ class Item:
     role: str = "owner"
     owned: bool = True
     quiet: str = ""
+    until: datetime | None = None
+    remind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,7 @@ class Plan:
     still     cases told before that stay as they were
     dropped   cases that leave the group untold, with why: these become suppression rows
     held      cases that wait for the digest, as the day's number of mails is used up
+    waiting   cases that wait for the end of a silence, with why
     """
 
     send: bool
@@ -72,6 +83,7 @@ class Plan:
     still: tuple[int, ...]
     dropped: dict[int, str]
     held: tuple[int, ...]
+    waiting: Mapping[int, str] = field(default_factory=dict)
 
 
 def reason_for(item: Item) -> Reason | None:
@@ -84,12 +96,12 @@ def reason_for(item: Item) -> Reason | None:
     if not item.open or item.quiet or not item.owned:
         return None
     if item.told is None:
-        return Reason.NEW
+        return Reason.ESCALATED if item.role == "step" else Reason.NEW
     if not told_open:
         return Reason.AGAIN
     if Severity(item.severity).rank > Severity(item.told.severity).rank:
         return Reason.WORSE
-    return None
+    return Reason.REMINDER if item.remind else None
 
 
 def plan(
@@ -102,24 +114,26 @@ def plan(
     """
     reasons: dict[int, Reason] = {}
     dropped: dict[int, str] = {}
+    waiting: dict[int, str] = {}
     still: list[int] = []
     for item in items:
         reason = reason_for(item)
+        if reason is None and item.open and item.quiet and item.until is not None:
+            waiting[item.case_id] = item.quiet
         if reason is not None:
             reasons[item.case_id] = reason
         elif item.told is not None and item.told.what == "open":
             still.append(item.case_id)
         elif not item.open:
             dropped[item.case_id] = CLOSED_UNTOLD
-        elif item.quiet:
+        elif item.quiet and item.case_id not in waiting:
             dropped[item.case_id] = item.quiet
-    opening = {Reason.NEW, Reason.AGAIN, Reason.WORSE}
-    pressing = [i for i in items if reasons.get(i.case_id) in opening]
+    pressing = [i for i in items if reasons.get(i.case_id) in OPENING]
     send = bool(pressing) or (closed_at_once and bool(reasons))
     full = max_per_day is not None and sent_today >= max_per_day
     if send and full and not any(i.severity == Severity.CRITICAL for i in pressing):
-        return Plan(False, {}, tuple(still), dropped, tuple(i.case_id for i in pressing))
-    return Plan(send, reasons if send else {}, tuple(still), dropped, ())
+        return Plan(False, {}, tuple(still), dropped, tuple(i.case_id for i in pressing), waiting)
+    return Plan(send, reasons if send else {}, tuple(still), dropped, (), waiting)
 
 
 CLOSED_UNTOLD = "closed before its mail"
@@ -195,21 +209,30 @@ def subject(
     """
     given = list(reasons)
     counts = [f"{n_open} open"] if n_open else []
-    for word, which in (
-        ("new", (Reason.NEW, Reason.AGAIN)),
-        ("worse", (Reason.WORSE,)),
-        ("passed on", (Reason.PASSED,)),
-        ("settled", (Reason.CLOSED,)),
-    ):
-        n = sum(r in which for r in given)
-        if n:
-            counts.append(f"{n} {word}")
+    counts += reason_counts(given)
     what = sorted({headline(c) for c in categories})
     who = sorted({safe_words(name, 40) for name in names if name})
     said = what[0] if len(what) == 1 else f"{len(what)} kinds of exceptions"
     whom = who[0] if len(who) == 1 else f"{len(who)} {noun}" if who else ""
     text = f"[{', '.join(counts)}] {said}" + (f" - {whom}" if whom else "")
     return safe_words(text, SUBJECT_LIMIT)
+
+
+def reason_counts(given: Sequence[Reason]) -> list[str]:
+    """["2 new", "1 settled"]: why cases are in a mail, in the order of importance."""
+    counts = []
+    for word, which in (
+        ("new", (Reason.NEW, Reason.AGAIN)),
+        ("worse", (Reason.WORSE,)),
+        ("escalated", (Reason.ESCALATED,)),
+        ("to remind of", (Reason.REMINDER,)),
+        ("passed on", (Reason.PASSED,)),
+        ("settled", (Reason.CLOSED,)),
+    ):
+        n = sum(r in which for r in given)
+        if n:
+            counts.append(f"{n} {word}")
+    return counts
 
 
 def headline(category: str) -> str:

@@ -9,15 +9,19 @@ import orjson
 from sqlalchemy import Connection
 
 from db import cases as kept
-from db import mail, timers
+from db import mail, root_causes, timers
 from db.mail import GroupKey, Member
 from db.timers import Timer
 from tower.calendars import Calendar
 from tower.cases import Case, Changed, is_past
 from tower.court import Code
+from tower.lint import PARTNER_CONTACT
+from tower.root_causes import KIND
 from tower.rulebook import NotifyPolicy
 from tower.telling import BEFORE_ACTIVATION, IN_SUMMARY, group_due, summary_due
+from worker import chains, grouping
 from worker.judging import Judging
+from worker.readers import contact_of
 
 
 def mark(
@@ -27,28 +31,64 @@ def mark(
 
     Whoever was told that a case is open hears of its end, whatever else is quiet.
     """
+    under = _under_parents(conn, changes)
+    root_causes.leave_to_parents(conn, under, now)
     cases = {c.case.id: c.case for c in changes if c.tell and c.case.id is not None}
     if not cases:
         return
     cases |= _outliving(conn, config, list(cases.values()))
+    outlived = grouping.outlived(conn, list(cases.values()))
+    cases |= outlived
     believers = mail.believers(conn, cases)
-    members = [Member(b.key, b.case_id, b.said.role, now) for b in believers]
+    raised = raised_again(changes)
+    members = [
+        Member(b.key, b.case_id, b.said.role, now, remind=b.case_id in raised) for b in believers
+    ]
     known = {(b.key.recipient, b.case_id) for b in believers}
     quiet = []
     for number, case in cases.items():
         for key, role in addressees(case, config) if case.open else ():
-            if (key.recipient, number) in known:
+            if (key.recipient, number) in known or number in under:
                 continue
-            if config.quiet_before is not None and case.opened_at < config.quiet_before:
+            if config.quiet_before is not None and _since(case) < config.quiet_before:
                 quiet.append((number, key.recipient, now, BEFORE_ACTIVATION))
             else:
                 members.append(Member(key, number, role, now))
     bygone = {c.case.id for c in changes if is_past(c)}
+    alone = [c for c in changes if c.case.id not in bygone and c.case.id not in under]
+    alone.extend(Changed(case, (), True) for case in outlived.values())
+    chains.follow(conn, config, code, alone, now)
     past = [m for m in members if m.case_id in bygone]
     quiet.extend((m.case_id, m.key.recipient, now, IN_SUMMARY) for m in past)
     mail.suppress(conn, quiet)
     wait(conn, config, code, [m for m in members if m.case_id not in bygone], cases, now)
     summarise_soon(conn, config, code, past, now)
+
+
+def raised_again(changes: Sequence[Changed]) -> set[int]:
+    """Cases whose promise to look after them ended, or whose snooze did: told once more."""
+    return {
+        c.case.id
+        for c in changes
+        if c.case.id is not None and any(note.kind in ("expired", "woken") for note in c.notes)
+    }
+
+
+def _since(case: Case) -> datetime:
+    """When the newest of what it tells was true."""
+    newest = case.why.get("newest") if case.subject.kind == KIND else None
+    return case.opened_at if newest is None else datetime.fromisoformat(newest)
+
+
+def _under_parents(conn: Connection, changes: Sequence[Changed]) -> dict[int, int]:
+    """Cases that an open parent speaks for (case -> parent)."""
+    found = {
+        c.case.id: c.case.parent_id
+        for c in changes
+        if c.case.id is not None and c.case.parent_id is not None and c.case.open
+    }
+    speaking = root_causes.open_among(conn, found.values())
+    return {number: parent for number, parent in found.items() if parent in speaking}
 
 
 def _outliving(
@@ -145,11 +185,14 @@ def addressees(case: Case, config: Judging) -> list[tuple[GroupKey, str]]:
 
 
 def person_for(asked: str, case: Case, config: Judging, policy: NotifyPolicy) -> str:
-    """Key of the person a rule or policy asks for; the policy's fallback if that leads nowhere."""
+    """The recipient a rule or policy asks for; the policy's fallback if that leads nowhere."""
     wanted = {
         "case.owner": case.owner,
         "po.buyer": str(case.why.get("buyer") or case.owner),
+        PARTNER_CONTACT: contact_of(config.network, case.supplier),
     }.get(asked, asked)
+    if wanted and asked == PARTNER_CONTACT:
+        return wanted
     people = config.network.people
     for name in (wanted, config.network.owners.get(wanted), policy.fallback):
         if name in people:

@@ -30,15 +30,18 @@ from worker.answers import (
 from worker.commands import (
     answer,
     ask,
+    audits,
     bring,
     broker,
     find,
     house,
     lead,
+    letters,
     mappings,
     network,
     partners,
     reinterpret,
+    replay,
     rule_changes,
     silences,
     ties,
@@ -66,6 +69,14 @@ silence_words = typer.Typer(help="Mails that nobody wants for a time.", no_args_
 app.add_typer(silence_words, name="silence")
 broker_words = typer.Typer(help="Message brokers: lint, capture.", no_args_is_help=True)
 app.add_typer(broker_words, name="broker")
+letter_words = typer.Typer(help="Dead letters: archive, restore, note.", no_args_is_help=True)
+app.add_typer(letter_words, name="letter")
+replay_words = typer.Typer(help="Send dead letters once more, and safely.", no_args_is_help=True)
+app.add_typer(replay_words, name="replay")
+audit_words = typer.Typer(help="Who did what: list, verify.", no_args_is_help=True)
+app.add_typer(audit_words, name="audit")
+switch_words = typer.Typer(help="Let nobody change anything: on, off, show.", no_args_is_help=True)
+app.add_typer(switch_words, name="read-only")
 
 lead.register(app)
 ask.register(app)
@@ -82,6 +93,9 @@ broker.register(broker_words)
 silences.register(silence_words)
 reinterpret.register(app)
 find.register(app)
+letters.register(app, letter_words)
+replay.register(replay_words)
+audits.register(audit_words, switch_words)
 
 
 @app.command()

@@ -18,14 +18,16 @@ from sqlalchemy.exc import DBAPIError
 from db import clocks, timers
 from db.clocks import UnitRows
 from db.driver import no_garbage
-from db.timers import CASE, DIGEST, GAP, MAIL_GROUP, QUEUE, SOURCE, UNIT, Timer
+from db.timers import CASE, DIGEST, ESCALATION, GAP, MAIL_GROUP, PARTNER, QUEUE, SOURCE, UNIT, Timer
 from tower.cases import Changed
 from tower.court import Code
 from worker import (
     addressing,
     casework,
+    escalation,
     gaps_judge,
     internal,
+    partners_judge,
     queues_judge,
     sources_judge,
     telling,
@@ -107,7 +109,7 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
         if following is None or following > now:
             return TickResult(now=now, next_due=following)
         due = timers.due_kinds(conn, now, limit)
-    for kind in (SOURCE, UNIT, QUEUE, GAP, CASE, MAIL_GROUP, DIGEST):
+    for kind in (SOURCE, UNIT, QUEUE, PARTNER, GAP, CASE, ESCALATION, MAIL_GROUP, DIGEST):
         if kind in due:
             done.add(_step(engine, kind, config, code, now, limit))
     with engine.begin() as conn:
@@ -309,6 +311,16 @@ def _queues(
     return done
 
 
+def _partners(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    looked = partners_judge.look(conn, config, code, claimed, now)
+    done = _Counts(transitions=looked.transitions, failures=looked.failures)
+    done.held_by = looked.held_by
+    done.tell(looked.changes)
+    return done
+
+
 def _gaps(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
@@ -323,6 +335,13 @@ def _cases(
     done = _Counts()
     done.tell(wakeups.wake(conn, config, code, claimed, now))
     return done
+
+
+def _escalations(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    escalation.climb(conn, config, code, claimed, now)
+    return _Counts()
 
 
 def _groups(
@@ -341,8 +360,10 @@ _WORK: dict[str, _Step] = {
     UNIT: _units,
     SOURCE: _sources,
     QUEUE: _queues,
+    PARTNER: _partners,
     GAP: _gaps,
     CASE: _cases,
+    ESCALATION: _escalations,
     MAIL_GROUP: _groups,
     DIGEST: _digests,
 }

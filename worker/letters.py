@@ -15,7 +15,7 @@ from tower.cases import Case
 from tower.categories import Severity
 from tower.network import Person
 from tower.receipts import receipt_text
-from tower.telling import Reason, Told
+from tower.telling import OPENING, Reason, Told
 from tower.zones import zone
 from worker.judging import Judging
 from worker.letter import Entry, Figure, Hit, Letter, Section
@@ -24,9 +24,15 @@ FULL_ENTRIES = 12  # more would be clipped by mail readers at about 100 kB
 SHORT_ENTRIES = 30
 HITS = 5
 
-_DOCUMENTS = ("po", "po_line", "asn")  # subjects that customers may wait for
+_DOCUMENTS = ("po", "po_line", "asn", "cause")  # subjects that customers may wait for
 _LABELS = {"source": "See the feeds", "queue": "See the queues"}  # where no document is
-_OPENING = (Reason.NEW, Reason.AGAIN, Reason.WORSE)
+_HEADINGS = {
+    Reason.NEW: "New",
+    Reason.AGAIN: "New",
+    Reason.WORSE: "Worse",
+    Reason.ESCALATED: "Escalated to you",
+    Reason.REMINDER: "Still waiting for somebody",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def compose(
     dedup = _digest(key.policy, key.recipient, key.group, str(number))
     domain = config.sender.rsplit("@", 1)[-1]
     day = now.astimezone(zone(person.zone)).date().isoformat()
-    open_ids = [i for i, r in contents.reasons.items() if r in _OPENING] + list(contents.still)
+    open_ids = [i for i, r in contents.reasons.items() if r in OPENING] + list(contents.still)
     sheets = [contents.sheets[i] for i in open_ids]
     all_sheets = [contents.sheets[i] for i in contents.reasons] or sheets
     subject = (
@@ -102,7 +108,7 @@ def _digest(*parts: str) -> str:
 
 def _daily_subject(n_open: int, contents: Contents) -> str:
     settled = sum(r is Reason.CLOSED for r in contents.reasons.values()) + len(contents.passing)
-    held = sum(r in _OPENING for r in contents.reasons.values())
+    held = sum(r in OPENING for r in contents.reasons.values())
     words = [f"{n_open} open"]
     words += [f"{held} new"] if held else []
     words += [f"{settled} settled"] if settled else []
@@ -144,16 +150,7 @@ class _Writer:
         if daily:
             return "Your daily summary"
         given = list(self._contents.reasons.values())
-        counts = [
-            f"{n} {word}"
-            for word, which in (
-                ("new", (Reason.NEW, Reason.AGAIN)),
-                ("worse", (Reason.WORSE,)),
-                ("passed on", (Reason.PASSED,)),
-                ("settled", (Reason.CLOSED,)),
-            )
-            if (n := sum(r in which for r in given))
-        ]
+        counts = telling.reason_counts(given)
         categories = {self._contents.sheets[i].case.category for i in self._contents.reasons}
         what = (
             telling.headline(categories.pop())
@@ -195,7 +192,7 @@ class _Writer:
 
     def _orders(self) -> int:
         reach = self._contents
-        open_ids = [i for i, r in reach.reasons.items() if r in _OPENING] + list(reach.still)
+        open_ids = [i for i, r in reach.reasons.items() if r in OPENING] + list(reach.still)
         return len({hit.order for i in open_ids for hit in reach.hits.get(i, ())})
 
     def _value(self, sheets: Sequence[CaseSheet]) -> str:
@@ -215,15 +212,14 @@ class _Writer:
 
     def sections(self, daily: bool) -> tuple[Section, ...]:
         by_reason = self._contents.reasons
-        opening = self._ordered(i for i, r in by_reason.items() if r in _OPENING)
+        opening = self._ordered(i for i, r in by_reason.items() if r in OPENING)
         settled = self._ordered(i for i, r in by_reason.items() if r is Reason.CLOSED)
         passed = self._ordered(i for i, r in by_reason.items() if r is Reason.PASSED)
         still = self._ordered(self._contents.still)
         found: list[Section] = []
         if opening:
-            worse = any(by_reason[i] is Reason.WORSE for i in opening)
-            new = any(by_reason[i] is not Reason.WORSE for i in opening)
-            words = "New and worse" if worse and new else "Worse" if worse else "New"
+            named = list(dict.fromkeys(_HEADINGS[r] for r in OPENING if r in by_reason.values()))
+            words = named[0] if len(named) == 1 else " and ".join((named[0], *map(_low, named[1:])))
             found.append(self._section(words if not daily else "New, held back", opening, True))
         for words, ids in (
             ("Passed on", passed),
@@ -292,6 +288,11 @@ class _Writer:
             case Reason.WORSE:
                 before = told.severity if told else "less"
                 return f"worse: {before} before, {case.severity} now"
+            case Reason.ESCALATED:
+                return f"escalated to you: nobody took it; it is with {self._name(case.owner)}"
+            case Reason.REMINDER:
+                age = telling.length(self._now - case.opened_at)
+                return f"a reminder: open for {age}, and nobody has taken it"
             case Reason.PASSED:
                 return f"passed to {self._name(case.owner)}"
         return ""
@@ -362,6 +363,10 @@ class _Writer:
 
 def _currency(sheet: CaseSheet) -> str | None:
     return sheet.currency if sheet.value_at_risk is None else None
+
+
+def _low(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
 def _day(day: date) -> str:

@@ -14,8 +14,10 @@ from datetime import datetime, time, timedelta
 
 from db.mail import DIGEST_GROUP, GroupKey
 from tower import cases
+from tower.calendars import Calendar
 from tower.cases import Brief, Case, Changed, Happening, case_fingerprint, fold, is_past, with_raise
 from tower.court import Code
+from tower.escalating import Chain, after_change, next_due, ring
 from tower.telling import (
     BEFORE_ACTIVATION,
     CLOSED_UNTOLD,
@@ -30,8 +32,12 @@ from tower.telling import (
     summary_due,
 )
 from tower.zones import zone
-from worker.addressing import addressees, hours
+from worker.addressing import addressees, group_key, hours, person_for, raised_again
+from worker.chains import counting_hours
+from worker.escalation import REMINDED
 from worker.judging import Judging
+from worker.quiet import NOTHING, Quiet, planned_work
+from worker.readers import reader_of
 from worker.wakeups import due_at
 
 Work = tuple[Brief, Sequence[Happening]]
@@ -95,6 +101,7 @@ class Rehearsal:
         self._config, self._code, self._raise_by = config, code, raise_by
         self._newest = 0
         self._latest: dict[str, int] = {}
+        self._remind: set[tuple[str, int]] = set()
         self._members: dict[GroupKey, dict[int, str]] = {}
         self._heard: dict[tuple[str, int], _Heard] = {}
         self._hearers: dict[int, set[str]] = {}
@@ -109,11 +116,18 @@ class Rehearsal:
         self._groups: dict[GroupKey, datetime] = {}
         self._digests: dict[tuple[str, str], datetime] = {}
         self._wakes: dict[int, datetime] = {}
+        self._chains: dict[int, Chain] = {}
+        self._rings: dict[int, datetime] = {}
 
     @property
     def next(self) -> datetime | None:
         """When something is told next, or a case wakes, if nothing else happens."""
-        waiting = (*self._groups.values(), *self._digests.values(), *self._wakes.values())
+        waiting = (
+            *self._groups.values(),
+            *self._digests.values(),
+            *self._wakes.values(),
+            *self._rings.values(),
+        )
         return min(waiting, default=None)
 
     def happen(self, work: Sequence[Work], now: datetime) -> list[Changed]:
@@ -144,6 +158,8 @@ class Rehearsal:
         while (now := self.next) is not None and now <= end:
             for number in sorted(n for n, at in self._wakes.items() if at <= now):
                 self._wake(number, now)
+            for number in sorted(n for n, at in self._rings.items() if at <= now):
+                self._climb(number, now)
             for key in sorted(k for k, at in self._groups.items() if at <= now):
                 self._flush(key, now)
             for policy, recipient in sorted(k for k, at in self._digests.items() if at <= now):
@@ -185,10 +201,58 @@ class Rehearsal:
         if woken is not None:
             self.act(woken, now)
 
+    # --- reminders and steps ----------------------------------------------------------------------
+
+    def _follow(self, changes: Sequence[Changed], now: datetime) -> None:
+        """Start what waits for these cases, as worker.chains does."""
+        for changed in changes:
+            case = changed.case
+            policy = self._config.rulebook.notify.get(case.policy)
+            if policy is None or not changed.tell or case.id is None:
+                continue
+            kinds = [note.kind for note in changed.notes]
+            chain = after_change(case, kinds, policy, now, self._chains.get(case.id))
+            if chain is not None:
+                self._chain(chain, counting_hours(self._config, self._code, policy))
+
+    def _chain(self, chain: Chain, hours: Calendar) -> None:
+        self._chains[chain.case_id] = chain
+        due = next_due(chain, hours)
+        if due is None:
+            self._rings.pop(chain.case_id, None)
+        else:
+            self._rings[chain.case_id] = due
+
+    def _climb(self, number: int, now: datetime) -> None:
+        """Let a chain ring, as worker.escalation does."""
+        case, chain = self.cases[number], self._chains[number]
+        policy = self._config.rulebook.notify[chain.policy]
+        hours = counting_hours(self._config, self._code, policy)
+        rung = ring(chain, case, now, hours)
+        self._chain(rung.chain, hours)
+        knowing = {
+            recipient: heard
+            for recipient in self._hearers.get(number, ())
+            if (heard := self._heard[recipient, number]).said.what == "open"
+        }
+        again = {h.key: h.said.role for h in knowing.values() if h.said.role in REMINDED}
+        for key, role in sorted(again.items()) if rung.remind else ():
+            self._wait(key, number, role, case, now, remind=True)
+        for asked in rung.tell:
+            person = person_for(asked, case, self._config, policy)
+            known = knowing.get(person)
+            if known is not None:
+                self._wait(known.key, number, known.said.role, case, now, remind=True)
+            elif person:
+                key = group_key(chain.policy, policy, person, case)
+                self._wait(key, number, "step", case, now)
+
     # --- who must hear ----------------------------------------------------------------------------
 
     def _mark(self, changes: Sequence[Changed], now: datetime) -> None:
         bygone = {c.case.id for c in changes if is_past(c)}
+        self._follow([c for c in changes if c.case.id not in bygone], now)
+        raised = raised_again(changes)
         telling = {c.case.id or 0: c.case for c in changes if c.tell}
         telling |= self._outliving(telling.values())
         found: dict[tuple[GroupKey, int], str] = {}
@@ -214,9 +278,19 @@ class Rehearsal:
                 self._quiet(number, key.recipient, now, IN_SUMMARY)
                 self._in_summary(key, number, role, now)
             else:
-                self._wait(key, number, role, telling[number], now)
+                again = number in raised and (key.recipient, number) in known
+                self._wait(key, number, role, telling[number], now, remind=again)
 
-    def _wait(self, key: GroupKey, number: int, role: str, case: Case, now: datetime) -> None:
+    def _wait(
+        self,
+        key: GroupKey,
+        number: int,
+        role: str,
+        case: Case,
+        now: datetime,
+        *,
+        remind: bool = False,
+    ) -> None:
         policy = self._config.rulebook.notify.get(key.policy)
         if policy is None:
             return
@@ -229,6 +303,8 @@ class Rehearsal:
             hours=hours(policy, self._code),
         )
         self._groups[key] = min(due, self._groups.get(key, due))
+        if remind:
+            self._remind.add((key.recipient, number))
         self._members.setdefault(key, {}).setdefault(number, role)
 
     def _in_summary(self, key: GroupKey, number: int, role: str, now: datetime) -> None:
@@ -272,11 +348,10 @@ class Rehearsal:
         del self._groups[key]
         waiting = self._members.get(key, {})
         policy = self._config.rulebook.notify[key.policy]
-        person = self._config.network.people[key.recipient]
         whom = (key.policy, key.recipient)
         changed = self._roles(whom, self._stale.get(whom, ()), key)
-        items = self._items(key.recipient, {**changed, **waiting})
-        local = zone(person.zone)
+        items = self._items(key.recipient, {**changed, **waiting}, now)
+        local = zone(self._zone(key.recipient))
         midnight = datetime.combine(now.astimezone(local).date(), time(0), local)
         sent = self._sent.get(whom, [])
         decided = plan(
@@ -291,7 +366,13 @@ class Rehearsal:
             self._post(key, Posting(now, key, decided.reasons, still), items)
         for number, why in decided.dropped.items():
             self._quiet(number, key.recipient, now, why)
-        self._members[key] = {n: r for n, r in waiting.items() if n in decided.held}
+        staying = {*decided.held, *decided.waiting}
+        self._members[key] = {n: r for n, r in waiting.items() if n in staying}
+        self._remind -= {(key.recipient, n) for n in waiting if n not in staying}
+        for item in items:
+            if item.until is not None and item.case_id in self._members[key]:
+                self._quiet(item.case_id, key.recipient, now, item.quiet)
+                self._groups[key] = min(item.until, self._groups.get(key, item.until))
         self._expect_digest(key.policy, key.recipient, now)
 
     def _summarise(self, policy: str, recipient: str, now: datetime) -> None:
@@ -307,7 +388,7 @@ class Rehearsal:
         whom = (policy, recipient)
         believed = self._believing.get(whom, set())
         changed = self._roles(whom, self._stale.get(whom, ()))
-        items = self._items(recipient, {**changed, **held})
+        items = self._items(recipient, {**changed, **held}, now)
         passing = tuple(
             sorted(
                 {
@@ -325,6 +406,7 @@ class Rehearsal:
         still = len(believed) - sum(number in believed for number in reasons)
         if reasons or still or passing:
             self._post(key, Posting(now, key, reasons, still, passing), items)
+        self._remind -= {(recipient, number) for number in held}
         for group in self._members:
             mine = (group.policy, group.recipient) == (policy, recipient)
             if mine and group not in self._groups:
@@ -367,10 +449,14 @@ class Rehearsal:
     def _expect_digest(self, policy: str, recipient: str, now: datetime) -> None:
         rules = self._config.rulebook.notify[policy]
         if rules.digest is not None:
-            person = self._config.network.people[recipient]
-            due = digest_due(now, rules.digest, person.zone, hours(rules, self._code))
+            local = self._zone(recipient)
+            due = digest_due(now, rules.digest, local, hours(rules, self._code))
             known = self._digests.get((policy, recipient), due)
             self._digests[policy, recipient] = min(due, known)
+
+    def _zone(self, recipient: str) -> str:
+        reader = reader_of(self._config.network, recipient)
+        return reader.zone if reader is not None else self._config.network.company.zone
 
     def _roles(
         self, whom: tuple[str, str], numbers: Iterable[int], key: GroupKey | None = None
@@ -383,7 +469,7 @@ class Rehearsal:
                 found[number] = heard.said.role
         return found
 
-    def _items(self, recipient: str, roles: Mapping[int, str]) -> list[Item]:
+    def _items(self, recipient: str, roles: Mapping[int, str], now: datetime) -> list[Item]:
         found = []
         for number in sorted(roles):
             case, heard = self.cases[number], self._heard.get((recipient, number))
@@ -391,6 +477,7 @@ class Rehearsal:
             owned = role != "owner" or any(
                 key.recipient == recipient for key, _ in addressees(case, self._config)
             )
+            why, until = self._why_quiet(case, now)
             found.append(
                 Item(
                     case_id=number,
@@ -399,14 +486,20 @@ class Rehearsal:
                     told=None if heard is None else heard.said,
                     role=role,
                     owned=owned,
-                    quiet=self._why_quiet(case),
+                    quiet=why,
+                    until=until,
+                    remind=(recipient, number) in self._remind,
                 )
             )
         return found
 
-    def _why_quiet(self, case: Case) -> str:
+    def _why_quiet(self, case: Case, now: datetime) -> Quiet:
+        """As worker.quiet does, without the silences that people put down."""
         if case.state == "snoozed":
-            return "snoozed"
+            return "snoozed", None
+        planned = planned_work(self._config, self._code, case, now)
+        if planned != NOTHING:
+            return planned
         rule = self._config.rulebook.rule(case.rule)
         for inhibition in rule.inhibited_by if rule is not None and case.open else ():
             about = "subject" in inhibition.same
@@ -414,8 +507,8 @@ class Rehearsal:
                 continue
             bigger = self._open(inhibition.rule, case, about=about)
             if bigger and bigger[0].id != case.id:
-                return f"inhibited by case {bigger[0].id}"
-        return ""
+                return f"inhibited by case {bigger[0].id}", None
+        return NOTHING
 
     def _quiet(self, number: int, recipient: str, at: datetime, reason: str) -> None:
         self.silences.append(Silence(number, recipient, at, reason))

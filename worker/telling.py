@@ -12,20 +12,20 @@ from datetime import datetime, time, timedelta
 import orjson
 from sqlalchemy import Connection
 
-from db import cases as kept
 from db import mail, outbox, timers
 from db.mail import DIGEST_GROUP, GroupKey, Heard, Member
 from db.timers import Timer
-from tower.cases import Case
 from tower.court import Code
-from tower.telling import Item, Reason, Told, digest_due, plan, reason_for
+from tower.telling import OPENING, Item, Reason, Told, digest_due, plan, reason_for
 from tower.zones import zone
 from worker.addressing import addressees, hours
 from worker.judging import Judging
 from worker.letters import Contents, compose
+from worker.quiet import Hush
+from worker.readers import reader_of
 from worker.render import render
 
-_GRAVEST = (Reason.NEW, Reason.AGAIN, Reason.WORSE, Reason.PASSED, Reason.CLOSED)
+_GRAVEST = (*OPENING, Reason.PASSED, Reason.CLOSED)
 NOBODY = "nobody to tell"
 MAX_PER_DAY = "too many mails that day: in the daily summary"
 
@@ -39,14 +39,15 @@ def flush(conn: Connection, config: Judging, code: Code, timer: Timer, now: date
     timers.drop(conn, [(timer.kind, timer.key)])
     members = mail.members(conn, key)
     policy = config.rulebook.notify.get(key.policy)
-    person = config.network.people.get(key.recipient)
+    person = reader_of(config.network, key.recipient)
     if policy is None or person is None:
         # The policy or the person is gone from the files.
         mail.suppress(conn, [(m.case_id, key.recipient, now, NOBODY) for m in members])
         mail.remove_members(conn, [(m.key, m.case_id) for m in members])
         return 0
     believed = mail.heard_open(conn, key.policy, key.recipient, key.group)
-    desk = _Desk(conn, config, key.recipient, members, list(believed.values()))
+    hush = Hush(conn, config, code, now)
+    desk = _Desk(conn, config, hush, key.recipient, members, list(believed.values()))
     local = zone(person.zone)
     midnight = datetime.combine(now.astimezone(local).date(), time(0), local)
     decided = plan(
@@ -61,8 +62,12 @@ def flush(conn: Connection, config: Judging, code: Code, timer: Timer, now: date
         made = _post(conn, config, key, desk, contents, now, daily=False)
     untold = [(i, key.recipient, now, why) for i, why in decided.dropped.items()]
     held = [(i, key.recipient, now, MAX_PER_DAY) for i in decided.held]
-    mail.suppress(conn, [*untold, *held])
-    leaving = [(m.key, m.case_id) for m in members if m.case_id not in decided.held]
+    silenced = [m for m in members if m.case_id in decided.waiting]
+    hushed = [(m.case_id, key.recipient, now, decided.waiting[m.case_id]) for m in silenced]
+    mail.suppress(conn, [*untold, *held, *hushed])
+    _ring_again(conn, desk, silenced)
+    staying = {*decided.held, *decided.waiting}
+    leaving = [(m.key, m.case_id) for m in members if m.case_id not in staying]
     mail.remove_members(conn, leaving)
     expect_digest(conn, config, code, key.policy, key.recipient, now)
     return made
@@ -72,8 +77,8 @@ def expect_digest(
     conn: Connection, config: Judging, code: Code, policy: str, recipient: str, now: datetime
 ) -> None:
     """Make sure that the next daily summary of this recipient is looked at."""
-    rules, person = config.rulebook.notify[policy], config.network.people[recipient]
-    if rules.digest is not None:
+    rules, person = config.rulebook.notify[policy], reader_of(config.network, recipient)
+    if rules.digest is not None and person is not None:
         due = digest_due(now, rules.digest, person.zone, hours(rules, code))
         ringing = orjson.dumps([policy, recipient]).decode()
         timers.sooner(conn, [Timer(timers.DIGEST, ringing, due)])
@@ -88,13 +93,14 @@ def summarise(conn: Connection, config: Judging, code: Code, timer: Timer, now: 
     policy, recipient = orjson.loads(timer.key)
     timers.drop(conn, [(timer.kind, timer.key)])
     rules = config.rulebook.notify.get(policy)
-    if rules is None or recipient not in config.network.people:
+    if rules is None or reader_of(config.network, recipient) is None:
         return 0
     key = GroupKey(policy, recipient, DIGEST_GROUP)
     last = mail.last_sent(conn, [key]).get(key, now - timedelta(days=1))
     held = mail.held_members(conn, policy, recipient)
     believed = mail.heard_open(conn, policy, recipient)
-    desk = _Desk(conn, config, recipient, held, list(believed.values()))
+    hush = Hush(conn, config, code, now)
+    desk = _Desk(conn, config, hush, recipient, held, list(believed.values()))
     passing = desk.add(conn, mail.closed_untold(conn, recipient, last), policy)
     reasons = {i.case_id: r for i in desk.items if (r := reason_for(i)) is not None}
     still = tuple(
@@ -106,11 +112,21 @@ def summarise(conn: Connection, config: Judging, code: Code, timer: Timer, now: 
     if reasons or still or passing:
         contents = desk.contents(conn, reasons, still, passing)
         made = _post(conn, config, key, desk, contents, now, daily=True)
-    mail.remove_members(conn, [(m.key, m.case_id) for m in held])
+    silenced = [m for m in held if m.case_id in desk.until]
+    _ring_again(conn, desk, silenced)
+    mail.remove_members(conn, [(m.key, m.case_id) for m in held if m not in silenced])
     stays = still or any(r not in (Reason.CLOSED, Reason.PASSED) for r in reasons.values())
     if stays:
         expect_digest(conn, config, code, policy, recipient, now)
     return made
+
+
+def _ring_again(conn: Connection, desk: _Desk, silenced: Sequence[Member]) -> None:
+    """Have these groups looked at when the silences end that keep their cases untold."""
+    timers.sooner(
+        conn,
+        [Timer(timers.MAIL_GROUP, m.key.timer_key, desk.until[m.case_id]) for m in silenced],
+    )
 
 
 def _post(
@@ -164,11 +180,12 @@ class _Desk:
         self,
         conn: Connection,
         config: Judging,
+        hush: Hush,
         recipient: str,
         members: Sequence[Member],
         believed: Sequence[Heard],
     ) -> None:
-        self._config, self._recipient = config, recipient
+        self._config, self._hush, self._recipient = config, hush, recipient
         ids = {m.case_id for m in members} | {h.case_id for h in believed}
         self.heard = mail.heard(conn, recipient, ids)
         self.sheets = mail.sheets(conn, ids)
@@ -176,15 +193,17 @@ class _Desk:
         self.groups |= {h.case_id: h.key for h in believed}
         self._roles = {m.case_id: m.role for m in members}
         self._since = {m.case_id: m.since for m in members}
-        self.items = [self._item(conn, case_id) for case_id in sorted(self.sheets)]
+        self._remind = {m.case_id for m in members if m.remind}
+        self.items = [self._item(case_id) for case_id in sorted(self.sheets)]
 
-    def _item(self, conn: Connection, case_id: int) -> Item:
+    def _item(self, case_id: int) -> Item:
         case = self.sheets[case_id].case
         heard = self.heard.get(case_id)
         role = heard.said.role if heard else self._roles.get(case_id, "owner")
         owned = role != "owner" or any(
             key.recipient == self._recipient for key, _ in addressees(case, self._config)
         )
+        why, until = self._hush.over(case)
         return Item(
             case_id=case_id,
             severity=case.severity,
@@ -192,8 +211,15 @@ class _Desk:
             told=heard.said if heard else None,
             role=role,
             owned=owned,
-            quiet=_quiet(conn, self._config, case),
+            quiet=why,
+            until=until,
+            remind=case_id in self._remind,
         )
+
+    @property
+    def until(self) -> dict[int, datetime]:
+        """Cases that a silence keeps quiet, with its end."""
+        return {i.case_id: i.until for i in self.items if i.open and i.quiet and i.until}
 
     def add(self, conn: Connection, case_ids: Sequence[int], policy: str) -> tuple[int, ...]:
         """Cases that opened and closed untold under this policy; known ones are left out."""
@@ -219,19 +245,3 @@ class _Desk:
             since=self._since,
             roles={item.case_id: item.role for item in self.items},
         )
-
-
-def _quiet(conn: Connection, config: Judging, case: Case) -> str:
-    """Why nobody is to hear of a case now, "" if nothing speaks against it."""
-    if case.state == "snoozed":
-        return "snoozed"
-    rule = config.rulebook.rule(case.rule)
-    for inhibition in rule.inhibited_by if rule is not None and case.open else ():
-        about = case.subject if "subject" in inhibition.same else None
-        if about is None and case.supplier is None:
-            continue
-        whose = None if about is not None else case.supplier
-        bigger = kept.open_cases(conn, inhibition.rule, supplier=whose, subject=about)
-        if bigger and bigger[0].id != case.id:
-            return f"inhibited by case {bigger[0].id}"
-    return ""

@@ -33,7 +33,7 @@ from tower.rule_tests import (
     readings,
     tolerance,
 )
-from tower.rulebook import Rule, RuleBook
+from tower.rulebook import ImpactRule, Rule, RuleBook
 from tower.signs import SAMPLE, Evidence, RuleInForce, Setting, Sign, Spell, Subject
 from tower.strict_yaml import Path
 from tower.timeline import Entry
@@ -66,6 +66,9 @@ def play(suite: Suite, number: int, world: World) -> list[Problem]:
         known = ", ".join(sorted(world.calendars)) or "none"
         said = f'"{given.calendar}" is not a calendar'
         return [suite.problem(where, said, f"known calendars: {known}")]
+    if isinstance(rule, ImpactRule):
+        said = f"{rule.id} walks from late supply to customers: there is nothing to play here"
+        return [suite.problem(where, said, "test the rules that it walks from")]
     trial = _Trial(case, given, rule, world)
     found: list[Problem] = []
     for n, line in enumerate(case.expect):
@@ -220,7 +223,8 @@ def _signs(case: TestCase, local: Any) -> list[Sign]:
             at = instant(event.at, local)
             arrived = instant(event.arrives, local) if event.arrives else at
             name = uuid5(_NAMES, f"{n:04d}")
-            found.append(Sign(event.event, at, arrived, name, facts_of(event.says)))
+            facts = facts_of(event.says) | ({"n": event.times} if event.times > 1 else {})
+            found.append(Sign(event.event, at, arrived, name, facts))
     for n, sampled in enumerate(case.samples):
         for at, arrived, facts in readings(sampled, local):
             name = uuid5(_NAMES, f"{n:04d} {at.isoformat()}")
@@ -306,12 +310,13 @@ def _network(world: World, given: Given, zone_name: str) -> Network:
     book = world.book
     named = {OWNER, *(policy.fallback for policy in book.notify.values())}
     named |= {policy.to for policy in book.notify.values()}
+    named |= {step.to for policy in book.notify.values() for step in policy.escalate}
     named |= {level.also for rule in book.rules for level in rule.levels.values() if level.also}
     if "po.buyer" in given.subject:
         named.add(str(given.subject["po.buyer"]))
     people = {
         name: Person(name=name, mail="nobody@tower.invalid", zone=zone_name)
-        for name in sorted(named - {"case.owner", "po.buyer"})
+        for name in sorted(named - {"case.owner", "po.buyer", "partner.contact"})
     }
     return Network.model_construct(
         version=1,
@@ -324,5 +329,6 @@ def _network(world: World, given: Given, zone_name: str) -> Network:
         calendars=dict(world.calendars),
         people=people,
         owners=dict.fromkeys(OWNERS, OWNER),
+        channels={},
         source_of_truth={},
     )

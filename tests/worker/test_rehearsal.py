@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from db.tables import outbox, transition
 from tests.worker.conftest import BERLIN, NETWORK, House
 from tower.network import load_network
-from tower.rulebook import RuleBook
+from tower.rulebook import RuleBook, load_rulebook
 from worker import rule_runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,3 +104,26 @@ def test_a_rehearsal_says_what_the_worker_did(
         [run] = rule_runs.load([path], ROOT / "sla_rules.yaml", ROOT / "network.yaml")
         assert [str(problem) for problem in run.fails()] == []
     assert seen
+
+
+def test_a_rehearsal_reminds_and_escalates_as_the_worker_does(
+    engine: Engine, shipped_text: str, tmp_path: Path
+) -> None:
+    words = "    digest: \"08:00\"\n"
+    changed = shipped_text.replace(
+        words, f"{words}    repeat: 3bh\n    escalate: [{{after: 5bh, to: purchasing_lead}}]\n", 1
+    )
+    rules = tmp_path / "sla_rules.yaml"
+    rules.write_text(changed, encoding="utf-8")
+    house = House(engine, load_network(NETWORK, "network.yaml"), load_rulebook(changed))
+    house.tell(
+        "po.released", {"po": "4711", "erp": "main", "supplier": "ACME"}, "03-27 14:00"
+    )
+    house.live("04-01 12:00")
+    assert {m.reason for m in house.mails()} >= {"reminder", "escalated"}
+    events = [("2026-03-27 14:00", "2026-03-27 14:00", "po.released")]
+    subject = "{supplier.tier: A, supplier.acknowledges: true}"
+    path = tmp_path / "story.yaml"
+    path.write_text(written_down(house, "po.unacknowledged", events, subject), encoding="utf-8")
+    [run] = rule_runs.load([path], rules, ROOT / "network.yaml")
+    assert [str(problem) for problem in run.fails()] == []

@@ -1,0 +1,48 @@
+"""Who reads a mail: a person or desk of ours, or a partner at its own address.
+
+A recipient is a key of ``people`` in network.yaml, or ``partner:KEY``. What a partner is sent
+follows from this word alone, however it came to be asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tower.network import Network
+
+PARTNER = "partner:"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Name, address and zone of a recipient.
+
+    partner  key of the partner that reads it; None for our own people
+    channel  of network.yaml that is told too; never for partners
+    """
+
+    key: str
+    name: str
+    mail: str
+    zone: str
+    partner: str | None = None
+    channel: str | None = None
+
+
+def reader_of(network: Network, recipient: str) -> Reader | None:
+    """The reader behind a recipient; None if network.yaml does not know it any more."""
+    if recipient.startswith(PARTNER):
+        key = recipient.removeprefix(PARTNER)
+        partner, address = network.partners.get(key), network.partner_contact(key)
+        if partner is None or not address:
+            return None
+        return Reader(recipient, partner.name, address, partner.zone, partner=key)
+    person = network.people.get(recipient)
+    if person is None:
+        return None
+    return Reader(recipient, person.name, person.mail, person.zone, channel=person.channel)
+
+
+def contact_of(network: Network, partner: str | None) -> str:
+    """The recipient that is a partner's own contact; "" if it has none."""
+    return f"{PARTNER}{partner}" if partner and network.partner_contact(partner) else ""
