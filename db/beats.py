@@ -73,6 +73,11 @@ class Brought:
     newest: datetime | None
     received: datetime
 
+    def with_later(self, other: Brought) -> Brought:
+        """What both of them say."""
+        told = [at for at in (self.newest, other.newest) if at is not None]
+        return Brought(max(told, default=None), max(self.received, other.received))
+
 
 def tolerance(net: Network, source: str) -> timedelta | None:
     """How long a source may stay quiet before it counts as blind; None for an unknown source."""

@@ -11,7 +11,7 @@ checkpoint), rows sorted by key: writers queue behind each other and do not dead
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine
 
 from db import arrivals, beats, control_numbers, messages, partitions, staging
 from db.arrivals import Item
-from db.beats import Bookmark, LeaseLost, Told
+from db.beats import Bookmark, Brought, LeaseLost, Told
 from db.driver import Conflict, no_garbage, raw_cursor
 from db.spreading import Spreading
 from tower.documents import Owners
@@ -85,12 +85,15 @@ def store(
     heartbeat: Heartbeat | None = None,
     bookmark: Bookmark | None = None,
     also: Sequence[Told] = (),
+    brought: Mapping[str, Brought] | None = None,
     probe: Probe | None = None,
     careful: bool = False,
 ) -> Stored:
     """Store a batch in the caller's transaction; Conflict or LeaseLost mean: roll it back.
 
     ``also``: heartbeats and bookmarks of further sources whose messages are in the same batch.
+    ``brought`` is what messages say about their sources; of itself that of ``items``. Who stores a
+    batch in parts keeps it back with the bookmark, until all of them are stored.
     ``careful`` also looks for events whose id was told before with other content; it is asked for
     after a conflict.
     """
@@ -104,7 +107,8 @@ def store(
             spreading = Spreading(cursor, Owners.of(net), now)
             stored = _store_items(conn, cursor, items, spreading, probe, careful)
         written = beats.sample(conn, samples, now) if samples else 0
-        brought = _brought(items)
+        if brought is None:
+            brought = brought_by(items)
         told = [Told(heartbeat, bookmark), *also]
         if brought or any(one.source for one in told):
             beats.keep(conn, net=net, now=now, brought=brought, told=told)
@@ -183,6 +187,7 @@ def store_retrying(
     heartbeat: Heartbeat | None = None,
     bookmark: Bookmark | None = None,
     also: Sequence[Told] = (),
+    brought: Mapping[str, Brought] | None = None,
     probe: Probe | None = None,
 ) -> Stored:
     """Store a batch in a transaction of its own; on Conflict roll back and repeat."""
@@ -204,6 +209,7 @@ def store_retrying(
                     heartbeat=heartbeat,
                     bookmark=bookmark,
                     also=also,
+                    brought=brought,
                     probe=probe,
                     careful=attempt > 1,
                 )
@@ -236,7 +242,8 @@ def _make_partitions(
         partitions.ensure(cursor, table, month)
 
 
-def _brought(items: Sequence[Interpreted]) -> dict[str, beats.Brought]:
+def brought_by(items: Sequence[Interpreted]) -> dict[str, Brought]:
+    """What these messages say about the sources they came from."""
     newest: dict[str, datetime] = {}
     received: dict[str, datetime] = {}
     for one in items:
@@ -248,11 +255,12 @@ def _brought(items: Sequence[Interpreted]) -> dict[str, beats.Brought]:
             latest = newest.get(source)
             if latest is None or event.occurred_at > latest:
                 newest[source] = event.occurred_at
-    return {source: beats.Brought(newest.get(source), at) for source, at in received.items()}
+    return {source: Brought(newest.get(source), at) for source, at in received.items()}
 
 
 __all__ = [
     "Bookmark",
+    "Brought",
     "Conflict",
     "ItemResult",
     "LeaseLost",
@@ -260,6 +268,7 @@ __all__ = [
     "Stored",
     "Told",
     "body_of",
+    "brought_by",
     "raw_cursor",
     "store",
     "store_retrying",

@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     )
     rules: FilePath = Field(default=Path("sla_rules.yaml"), description="the rule book")
 
+    lanes: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None,
+        description="processes that store a large batch together; unset means one per core, "
+        "four at most; 1 means no help",
+    )
+
     smtp_host: str | None = Field(
         default=None, min_length=1, description="mail server; unset means mails wait in the outbox"
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -48,6 +49,21 @@ class Outcome:
         return tuple((n, i) for n, i in enumerate(self.items) if i.outcome == "refused")
 
 
+class Shared(NamedTuple):
+    """Messages that are stored, but for what they say of their sources: that is still to be."""
+
+    outcome: Outcome
+    brought: Mapping[str, ingest.Brought]
+
+
+class Helpers(Protocol):
+    """Other processes that store a part of what is much (worker/lanes.py)."""
+
+    def store(self, net: Network, raws: Sequence[Raw], now: datetime) -> Shared | None:
+        """Store messages side by side; None if one process does better, and nothing was done."""
+        ...
+
+
 def interpret(net: Network, raws: Sequence[Raw]) -> list[Interpreted]:
     """Each raw message beside what its source's interpreter makes of it; never raises."""
     with no_garbage():
@@ -64,8 +80,11 @@ def store(
     heartbeat: Heartbeat | None = None,
     bookmark: ingest.Bookmark | None = None,
     also: Sequence[ingest.Told] = (),
+    brought: Mapping[str, ingest.Brought] | None = None,
 ) -> Outcome:
     """Store interpreted messages with their bookmark in one transaction.
+
+    ``brought`` as in ``db.ingest.store``.
 
     A bug that only one message triggers must not hold up the others: after three tries the batch is
     halved until the culprit stands alone, and that message becomes a dead letter. Then facts and
@@ -84,6 +103,7 @@ def store(
                 heartbeat=heartbeat,
                 bookmark=bookmark,
                 also=also,
+                brought=brought,
             )
             return Outcome(stored.items, stored.events)
         except (OperationalError, ingest.LeaseLost):
@@ -106,11 +126,18 @@ def store(
     if len(items) == 1 and not samples:
         crashed = _crashed(items[0], failure)
         stored = ingest.store_retrying(
-            engine, [crashed], net=net, now=now, heartbeat=heartbeat, bookmark=bookmark, also=also
+            engine,
+            [crashed],
+            net=net,
+            now=now,
+            heartbeat=heartbeat,
+            bookmark=bookmark,
+            also=also,
+            brought=brought,
         )
         return Outcome(stored.items, stored.events)
     half = max(1, len(items) // 2)
-    first = store(engine, net, items[:half], now=now)
+    first = store(engine, net, items[:half], now=now, brought=brought)
     rest = store(
         engine,
         net,
@@ -120,6 +147,7 @@ def store(
         heartbeat=heartbeat,
         bookmark=bookmark,
         also=also,
+        brought=brought,
     )
     return Outcome(first.items + rest.items, first.events + rest.events)
 
@@ -144,6 +172,7 @@ def _crashed(item: Interpreted, error: Exception) -> Interpreted:
     )
 
 
+@no_garbage()  # until all that was interpreted is gone again: a collection would look at all of it
 def ingest_raws(
     engine: Engine,
     net: Network,
@@ -153,8 +182,22 @@ def ingest_raws(
     samples: Sequence[Sample] = (),
     heartbeat: Heartbeat | None = None,
     bookmark: ingest.Bookmark | None = None,
+    lanes: Helpers | None = None,
 ) -> Outcome:
-    """Interpret and store."""
+    """Interpret and store, with the help of ``lanes`` if it is much."""
+    shared = None if lanes is None else lanes.store(net, raws, now)
+    if shared is not None:
+        store(
+            engine,
+            net,
+            (),
+            now=now,
+            samples=samples,
+            heartbeat=heartbeat,
+            bookmark=bookmark,
+            brought=shared.brought,
+        )
+        return shared.outcome
     return store(
         engine,
         net,

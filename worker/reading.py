@@ -47,9 +47,11 @@ def read_source(
     now: datetime,
     budget: Budget | None = None,
     probe: Callable[[str], None] = lambda _: None,
+    lanes: pipeline.Helpers | None = None,
 ) -> ReadResult:
     """Read ``name`` within ``budget`` if it is due and free, and store what came.
 
+    ``lanes`` help with what is much.
     ``probe`` is called with the name of each step, so that tests can cut the power there.
     """
     source = net.sources[name]
@@ -66,6 +68,7 @@ def read_source(
                 engine,
                 net,
                 batch.raws,
+                lanes=lanes,
                 now=now,
                 samples=batch.samples,
                 heartbeat=batch.heartbeat,

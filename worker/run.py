@@ -28,6 +28,7 @@ from tower.errors import ConfigError
 from tower.settings import Settings
 from worker import judge, mailer, payload_words, reading, replays, rule_trials, ties
 from worker.configuration import Configuration, Watched
+from worker.lanes import Lanes
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Worker:
         self._readers: dict[str, Reader] = {}
         self._judging: judge.Judging | None = None
         self._words = payload_words.Writing()
+        self._lanes = Lanes(engine, settings.lanes)
         self._errors = 0
         self._last_tick: judge.TickResult | None = None
 
@@ -128,7 +130,8 @@ class Worker:
         for loop in loops:
             loop.start()
         try:
-            self._read_loop()
+            with self._lanes:
+                self._read_loop()
         finally:
             self._stop.set()
             scheduler.shutdown(wait=True)
@@ -231,6 +234,7 @@ class Worker:
                 self._readers[name],
                 holder=self.name,
                 now=self._clock(),
+                lanes=self._lanes,
             )
         return False
 

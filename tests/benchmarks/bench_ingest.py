@@ -27,6 +27,7 @@ from tests.conftest import Databases
 from tower.network import Company, Network, Partner, Source, System
 from tower.raw import Raw
 from worker import pipeline
+from worker.lanes import Lanes
 
 EVENTS = 100_000
 BATCH = 5_000
@@ -119,8 +120,13 @@ def _journey(chance: random.Random, n: int) -> Iterator[tuple[str, float, dict[s
         yield type_, hours, told[type_]
 
 
-def ingest(engine: Engine, events: Sequence[tuple[datetime, bytes]]) -> float:
-    """Seconds to interpret and store the stream in batches, as a worker does."""
+def ingest(
+    engine: Engine, events: Sequence[tuple[datetime, bytes]], lanes: Lanes | None = None
+) -> float:
+    """Seconds to interpret and store the stream in batches, as a worker does.
+
+    Without ``lanes`` in this process alone.
+    """
     headers = {"content-type": STRUCTURED}
     now = START + timedelta(days=100)
     started = time.perf_counter()
@@ -129,8 +135,7 @@ def ingest(engine: Engine, events: Sequence[tuple[datetime, bytes]]) -> float:
             Raw("bench", f"k{first + n}", body, moment, STRUCTURED, headers)
             for n, (moment, body) in enumerate(events[first : first + BATCH])
         ]
-        items = pipeline.interpret(NETWORK, raws)
-        outcome = pipeline.store(engine, NETWORK, items, now=now)
+        outcome = pipeline.ingest_raws(engine, NETWORK, raws, now=now, lanes=lanes)
         assert outcome.accepted == len(raws)
     return time.perf_counter() - started
 

@@ -23,9 +23,10 @@ from tower.network import Network
 from tower.raw import Raw
 from worker import configuration, pipeline
 from worker.answers import EXIT_FAULT, EXIT_NOT_FOUND, AsJson, emit, table
+from worker.lanes import LEAST_MESSAGES, Lanes
 
 MOST_BYTES = 100 * 1024 * 1024
-BATCH = 200
+BATCH = 500
 BATCH_BYTES = 32 * 1024 * 1024
 
 
@@ -69,8 +70,11 @@ def ingest(
         # Before the first is stored: a question to the user leaves nothing half done.
         sources = [source or _source_for(net, partner, file) for file in files]
         rows: list[dict[str, Any]] = []
-        for part in _batches(zip(files, sources, strict=True)):
-            rows += _store(engine, net, part, partner, now)
+        with Lanes(engine, chosen.lanes) as lanes:
+            if len(files) >= LEAST_MESSAGES:
+                lanes.start()
+            for part in _batches(zip(files, sources, strict=True)):
+                rows += _store(engine, net, part, partner, now, lanes)
     answer = {
         "files": rows,
         "accepted": sum(r["outcome"] == "accepted" for r in rows),
@@ -143,7 +147,12 @@ def _batches(files: Iterable[Brought]) -> Iterator[list[Brought]]:
 
 
 def _store(
-    engine: Engine, net: Network, part: Sequence[Brought], partner: str | None, now: datetime
+    engine: Engine,
+    net: Network,
+    part: Sequence[Brought],
+    partner: str | None,
+    now: datetime,
+    lanes: Lanes,
 ) -> list[dict[str, Any]]:
     """Store a batch; one row per file, in the order given."""
     rows: list[dict[str, Any]] = []
@@ -155,7 +164,7 @@ def _store(
         except PayloadRejected as error:
             row |= _result(_unread(error))
         rows.append(row)
-    outcome = pipeline.ingest_raws(engine, net, raws, now=now)
+    outcome = pipeline.ingest_raws(engine, net, raws, now=now, lanes=lanes)
     stored = iter(outcome.items)
     return [row if "outcome" in row else row | _result(next(stored)) for row in rows]
 
