@@ -8,7 +8,7 @@ attempt is sent twice. Every change of state writes its audit entry in the same 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -352,6 +352,14 @@ def set_verdicts(
     return checked
 
 
+def set_needs_approval(conn: Connection, one: Replay, why: str) -> Replay:
+    """Keep why another person must approve a checked draft; "" if nobody must."""
+    conn.execute(
+        update(replay).where(_r.id == one.id, _r.state == "drafted").values(needs_approval=why)
+    )
+    return replace(one, needs_approval=why)
+
+
 def confirm(
     conn: Connection,
     replay_id: int,
@@ -361,10 +369,9 @@ def confirm(
     reason: str,
     token: UUID,
     who: str,
-    needs_approval: str,
     now: datetime,
 ) -> Replay:
-    """Start a checked draft, or have it wait for a second person.
+    """Start a checked draft, or have it wait for a second person where its check asked for one.
 
     The count is typed by hand and counts what is ready to go; the hash is of the frozen selection.
     ``token`` was made when the form was drawn: a second click finds its own replay and changes
@@ -393,7 +400,7 @@ def confirm(
         raise ReplayRefused("Nothing of it is ready to go; the dry run tells why.")
     if not reason.strip():
         raise ReplayRefused("A reason is missing. Say why it is sent again.")
-    state = "awaiting_approval" if needs_approval else "running"
+    state = "awaiting_approval" if one.needs_approval else "running"
     conn.execute(
         update(replay)
         .where(_r.id == replay_id)
@@ -402,7 +409,6 @@ def confirm(
             reason=reason.strip()[:LONGEST_REASON],
             form_token=token,
             confirmed_at=now,
-            needs_approval=needs_approval,
             next_at=now,
         )
     )
@@ -413,7 +419,7 @@ def confirm(
         .values(state=_i.verdict, state_at=now)
     )
     confirmed = get(conn, replay_id)
-    _told(conn, who, "replay.confirmed", confirmed, now, reason=reason, needs=needs_approval)
+    _told(conn, who, "replay.confirmed", confirmed, now, reason=reason, needs=one.needs_approval)
     return confirmed
 
 

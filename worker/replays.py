@@ -20,12 +20,13 @@ from collectors.amqp_sender import AmqpSender, Copy
 from collectors.broker_login import broker_login
 from collectors.dead_letters import LEFT_OUT, origin_queues
 from db import letters as kept_letters
-from db import replay_facts, replay_work, replays, switches
+from db import replay_facts, replay_wishes, replay_work, replays, switches
 from db.letters import Letter
 from db.replay_facts import Surroundings
-from db.replays import Item, Pace, Replay
+from db.replay_wishes import allowed
+from db.replays import Item, Replay
 from tower import replays as law
-from tower.access import EVERYTHING, Scope
+from tower.access import EVERYTHING
 from tower.errors import TowerError
 from tower.event import Event
 from tower.feeds import RabbitOptions, ReplayOptions
@@ -47,8 +48,6 @@ log = logging.getLogger(__name__)
 
 LOT = 20  # items claimed at once
 PAGE = 1000  # open letters looked at together
-TOWER = "tower"
-_NO_PACE = Pace(canary=0, per_second=1000, stop_above=1, effect_within=timedelta(minutes=1))
 
 Probe = Callable[[str], None]
 
@@ -57,46 +56,7 @@ def _nothing(_: str) -> None:
     pass
 
 
-# --- drafting -------------------------------------------------------------------------------------
-
-
-def draft(
-    conn: Connection,
-    net: Network,
-    scope: Scope,
-    action: str,
-    refs: Sequence[LetterRef],
-    who: str,
-    now: datetime,
-    *,
-    remark: str = "",
-    edited: Mapping[LetterRef, str] | None = None,
-) -> Replay:
-    """Freeze a selection as a replay. One replay has one target: letters of one broker."""
-    if action == REINTERPRET:
-        return replays.draft(conn, scope, action, TOWER, refs, _NO_PACE, who, remark, now)
-    sources = sorted({one.source for one in refs})
-    if len(sources) > 1:
-        raise ReplayRefused(
-            f"These letters come from {', '.join(sources)}: one replay has one target. Pick those "
-            "of one source."
-        )
-    pace = _pace(_allowed(net, sources[0])) if sources else _NO_PACE
-    target = sources[0] if sources else TOWER
-    return replays.draft(
-        conn, scope, action, target, refs, pace, who, remark, now, edited=edited
-    )
-
-
-def _pace(options: ReplayOptions | None) -> Pace:
-    told = options or ReplayOptions(queues=["*"])
-    return Pace(told.canary, told.per_second, told.stop_above, told.effect_within)
-
-
-def _allowed(net: Network, source: str) -> ReplayOptions | None:
-    described = net.sources.get(source)
-    feed = None if described is None else described.feed
-    return feed.replay if isinstance(feed, RabbitOptions) else None
+draft = replay_wishes.draft
 
 
 # --- the dry run ----------------------------------------------------------------------------------
@@ -118,7 +78,8 @@ def check(
             raise ReplayRefused(f"Replay {replay_id} is {one.state}; only a draft is checked.")
         found = replays.items(conn, replay_id, limit=law.MOST_ITEMS)
         given = _verdicts(conn, net, one, found, secrets)
-        return replays.set_verdicts(conn, one, given, who, now)
+        checked = replays.set_verdicts(conn, one, given, who, now)
+        return replays.set_needs_approval(conn, checked, why_approve(conn, net, checked))
 
 
 def _verdicts(
@@ -142,7 +103,7 @@ def _verdicts(
     elsewhere = replay_work.held_elsewhere(conn, one.id, found)
     later = replay_work.later_attempts(conn, found)
     sent = replay_work.sent_otherwise(conn, found)
-    options = _allowed(net, one.target)
+    options = allowed(net, one.target)
     first_of: dict[bytes, int] = {}
     given: list[tuple[Item, Verdict, str, tuple[str, ...]]] = []
     with _sender(net, one.target, secrets) as sender:
@@ -188,7 +149,7 @@ def _effect_types(net: Network) -> list[str]:
     """Every type of event that may show an effect in this network."""
     found = {one for types in EFFECTS.values() for one in types} | set(DELIVERED)
     for name in net.sources:
-        options = _allowed(net, name)
+        options = allowed(net, name)
         found |= {one for types in (options.effects if options else {}).values()
                   for one in types.split()}  # fmt: skip
     return sorted(found)
@@ -561,7 +522,7 @@ def _close_recovered(
         here = around[letter.ref]
         origins = origin_queues(here.headers)
         queue = next(iter(origins)) if len(origins) == 1 else ""
-        effects = _effects(letter, here, queue, _allowed(net, letter.ref.source))
+        effects = _effects(letter, here, queue, allowed(net, letter.ref.source))
         if _effect(here, effects, here.died_at) is not None:
             healed.append(letter.ref)
     return kept_letters.recovered(conn, healed, now)
@@ -597,7 +558,7 @@ def why_approve(conn: Connection, net: Network, one: Replay) -> str:
         for item in replays.items(conn, one.id, limit=law.MOST_ITEMS)
         if item.verdict == "ready"
     ]
-    options = _allowed(net, one.target)
+    options = allowed(net, one.target)
     return law.second_person(
         one.action,
         len(ready),

@@ -166,11 +166,14 @@ class Dock:
         ready = sum(item.verdict == "ready" for item in self.items(one))
         told: dict[str, Any] = {
             "count": ready if count is None else count, "sha256": one.sha256,
-            "reason": "consumer mended", "token": uuid4(), "who": "kim", "needs_approval": "",
-            "now": self.clock(),
+            "reason": "consumer mended", "token": uuid4(), "who": "kim", "now": self.clock(),
         } | more  # fmt: skip
         with self.engine.begin() as conn:
             return replays.confirm(conn, one.id, **told)
+
+    def approve(self, one: Replay, who: str = "lee") -> Replay:
+        with self.engine.begin() as conn:
+            return replays.approve(conn, one.id, who, self.clock())
 
     def start(self, refs: Sequence[LetterRef], **more: Any) -> Replay:
         return self.confirm(self.draft(refs, **more))

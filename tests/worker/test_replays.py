@@ -17,18 +17,19 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from collectors.contract import PARTNER
-from db import audit, letters, replays, switches
+from db import audit, letters, replay_wishes, replays, switches
 from db.replays import Replay
 from db.switches import ReadOnly
 from db.tables import audit_entry, dead_letter, raw_message, replay, replay_item
 from tests.collectors.brokers import RabbitHost
-from tests.worker.replaying import QUEUE, REPLAY, Dock, body, number
+from tests.worker.replaying import QUEUE, REPLAY, SECRETS, Dock, body, number
 from tower.access import EVERYTHING
 from tower.raw import Raw
-from tower.replays import FORCE, REINTERPRET, ReplayRefused
+from tower.replays import FORCE, REINTERPRET, REPROCESS, SECOND_PERSON_ABOVE, ReplayRefused
 from tower.vocabulary import make_event
-from worker import pipeline
+from worker import edits, pipeline
 from worker import replays as work
+from worker.replay_checks import check_waiting
 
 pytestmark = pytest.mark.rabbitmq
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,6 +219,27 @@ def test_a_stale_dry_run_cannot_be_confirmed(dock: Dock) -> None:
         dock.confirm(one)
 
 
+def test_a_wish_for_a_dry_run_is_fulfilled_by_a_worker(dock: Dock) -> None:
+    dead = dock.dead(1)
+    with dock.engine.begin() as conn:
+        one = replay_wishes.draft(
+            conn, dock.net, EVERYTHING, REPROCESS, refs(dead), "kim", dock.clock()
+        )
+    with pytest.raises(ReplayRefused, match="never made"):
+        dock.confirm(one, count=1)
+    fulfil = lambda secrets: check_waiting(  # noqa: E731
+        dock.engine, dock.net, dock.clock(), secrets=secrets
+    )
+    assert fulfil({}) == 1  # the password is not set: said, not retried for ever
+    assert [i.cause.split(":")[0] for i in dock.items(one)] == ["not_checked"]
+    assert fulfil(SECRETS) == 0
+    with dock.engine.begin() as conn:
+        replay_wishes.ask_check(conn, one.id, "kim", dock.clock())
+    assert fulfil(SECRETS) == 1
+    assert [i.verdict for i in dock.items(one)] == ["ready"]
+    assert dock.confirm(one).state == "running"
+
+
 def test_a_double_click_is_one_request(dock: Dock) -> None:
     one = dock.draft(refs(dock.dead(1)))
     token = uuid4()
@@ -249,8 +271,8 @@ def test_overlapping_selections_send_a_message_once(dock: Dock) -> None:
 
 
 def test_a_second_person_is_a_constraint_of_the_database(dock: Dock) -> None:
-    one = dock.draft(refs(dock.dead(1)))
-    waiting = dock.confirm(one, needs_approval="more than 20 messages are sent")
+    one = dock.draft(refs(dock.dead(SECOND_PERSON_ABOVE + 1)))
+    waiting = dock.confirm(one)
     assert waiting.state == "awaiting_approval"
     dock.advance()
     assert dock.arrived() == []
@@ -271,8 +293,8 @@ def test_force_repeats_an_effect_and_only_with_two(dock: Dock) -> None:
     assert [i.verdict for i in dock.items(dock.draft(refs(dead)))] == ["duplicate"]
     forced = dock.draft(refs(dead), action=FORCE)
     assert [i.verdict for i in dock.items(forced)] == ["ready"]
-    with dock.engine.connect() as conn:
-        assert work.why_approve(conn, dock.net, forced) == "it repeats what already took effect"
+    assert dock.get(forced).needs_approval == "it repeats what already took effect"
+    assert dock.confirm(forced).state == "awaiting_approval"
 
 
 def test_cancel_holds_what_was_not_sent(dock: Dock) -> None:
@@ -308,7 +330,8 @@ def test_too_many_failures_end_it(host: RabbitHost, database: Engine) -> None:
     dock = Dock(host, database, REPLAY.replace("canary: 1", "canary: 0"))
     dead = dock.dead(25)
     one = dock.draft(refs(dead))
-    dock.confirm(one)
+    assert dock.confirm(one).needs_approval == "more than 20 messages are sent"
+    dock.approve(one)
     host.channel.queue_delete(QUEUE)
     for _ in range(4):
         dock.advance()
@@ -495,3 +518,118 @@ def test_counters_always_add_up(dock: Dock) -> None:
     with dock.engine.connect() as conn:
         keys = conn.execute(select(replay_item.c.publish_key)).scalars().all()
     assert len(set(keys)) == len(keys)
+
+
+def test_an_edited_copy_goes_in_the_place_of_the_original(dock: Dock) -> None:
+    (letter,) = dock.dead(1)
+    mended = body(0).replace("ü".encode(), b"ue")
+    made = edits.edit(dock.engine, dock.net, EVERYTHING, letter.ref, mended, "kim", dock.clock())
+    assert [line[0] for line in made.diff if "note" in line] == ["-", "+"]
+    one = work.check(dock.engine, dock.net, made.replay.id, "kim", dock.clock(), secrets=SECRETS)
+    assert one.needs_approval == "a payload was edited"
+    dock.approve(dock.confirm(one))
+    dock.advance()
+    original = dock.draft([letter.ref])
+    assert [i.verdict for i in dock.items(original)] == ["blocked"]  # the copy is under way
+    ((properties, content),) = dock.arrived()
+    assert (content, properties.message_id) == (mended, "m-0-2")
+    dock.applied(0)
+    dock.advance()
+    assert dock.states(one) == ["resolved"]
+    assert [i.verdict for i in dock.items(dock.draft([letter.ref]))] == ["blocked"]
+    with dock.engine.connect() as conn:
+        kept = conn.execute(
+            select(raw_message.c.key).where(raw_message.c.key == letter.ref.key)
+        ).all()
+    assert len(kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda raw: raw.replace(b"4500000000", b"4500000009"), "po is locked"),
+        (lambda raw: raw, "Nothing was changed"),
+        (lambda raw: raw + b" " * 1_000_001, "are more than"),
+    ],
+)
+def test_an_edit_that_changes_what_is_locked_is_refused(
+    dock: Dock, change: Any, said: str
+) -> None:
+    (letter,) = dock.dead(1)
+    with pytest.raises(ReplayRefused, match=said):
+        edits.edit(
+            dock.engine, dock.net, EVERYTHING, letter.ref, change(body(0)), "kim", dock.clock()
+        )
+    with dock.engine.connect() as conn:
+        assert replays.listing(conn) == []
+
+
+RUNNING = """
+import os, signal, sys
+from datetime import UTC, datetime, timedelta
+from db import engine
+from tower.network import load_network
+from worker import replays
+
+net = load_network(sys.argv[2], "network.yaml")
+base = engine.create(sys.argv[1])
+start = datetime.now(UTC)
+shift = datetime.fromisoformat(sys.argv[3]) - start
+clock = lambda: datetime.now(UTC) + shift
+sent, doomed = 0, int(sys.argv[5])
+def probe(step):
+    global sent
+    if step == "published":
+        sent += 1
+        if sent == doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
+quiet = 0
+while quiet < 20:
+    if not replays.advance(base, net, sys.argv[4], clock(), secrets={"PW": "guest"}, clock=clock,
+                           probe=probe):
+        with base.connect() as conn:
+            left = conn.exec_driver_sql(
+                "SELECT count(*) FROM replay_item WHERE state = 'ready'").scalar_one()
+        quiet = quiet + 1 if not left else 0
+"""
+
+
+def test_two_workers_and_two_users_replay_the_same_thousand_while_one_is_killed(
+    host: RabbitHost, database: Engine
+) -> None:
+    count, doomed = 1000, 150
+    fast = REPLAY.replace("canary: 1", "canary: 0").replace("500", "1000")
+    dock = Dock(host, database, fast)
+    dead = dock.dead(count)
+    first, second = dock.draft(refs(dead)), dock.draft(refs(dead), who="lee")
+    dock.approve(dock.confirm(first), "lee")
+    dock.approve(dock.confirm(second, who="lee"), "kim")
+    address = database.url.render_as_string(hide_password=False)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RUNNING, address, dock.text(fast), dock.clock().isoformat(),
+             name, str(at)],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for name, at in (("steady", 0), ("doomed", doomed))
+    ]
+    codes = [process.wait(timeout=300) for process in processes]
+    assert codes == [0, -signal.SIGKILL]
+    dock.now += timedelta(minutes=10)  # leases of the killed one are over
+    for _ in range(60):
+        dock.advance("heir")
+        if "ready" not in dock.states(first) + dock.states(second):
+            break
+    sent = [p.message_id for p, _ in dock.arrived()]
+    assert len(sent) == len(set(sent)) == count  # none twice, none lost
+    everything = dock.items(first) + dock.items(second)
+    per_message: dict[str, list[str]] = {}
+    for item in everything:
+        per_message.setdefault(item.message_key, []).append(item.state)
+    went = ("awaiting_effect", "uncertain")
+    assert all(sum(state in went for state in states) == 1 for states in per_message.values())
+    assert sum(item.state == "uncertain" for item in everything) == 1
+    for one in (first, second):
+        assert dock.get(one).counters.total == count
+    with database.connect() as conn:
+        assert audit.verify(conn).broken_at is None
