@@ -6,7 +6,7 @@ it may stay quiet leaves a spell: complete only up to its start, and nobody coul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -226,12 +226,19 @@ def _end_spells(
         held = conn.execute(
             select(clock.c.home_key).where(clock.c.held_by == name).distinct()
         ).scalars()
-        wake(conn, dict.fromkeys(held, now))
+        wake(conn, dict.fromkeys(held, now), net.partner_keys)
 
 
-def wake(conn: Connection, due: Mapping[int, datetime]) -> None:
-    """Let these units be judged again at the given instants, or earlier where that is due."""
-    rows = [("unit", str(home), at) for home, at in due.items()]
+def wake(
+    conn: Connection, due: Mapping[int, datetime], partners: Container[int] = ()
+) -> None:
+    """Let these units be judged again at the given instants, or earlier where that is due.
+
+    ``partners`` are homes that are partners, not documents.
+    """
+    rows = [
+        ("partner" if home in partners else "unit", str(home), at) for home, at in due.items()
+    ]
     if rows:
         statement = insert(timer).values(
             [

@@ -46,6 +46,8 @@ from tower.identity import source_key
 from tower.signs import Evidence, Sign, Spell, Subject
 from tower.timeline import ClockKey, Entry
 
+ELSEWHERE = ("partner", "supplier", "affected")
+"""Kinds of subjects whose clocks are not judged from the events of their home."""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)  # last instant of a unit that was never judged
 _SUBJECT = ("kind", "scope", "number", "line")
 _HOMES = bindparam("homes", type_=ARRAY(BigInteger))
@@ -95,7 +97,7 @@ _cycles = (
         clock.c.line,
         clock.c.state,
     )
-    .where(clock.c.home_key == any_(_HOMES))
+    .where(clock.c.home_key == any_(_HOMES), clock.c.kind.not_in(ELSEWHERE))
     .order_by(clock.c.home_key, clock.c.rule, *(clock.c[n] for n in _SUBJECT), clock.c.cycle)
 )
 _judged = select(

@@ -25,6 +25,7 @@ from db.arrivals import Item
 from db.beats import Bookmark, Brought, LeaseLost, Told
 from db.driver import Conflict, no_garbage, raw_cursor
 from db.spreading import Spreading
+from db.tallies import Tally
 from tower.documents import Owners
 from tower.network import Network
 from tower.raw import Heartbeat, Interpretation, Interpreted, QueueSample, Sample
@@ -135,6 +136,10 @@ def _store_items(
     probe("events")
     written, homes = spreading.spread(gathered)
     control_numbers.keep(cursor, new)
+    tally = Tally()
+    for event, item in found.values():
+        tally.take(event, item.raw.received_at)
+    tally.write(cursor)
     probe("documents")
     if known or repeats:
         again = [(item.raw, item) for item in firsts if item.identity in known]

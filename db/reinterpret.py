@@ -24,6 +24,7 @@ from db.flows import Flow, FlowGain, TieKey, tie_key
 from db.ingest import ItemResult, Stored, body_of, result_of
 from db.mirroring import HAND
 from db.spreading import Spreading
+from db.tallies import Tally
 from db.tables import ingest_ledger, raw_message
 from tower.correlation import DOCUMENTS, Node, Tie, document_home, identifies, place
 from tower.documents import HEADER_OF, Owners
@@ -108,12 +109,15 @@ def reread(
     """The same, and what it changed, message by message."""
     with raw_cursor(conn) as cursor, no_garbage():
         staging.prepare(cursor)
-        spreading = Spreading(cursor, Owners.of(net), now)
-        return [_reread(cursor, spreading, arrivals.unique([one])[0][0], now, by) for one in items]
+        spreading, tally = Spreading(cursor, Owners.of(net), now), Tally()
+        firsts = (arrivals.unique([one])[0][0] for one in items)
+        done = [_reread(cursor, spreading, tally, item, now, by) for item in firsts]
+        tally.write(cursor)
+        return done
 
 
 def _reread(
-    cursor: Cursor[Any], spreading: Spreading, item: Item, now: datetime, by: str
+    cursor: Cursor[Any], spreading: Spreading, tally: Tally, item: Item, now: datetime, by: str
 ) -> Reread:
     reading, (source, key) = item.reading, item.identity
     standing = _standing(cursor, item)
@@ -136,11 +140,15 @@ def _reread(
     withdrawn = [_told(one.event) for one in gone]
     kept = _with_origins(cursor, item, withdrawn)
     homes = _take_back(spreading, gone)
+    for one in gone:
+        tally.drop(one.event, one.received, one.partner)
     gathered = messages.gather_unknown(cursor, found, careful=True)
     # What names nothing leads nowhere, but it may be tied by hand.
     gathered.seeds |= {h for h, g in gathered.gains.items() if g.node.kind == "item"}
     messages.write_events(cursor, gathered)
     written, touched = spreading.spread(gathered)
+    for event, _ in found.values():
+        tally.take(event, item.raw.received_at)
     messages.read_again(cursor, item, now, by=by, taken_back=kept)
     return Reread(
         source=source,

@@ -47,6 +47,10 @@ supplier.channel|how it is connected
 supplier.acknowledges|whether it answers orders at all
 supplier.expects_fa|whether functional acknowledgements are agreed
 supplier.sends_asn|whether it announces shipments
+supplier.answer_within|time to answer agreed with it, from network.yaml
+supplier.max_errors|share of errors agreed with it, from network.yaml
+supplier.open_pos|number of its open orders; known to rules of kind volume alone
+supplier.open_since|since when the oldest of these is out; known to rules of kind volume alone
 partner.key|key in network.yaml
 partner.name|name
 partner.stage|onboarding, live, paused or ended
@@ -74,7 +78,12 @@ ATTRIBUTES: dict[str, str] = {
     row.partition("|")[0]: row.partition("|")[2] for row in _TABLE.strip().splitlines()
 }
 
-SUBJECTS = ("po", "po_line", "asn", "receipt", "invoice", "order", "order_line", "source", "queue")
+SUBJECTS = (
+    "po", "po_line", "asn", "receipt", "invoice", "order", "order_line", "source", "queue",
+    "partner", "supplier",
+)  # fmt: skip
+
+_OF_SUPPLIERS_ALONE = frozenset({"supplier.open_pos", "supplier.open_since"})
 
 _VISIBLE: dict[str, frozenset[str]] = {
     "po": frozenset({"po", "supplier", "partner"}),
@@ -86,13 +95,16 @@ _VISIBLE: dict[str, frozenset[str]] = {
     "order_line": frozenset({"order_line", "order"}),
     "source": frozenset({"source", "partner", "supplier"}),
     "queue": frozenset({"queue"}),
+    "partner": frozenset({"partner", "supplier"}),
+    "supplier": frozenset({"supplier", "partner"}),
 }
 
 
 def visible(about: str) -> frozenset[str]:
     """Names of the attributes that a rule about such a subject can see."""
     families = _VISIBLE[about]
-    return frozenset(name for name in ATTRIBUTES if name.split(".", 1)[0] in families)
+    found = frozenset(name for name in ATTRIBUTES if name.split(".", 1)[0] in families)
+    return found if about == "supplier" else found - _OF_SUPPLIERS_ALONE
 
 
 _PLACED = ("po.released", "po.revised")

@@ -24,8 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tower.strict_yaml import closest, mistake
 from tower.zones import ZoneName, resolve, zone
 
-HORIZON = range(2020, 2036)
+HORIZON = range(2000, 2036)
 """Years for which calendars answer; beyond them they raise an error instead of guessing."""
+_USUAL = range(2020, 2036)  # compiled first: few calendars are ever asked about earlier years
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -213,6 +214,7 @@ class Calendar:
         self.name = name
         self.spec = spec
         self.zone = zone(spec.zone)
+        self._years = _USUAL
 
     def __repr__(self) -> str:
         return f"Calendar({self.name!r}, {self.version})"
@@ -234,19 +236,19 @@ class Calendar:
 
     def is_open(self, at: datetime) -> bool:
         """True from an opening up to, not including, the closing."""
-        c, t = self._compiled, self._within(at)
+        t, c = self._within(at), self._compiled
         i = bisect_right(c.opens, t) - 1
         return i >= 0 and t < c.closes[i]
 
     def closing(self, at: datetime) -> datetime | None:
         """When the window that is open at an instant closes, None while closed."""
-        c, t = self._compiled, self._within(at)
+        t, c = self._within(at), self._compiled
         i = bisect_right(c.opens, t) - 1
         return _instant(c.closes[i]) if i >= 0 and t < c.closes[i] else None
 
     def next_open(self, at: datetime) -> datetime:
         """The instant itself while open, else the next opening."""
-        c, t = self._compiled, self._within(at)
+        t, c = self._within(at), self._compiled
         i = self._window_from(c, t)
         return _instant(max(t, c.opens[i]))
 
@@ -257,7 +259,7 @@ class Calendar:
         """
         if length < timedelta(0):
             return self.sub(start, -length)
-        c, t = self._compiled, self._within(start)
+        t, c = self._within(start), self._compiled
         if not length:
             return _instant(t)
         target = self._open_before(c, t) + length // _MICRO
@@ -272,11 +274,13 @@ class Calendar:
         """The last instant from which ``length`` of open time passes until ``end``."""
         if length < timedelta(0):
             return self.add(end, -length)
-        c, t = self._compiled, self._within(end)
+        t, c = self._within(end), self._compiled
         if not length:
             return _instant(t)
         target = self._open_before(c, t) - length // _MICRO
         if target < 0:
+            if self._widen():
+                return self.sub(end, length)
             raise self._beyond(end)
         # Latest window that begins at or before the target: an opening, not the closing before it.
         i = bisect_right(c.before, target) - 1
@@ -284,10 +288,9 @@ class Calendar:
 
     def between(self, start: datetime, end: datetime) -> timedelta:
         """Open time from start to end; negative when end is earlier."""
+        first, last = self._within(start), self._within(end)
         c = self._compiled
-        return _MICRO * (
-            self._open_before(c, self._within(end)) - self._open_before(c, self._within(start))
-        )
+        return _MICRO * (self._open_before(c, last) - self._open_before(c, first))
 
     def counted_from(self, start: datetime, cut_off: time | None = None) -> datetime:
         """Where a budget begins: moved to the next opening, and past an (inclusive) cut-off to the
@@ -309,7 +312,7 @@ class Calendar:
 
     def end_of_business_day(self, start: datetime, days: int) -> datetime:
         """Close of the n-th business day after the one in which ``start`` (moved) lies."""
-        c, t = self._compiled, self._within(start)
+        t, c = self._within(start), self._compiled
         day = c.day[self._window_from(c, t)] + days
         if day >= len(c.last_close):
             raise self._beyond(start)
@@ -323,7 +326,7 @@ class Calendar:
 
     def segments(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
         """The open stretches between two instants, in order."""
-        c, begin, stop = self._compiled, self._within(start), self._within(end)
+        begin, stop, c = self._within(start), self._within(end), self._compiled
         i = max(bisect_right(c.opens, begin) - 1, 0)
         while i < len(c.opens) and c.opens[i] < stop:
             first, last = max(begin, c.opens[i]), min(stop, c.closes[i])
@@ -342,11 +345,22 @@ class Calendar:
     # --- inside ---------------------------------------------------------------------------------
 
     def _within(self, at: datetime) -> int:
+        """Microseconds of an instant that is answered for; makes sure that its year is compiled."""
         t = (at - EPOCH) // _MICRO
         c = self._compiled
         if not c.begin <= t < c.end:
+            if t < c.begin and self._widen():
+                return self._within(at)
             raise self._beyond(at)
         return t
+
+    def _widen(self) -> bool:
+        """Compile the earlier years too; False if that was done before."""
+        if self._years == HORIZON:
+            return False
+        self._years = HORIZON
+        self._compiled = self._compile(HORIZON)
+        return True
 
     def _beyond(self, at: datetime) -> BeyondHorizon:
         return BeyondHorizon(
@@ -376,14 +390,19 @@ class Calendar:
 
     @cached_property
     def _compiled(self) -> _Compiled:
+        return self._compile(self._years)
+
+    def _compile(self, years: range) -> _Compiled:
         week, single = self.spec.week(), self.spec.single_days()
-        closed = self.spec.holidays.dates(HORIZON) if self.spec.holidays else {}
-        first, last = date(HORIZON[0], 1, 1), date(HORIZON[-1], 12, 31)
+        around = range(years[0] - 1, years[-1] + 1)
+        closed = self.spec.holidays.dates(around) if self.spec.holidays else {}
+        first, last = date(years[0], 1, 1), date(years[-1], 12, 31)
         begin = _micros(resolve(self.zone, datetime.combine(first, time(0))))
         end = _micros(resolve(self.zone, datetime.combine(last + timedelta(days=1), time(0))))
         c = _Compiled([], [], [], [], [], [], begin, end)
         total = 0
-        for day, midnight, plain in _days(self.zone, first, last):
+        # The night before the first day may reach into it.
+        for day, midnight, plain in _days(self.zone, first - timedelta(days=1), last):
             windows = single.get(day)
             if windows is None:
                 windows = () if day in closed else week[day.weekday()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -17,8 +17,19 @@ from tower.calendars import BeyondHorizon, Calendar
 from tower.cycles import Cycle, Fact, Folded, Verdict, text_of
 from tower.due import Plan, Statement, after, plan
 from tower.measured import fold_queue
-from tower.rulebook import AgreementRule, DeadlineRule, EventRule, QueueRule, SourceRule
+from tower.ratios import fold_ratio
+from tower.rulebook import (
+    AgreementRule,
+    DeadlineRule,
+    EventRule,
+    ImpactRule,
+    QueueRule,
+    RatioRule,
+    SourceRule,
+    VolumeRule,
+)
 from tower.signs import Evidence, RuleInForce, Setting, SettingAt, Sign, Spell
+from tower.volumes import fold_volume
 
 
 def fold(
@@ -37,13 +48,20 @@ def fold(
         return _source(rule.rule, spells, setting_at, now)
     if isinstance(rule.rule, QueueRule):
         return fold_queue(rule, rule.rule, signs, setting_at, now)
+    if isinstance(rule.rule, RatioRule):
+        return fold_ratio(rule, rule.rule, signs, setting_at, now)
+    if isinstance(rule.rule, VolumeRule):
+        return fold_volume(rule, rule.rule, signs, spells, setting_at, now)
+    if isinstance(rule.rule, ImpactRule):
+        raise TypeError("whom late supply hurts is walked, not folded (tower/impact.py)")
     if isinstance(rule.rule, AgreementRule):
         signs = list(signs)
         begin = min((sign.occurred_at for sign in signs), default=now)
         signs = compared(rule.rule, rule, signs, setting_at(1, begin).systems)
         rule = as_deadline(rule)
-    runs = _runs(rule, signs, setting_at)
-    return Folded(tuple(_judged(run, spells, now) for run in runs))
+    track = Track(rule, setting_at)
+    track.take(signs)
+    return track.judged(spells, now)
 
 
 def facts(
@@ -63,9 +81,64 @@ def facts(
 # --- building cycles ----------------------------------------------------------------------------
 
 
+class Track:
+    """One rule of kind deadline or event on one subject, while its signs come in.
+
+    What was made of earlier signs is kept, so that an instant at which only time has passed costs
+    the judging of the open cycle alone. The answers are those of ``fold`` over all signs taken.
+    """
+
+    def __init__(self, rule: RuleInForce, setting_at: SettingAt) -> None:
+        self._rule, self._setting_at = rule, setting_at
+        self._order = _by_arrival if rule.by_arrival else _by_occurrence
+        self._heard: dict[int, Sign] = {}
+        self._last = _NOTHING
+        self._builder = _Builder(rule, setting_at)
+
+    def take(self, signs: Iterable[Sign]) -> None:
+        """Signs in any order; those that the rule does not hear are passed over."""
+        listens = self._rule.listens
+        self.hear([sign for sign in signs if listens(sign)])
+
+    def hear(self, signs: Sequence[Sign]) -> None:
+        """Signs that the rule hears; of several of one event the last one counts."""
+        heard, order = self._heard, self._order
+        if len(signs) == 1 and signs[0].event_id.int not in heard:
+            [sign] = signs
+            heard[sign.event_id.int] = sign
+            told = [sign]
+            again = False
+        else:
+            fresh = {sign.event_id.int: sign for sign in signs}
+            if not fresh:
+                return
+            again = not heard.keys().isdisjoint(fresh)
+            heard |= fresh
+            told = sorted(fresh.values(), key=order)
+        if again or order(told[0]) < self._last:
+            # The past has changed: everything is told anew.
+            self._builder = _Builder(self._rule, self._setting_at)
+            told = sorted(heard.values(), key=order)
+        self._last = order(told[-1])
+        by_arrival, take = self._rule.by_arrival, self._builder.take
+        for sign in told:
+            take(sign, sign.arrived_at if by_arrival else sign.occurred_at)
+
+    def judged(self, spells: Sequence[Spell], now: datetime) -> Folded:
+        """The cycles as of ``now``."""
+        runs = self._builder.runs
+        return Folded(tuple([_judged(run, spells, now) for run in runs])) if runs else _NO_CYCLES
+
+
 @dataclass(slots=True)
 class _Run:
-    """A cycle under construction: what happened, not yet what it means."""
+    """A cycle under construction: what happened, not yet what it means.
+
+    planned, receipt  what follows from it all but the end; worked out when asked for
+    started           the fact that it began
+    wait              how long a miss waits for stragglers and for the next read
+    closed            what it came to, once it has an end: nothing moves it any more
+    """
 
     number: int
     start: datetime
@@ -78,27 +151,44 @@ class _Run:
     end: datetime | None = None
     end_how: str = ""  # stop, cancelled, superseded
     end_sign: Sign | None = None
+    planned: _Stages | None = None
+    receipt: dict[str, Any] | None = None
+    started: Fact = field(init=False)
+    wait: timedelta = timedelta(0)
+    sources: frozenset[str] = frozenset()
+    closed: Cycle | None = None
+
+    def __post_init__(self) -> None:
+        settle, evidence = self.setting.rule.rule.settle.length, self.setting.evidence
+        self.wait = max([settle, *(e.tolerance for e in evidence if e.pull)])
+        self.sources = frozenset([e.source for e in evidence])
+        self.started = Fact("started", self.start, {"event": self.sign.type})
+
+    def changed(self) -> None:
+        """A pause or a stated date: due must be worked out again."""
+        self.planned = self.receipt = None
 
 
-def _by_occurrence(sign: Sign) -> tuple[datetime, bytes]:
-    return sign.occurred_at, sign.event_id.bytes
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """A plan with its levels in order, as the facts they become: up to due, at it, and after it."""
+
+    plan: Plan
+    early: Sequence[Fact] = ()
+    breach: Fact | None = None
+    later: Sequence[Fact] = ()
 
 
-def _by_arrival(sign: Sign) -> tuple[datetime, bytes]:
-    return sign.arrived_at, sign.event_id.bytes
+_NO_CYCLES = Folded()
+_NOTHING = (datetime(1, 1, 1, tzinfo=UTC), -1)
 
 
-def _runs(rule: RuleInForce, signs: Iterable[Sign], setting_at: SettingAt) -> list[_Run]:
-    listens = rule.listens
-    heard = {sign.event_id: sign for sign in signs if listens(sign)}
-    builder = _Builder(rule, setting_at)
-    if rule.by_arrival:
-        for sign in sorted(heard.values(), key=_by_arrival):
-            builder.take(sign, sign.arrived_at)
-    else:
-        for sign in sorted(heard.values(), key=_by_occurrence):
-            builder.take(sign, sign.occurred_at)
-    return builder.runs
+def _by_occurrence(sign: Sign) -> tuple[datetime, int]:
+    return sign.occurred_at, sign.event_id.int
+
+
+def _by_arrival(sign: Sign) -> tuple[datetime, int]:
+    return sign.arrived_at, sign.event_id.int
 
 
 class _Builder:
@@ -151,9 +241,7 @@ class _Builder:
     def _learn(self, sign: Sign) -> bool:
         """Take what the sign says about the subject; True if a date that moves due was said."""
         stated = False
-        for attribute, statement in self._rule.overlay:
-            if sign.type not in statement.types:
-                continue
+        for attribute, statement in self._rule.stating.get(sign.type, ()):
             if statement.first_stays and attribute in self._known:
                 continue
             for fact in statement.facts:
@@ -194,6 +282,7 @@ class _Builder:
                 last = run.statements[-1] if run.statements else None
                 if last is None or (last.attribute, last.value) != (attribute, value):
                     run.statements.append(Statement(at, attribute, value))
+                    run.changed()
                 return
 
     def _pause(self, at: datetime) -> None:
@@ -201,6 +290,7 @@ class _Builder:
             self._held_since = at
             if self._open is not None:
                 self._open.pauses.append((at, None))
+                self._open.changed()
 
     def _resume(self, at: datetime) -> None:
         if self._held_since is not None:
@@ -208,6 +298,7 @@ class _Builder:
             if self._open is not None and self._open.pauses:
                 begin, _ = self._open.pauses[-1]
                 self._open.pauses[-1] = (begin, at)
+                self._open.changed()
 
     def _end(self, how: str, sign: Sign, at: datetime) -> None:
         if self._open is not None:
@@ -219,40 +310,62 @@ class _Builder:
 
 
 def _judged(run: _Run, spells: Sequence[Spell], now: datetime) -> Cycle:
+    if run.closed is not None:
+        return run.closed
     rule = run.setting.rule.rule
     if run.exempt:
-        return _excluded(run, run.exempt, {})
-    if isinstance(rule, EventRule):
-        return _judged_event(run, rule, spells, now)
-    if isinstance(rule, AgreementRule):
-        rule = rule.deadline
-    if not isinstance(rule, DeadlineRule):
-        raise TypeError(f"a rule of kind {rule.kind} has no signs to start it")
+        cycle = _excluded(run, run.exempt, {})
+    elif isinstance(rule, EventRule):
+        cycle = _judged_event(run, rule, spells, now)
+    else:
+        if isinstance(rule, AgreementRule):
+            rule = rule.deadline
+        if not isinstance(rule, DeadlineRule):
+            raise TypeError(f"a rule of kind {rule.kind} has no signs to start it")
+        if run.planned is None:
+            run.planned = _stages(run, rule)
+        planned = run.planned.plan
+        if planned.exempt:
+            cycle = _excluded(run, planned.exempt, planned.receipt)
+        else:
+            cycle = _judged_deadline(run, run.planned, spells, now)
+    if run.end is not None:
+        run.closed = cycle
+    return cycle
+
+
+def _stages(run: _Run, rule: DeadlineRule) -> _Stages:
     planned = plan(
         rule, run.start, run.setting.calendar, run.attributes, run.statements, run.pauses
     )
-    if planned.exempt:
-        return _excluded(run, planned.exempt, planned.receipt)
-    return _judged_deadline(run, planned, spells, now)
+    due = planned.due
+    early, later = [], []
+    for name, at in planned.levels.items():
+        if at is not None:
+            (early if due is None or at <= due else later).append(Fact(name, at))
+    breach = None if due is None else Fact("breach", due)
+    return _Stages(planned, sorted(early, key=_in_time), breach, sorted(later, key=_in_time))
 
 
-def _judged_deadline(run: _Run, planned: Plan, spells: Sequence[Spell], now: datetime) -> Cycle:
-    due, end = planned.due, run.end
+def _in_time(fact: Fact) -> tuple[datetime, str]:
+    return fact.effective, fact.name
+
+
+def _judged_deadline(
+    run: _Run, planned: _Stages, spells: Sequence[Spell], now: datetime
+) -> Cycle:
+    due, end = planned.plan.due, run.end
     paused = end is None and bool(run.pauses) and run.pauses[-1][1] is None
     judge = _Judge(run, spells, now)
-    standing = [Fact("started", run.start, {"event": run.sign.type})]
+    standing = [run.started]
     if paused:
         standing.append(Fact("paused", run.pauses[-1][0]))
-    early = {name: at for name, at in planned.levels.items() if at is not None and _before(at, due)}
-    later = {
-        name: at for name, at in planned.levels.items() if at is not None and name not in early
-    }
-    warned = [Fact(n, at) for n, at in _in_order(early) if judge.passed(at)]
+    warned = [fact for fact in planned.early if judge.passed(fact.effective)]
     standing.extend(warned)
     breached = due is not None and judge.proven(due)
-    if due is not None and breached:
-        standing.append(Fact("breach", due))
-        standing.extend(Fact(n, at) for n, at in _in_order(later) if judge.proven(at))
+    if planned.breach is not None and breached:
+        standing.append(planned.breach)
+        standing.extend([fact for fact in planned.later if judge.proven(fact.effective)])
     elif judge.held_by is not None and due is not None:
         standing.append(Fact("held", due, {"by": judge.held_by}))
     verdict = Verdict.AT_RISK if warned else Verdict.PENDING
@@ -262,12 +375,12 @@ def _judged_deadline(run: _Run, planned: Plan, spells: Sequence[Spell], now: dat
         verdict = Verdict.UNKNOWN
     if end is not None:
         verdict = _ended(run, standing, breached)
-    return _cycle(run, verdict, standing, judge, planned, paused)
+    return _cycle(run, verdict, standing, judge, planned.plan, paused)
 
 
 def _judged_event(run: _Run, rule: EventRule, spells: Sequence[Spell], now: datetime) -> Cycle:
     judge = _Judge(run, spells, now)
-    standing = [Fact("started", run.start, {"event": run.sign.type})]
+    standing = [run.started]
     reached = False
     for name, level in rule.levels.items():
         try:
@@ -281,7 +394,10 @@ def _judged_event(run: _Run, rule: EventRule, spells: Sequence[Spell], now: date
     verdict = Verdict.BREACHED if reached else Verdict.PENDING
     if run.end is not None:
         verdict = _ended(run, standing, reached)
-    return _cycle(run, verdict, standing, judge, Plan(), paused=False)
+    return _cycle(run, verdict, standing, judge, _NO_PLAN, paused=False)
+
+
+_NO_PLAN = Plan()
 
 
 def _ended(run: _Run, standing: list[Fact], missed: bool) -> Verdict:
@@ -326,7 +442,9 @@ def _cycle(
         ended=run.end,
         reason=reason,
         receipt=_receipt(run, planned.receipt),
-        **_versions(run.setting),
+        rule_version=run.setting.rule.version,
+        calendar_version=run.setting.calendar.version,
+        profile_version=run.setting.profile_version,
     )
 
 
@@ -356,7 +474,9 @@ def _versions(setting: Setting) -> dict[str, Any]:
 
 
 def _receipt(run: _Run, arithmetic: Mapping[str, Any]) -> dict[str, Any]:
-    receipt: dict[str, Any] = {
+    if run.receipt is not None:
+        return run.receipt
+    receipt = run.receipt = {
         "rule": run.setting.rule.id,
         "rule_version": run.setting.rule.version,
         "start": run.start.isoformat(),
@@ -385,11 +505,9 @@ class _Judge:
         self.held_by: str | None = None
         self._now = now
         self._end = run.end
-        setting = run.setting
-        self._settle = setting.rule.rule.settle.length
-        pull = [e.tolerance for e in setting.evidence if e.pull]
-        self._wait = max([self._settle, *pull])
-        sources = {e.source for e in setting.evidence}
+        self._settle = run.setting.rule.rule.settle.length
+        self._wait = run.wait
+        sources = run.sources
         self._spells = [s for s in spells if s.source in sources] if spells and sources else []
 
     def passed(self, at: datetime) -> bool:
@@ -447,14 +565,6 @@ class _Judge:
     def _look_at(self, at: datetime) -> None:
         if at > self._now and (self.next is None or at < self.next):
             self.next = at
-
-
-def _before(at: datetime, due: datetime | None) -> bool:
-    return due is None or at <= due
-
-
-def _in_order(levels: Mapping[str, datetime]) -> list[tuple[str, datetime]]:
-    return sorted(levels.items(), key=lambda item: (item[1], item[0]))
 
 
 # --- sources ------------------------------------------------------------------------------------

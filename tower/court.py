@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
-from uuid import UUID
 
 from pydantic import TypeAdapter
 
@@ -26,12 +25,24 @@ from tower.rulebook import (
     AgreementRule,
     AnyRule,
     Exemption,
+    ImpactRule,
+    RatioRule,
     Rule,
     RuleBook,
     SourceRule,
+    VolumeRule,
     judging_body,
 )
-from tower.signs import Evidence, RuleInForce, Setting, Sign, Subject, in_force, rules_in_force
+from tower.signs import (
+    COUNTED,
+    Evidence,
+    RuleInForce,
+    Setting,
+    Sign,
+    Subject,
+    in_force,
+    rules_in_force,
+)
 from tower.timeline import ClockKey
 from tower.vocabulary import EVENT_TYPES
 
@@ -42,6 +53,7 @@ _PROFILE = (
     "template", "stage", "tier", "group", "country", "zone", "feeds", "acknowledges", "expects_fa",
     "sends_asn", "calendar",
 )  # fmt: skip
+_AGREED = ("answer_within", "max_errors")  # left out where nothing was agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,9 @@ class Profile:
 
 def profile_body(key: str, partner: Partner) -> dict[str, Any]:
     """The part of a profile that decides verdicts, as JSON; kept for good with its version."""
-    return {"partner": key, **{name: getattr(partner, name) for name in _PROFILE}}
+    body = {"partner": key, **{name: getattr(partner, name) for name in _PROFILE}}
+    agreed = {name: getattr(partner, name) for name in _AGREED}
+    return body | {name: str(value) for name, value in agreed.items() if value is not None}
 
 
 def profile_version(body: Mapping[str, Any], again: int = 0) -> str:
@@ -137,9 +151,20 @@ class Code:
 
     @cached_property
     def by_subject(self) -> Mapping[str, tuple[RuleInForce, ...]]:
-        """Rules by the kind of subject that they are about."""
-        kinds = {rule.about for rule in self.rules}
-        return {kind: tuple(r for r in self.rules if r.about == kind) for kind in kinds}
+        """Rules with clocks by the kind of subject that they are about; impact has none here."""
+        judged = [r for r in self.rules if not isinstance(r.rule, ImpactRule)]
+        kinds = {rule.about for rule in judged}
+        return {kind: tuple(r for r in judged if r.about == kind) for kind in kinds}
+
+    @cached_property
+    def impact(self) -> RuleInForce | None:
+        """The rule about customers whom late supply hurts."""
+        return next((r for r in self.rules if isinstance(r.rule, ImpactRule)), None)
+
+    @cached_property
+    def counting(self) -> tuple[RuleInForce, ...]:
+        """Rules that are judged from the counts of partners."""
+        return tuple(r for r in self.rules if isinstance(r.rule, RatioRule | VolumeRule))
 
     @cached_property
     def kinds(self) -> Mapping[str, str]:
@@ -155,7 +180,10 @@ class Code:
     @cached_property
     def unheard(self) -> frozenset[str]:
         """Event types that say nothing to any clock nor about any subject: not read at all."""
-        heard = frozenset(t for rule in self.rules for t in rule.moving | rule.telling)
+        judged = (rule for rules in self.by_subject.values() for rule in rules)
+        heard = frozenset(
+            t for r in judged if r.about not in COUNTED for t in r.moving | r.telling
+        )
         return frozenset(
             name
             for name in EVENT_TYPES
@@ -372,6 +400,8 @@ def partner_attributes(
         "supplier.acknowledges": profile.get("acknowledges"),
         "supplier.expects_fa": profile.get("expects_fa"),
         "supplier.sends_asn": profile.get("sends_asn"),
+        "supplier.answer_within": profile.get("answer_within"),
+        "supplier.max_errors": profile.get("max_errors"),
         "partner.key": partner,
         "partner.name": known.name if known else partner,
         "partner.stage": profile.get("stage"),
@@ -388,11 +418,10 @@ def subject_attributes(signs: Mapping[Subject, Iterable[Sign]]) -> dict[Subject,
     for subject, its in signs.items():
         names = _FACTS.get(subject.kind, {})
         values = _identity(subject)
-        for sign in sorted(its, key=lambda s: (s.occurred_at, s.event_id.bytes)):
-            for fact, name in names.items():
-                value = sign.facts.get(fact)
-                if value is not None:
-                    values.setdefault(name, value)
+        for sign in sorted(its, key=lambda s: (s.occurred_at, s.event_id.int)):
+            for fact, value in sign.facts.items():
+                if value is not None and fact in names:
+                    values.setdefault(names[fact], value)
         own[subject] = values
     for subject, values in own.items():
         if subject.kind == "po_line":
@@ -414,6 +443,8 @@ def _identity(subject: Subject) -> dict[str, Any]:
             return {"asn.number": subject.number}
         case "source":
             return {"source.name": subject.number}
+        case "partner" | "supplier":
+            return {"partner.key": subject.number, "supplier.key": subject.number}
         case "queue":
             return {"queue.name": subject.number, "queue.broker": subject.scope}
     return {}
@@ -421,14 +452,14 @@ def _identity(subject: Subject) -> dict[str, Any]:
 
 def supplier_of(signs: Mapping[Subject, Iterable[Sign]], network: Network) -> str | None:
     """The partner that the earliest sign naming one names; a shipment belongs to its sender."""
-    named: list[tuple[datetime, bytes, str]] = []
+    named: list[tuple[datetime, int, str]] = []
     for subject, its in signs.items():
         if subject.kind == "asn":
-            named.append((_FIRST, b"", subject.scope))
+            named.append((_FIRST, -1, subject.scope))
         for sign in its:
             supplier = sign.facts.get("supplier")
             if isinstance(supplier, str) and supplier in network.partners:
-                named.append((sign.occurred_at, sign.event_id.bytes, supplier))
+                named.append((sign.occurred_at, sign.event_id.int, supplier))
     known = [found for found in named if found[2] in network.partners]
     return min(known)[2] if known else None
 
@@ -448,11 +479,11 @@ def spread(
     lines = [subject for subject in found if subject.kind == "po_line"]
     if not lines:
         return found
-    of_lines = {sign.event_id for subject in lines for sign in found[subject]}
+    of_lines = {sign.event_id.int for subject in lines for sign in found[subject]}
     for subject, its in list(found.items()):
         if subject.kind != "po":
             continue
-        shared = [s for s in its if s.type in line_types and s.event_id not in of_lines]
+        shared = [s for s in its if s.type in line_types and s.event_id.int not in of_lines]
         for line in lines:
             if (line.scope, line.number) == (subject.scope, subject.number):
                 found[line].extend(shared)
@@ -461,12 +492,14 @@ def spread(
 
 def _once(signs: Iterable[Sign]) -> list[Sign]:
     """One sign per event: the one its clocks took, else the one that could be known first."""
-    found: dict[UUID, Sign] = {}
+    if isinstance(signs, list) and len(signs) == 1:
+        return [*signs]
+    found: dict[int, Sign] = {}
     for sign in signs:
-        known = found.get(sign.event_id)
+        known = found.get(sign.event_id.int)
         if known is None or (known.applied_at is None, known.arrived_at) > (
             sign.applied_at is None,
             sign.arrived_at,
         ):
-            found[sign.event_id] = sign
+            found[sign.event_id.int] = sign
     return list(found.values())

@@ -123,6 +123,8 @@ class Folded:
     @property
     def next(self) -> datetime | None:
         """Earliest instant at which time alone changes any cycle."""
+        if len(self.cycles) == 1 and self.upcoming is None:
+            return self.cycles[0].next
         found = [c.next for c in self.cycles if c.next is not None]
         if self.upcoming is not None:
             found.append(self.upcoming)

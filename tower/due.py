@@ -13,7 +13,7 @@ from typing import Any
 
 from tower.calendars import BeyondHorizon, Calendar
 from tower.durations import Point, Span, Unit
-from tower.rulebook import DO_NOT_MEASURE, ClockSpec, DeadlineRule, Due
+from tower.rulebook import ANSWER_WITHIN, DO_NOT_MEASURE, ClockSpec, DeadlineRule, Due
 
 Pauses = Sequence[tuple[datetime, datetime | None]]
 """Ascending stretches during which a budget does not run; the last may be open."""
@@ -111,15 +111,26 @@ def _row(due: Due, attributes: Mapping[str, Any], receipt: dict[str, Any]) -> Sp
     """The budget of the first matching row."""
     for number, target in enumerate(due.targets, start=1):
         if target.when is None or target.when.holds(attributes):
+            chosen, agreed = _within(target.within, attributes)
+            if chosen is None:
+                continue
             receipt["row"] = number
-            receipt["because"] = target.when.sentence() if target.when else ""
-            chosen = target.within
+            because = [target.when.sentence()] if target.when else []
+            receipt["because"] = ", ".join(because + agreed)
             break
     else:
         chosen = due.otherwise
         receipt["because"] = "otherwise" if due.targets else ""
     receipt["budget"] = None if chosen is None else str(chosen)
     return chosen if isinstance(chosen, Span) else None
+
+
+def _within(within: Any, attributes: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    """What a row gives, and what was agreed if that is why; None where nothing was agreed."""
+    if within != ANSWER_WITHIN:
+        return within, []
+    agreed = attributes.get(ANSWER_WITHIN)
+    return (None, []) if agreed is None else (Span.parse(agreed), ["agreed with the supplier"])
 
 
 def _budget(

@@ -120,6 +120,25 @@ def _depth(limit: QueueLimit, attributes: Mapping[str, Any]) -> int | None:
 # --- cycles -------------------------------------------------------------------------------------
 
 
+def excluded(
+    number: int, since: datetime, setting: Setting, receipt: Mapping[str, Any]
+) -> Cycle | None:
+    """The cycle of what is exempt, None for what is measured."""
+    for exemption in setting.rule.exemptions:
+        if exemption.when.holds(setting.attributes):
+            reason = exemption.because or exemption.when.sentence()
+            return Cycle(
+                number, Verdict.NOT_MEASURED, False, False, since, None,
+                (Fact("excluded", since, {"reason": reason}),), None,
+                reason=reason,
+                rule_version=setting.rule.version,
+                calendar_version=setting.calendar.version,
+                profile_version=setting.profile_version,
+                receipt=receipt,
+            )  # fmt: skip
+    return None
+
+
 def _cycle(overrun: Overrun, setting: Setting, patience: Patience, now: datetime) -> Cycle:
     body = setting.rule.rule
     receipt = {
@@ -135,14 +154,9 @@ def _cycle(overrun: Overrun, setting: Setting, patience: Patience, now: datetime
         "calendar_version": setting.calendar.version,
         "profile_version": setting.profile_version,
     }
-    for exemption in setting.rule.exemptions:
-        if exemption.when.holds(setting.attributes):
-            reason = exemption.because or exemption.when.sentence()
-            return Cycle(
-                overrun.number, Verdict.NOT_MEASURED, False, False, overrun.since, None,
-                (Fact("excluded", overrun.since, {"reason": reason}),), None,
-                reason=reason, receipt=receipt, **versions,
-            )  # fmt: skip
+    out = excluded(overrun.number, overrun.since, setting, receipt)
+    if out is not None:
+        return out
     standing = [Fact("started", overrun.since), Fact("breach", overrun.begun)]
     for name, level in body.levels.items():
         if level.at is None:

@@ -35,6 +35,12 @@ def receipt_text(why: Mapping[str, Any], calendar_label: str = "") -> str:
         return _silence(why, local)
     if "measured" in why:
         return _overrun(why, local)
+    if "share" in why:
+        return _share(why, local)
+    if "quiet" in why:
+        return _quiet(why, local)
+    if "hurts" in why:
+        return _hurts(why, local)
     parts = [f"{_started(why)} {_long(_at(why['start']), local)}"]
     parts.extend(_middle(why, local))
     sentence = "; ".join(parts)
@@ -107,6 +113,45 @@ def _overrun(why: Mapping[str, Any], local: ZoneInfo) -> str:
         text += f"; for long enough at {_long(due, local)} {local.key} = {due:%H:%M} UTC"
         text += f": {', '.join(said)}" if said else ""
     return text
+
+
+def _share(why: Mapping[str, Any], local: ZoneInfo) -> str:
+    """ "9 of 12 went wrong within 1h up to Mon 30 Mar 10:05: ..." """
+    told = why["share"]
+    since = f"{_long(_at(why['start']), local)} {local.key}"
+    return (
+        f"{told['bad']} of {told['total']} went wrong within {told['over']} up to {since}: "
+        f"at {told['confidence']} confidence at least {_percent(told['bound'])}, "
+        f"more than the {_percent(told['limit'])} that may"
+    )
+
+
+def _quiet(why: Mapping[str, Any], local: ZoneInfo) -> str:
+    """ "nothing since Fri 27 Mar 10:05, at least 1 expected within 2bd -> due ..." """
+    told, due = why["quiet"], _at(why["due"])
+    came = f"{told['came']} came" if told["came"] else "nothing came"
+    wanted = f"at least {told['at_least']}"
+    if "usual" in told:
+        wanted += f" ({told['usual']:g})"
+    text = f"{came} since {_long(_at(why['start']), local)}, {wanted} expected"
+    text += f" within {told['within']}"
+    text += f" -> due {_long(due, local)} {local.key} = {due:%H:%M} UTC"
+    label = why.get("calendar")
+    return f"{text}; calendar {label}" if label and not told["within"].endswith("h") else text
+
+
+def _hurts(why: Mapping[str, Any], local: ZoneInfo) -> str:
+    """ "2 lines of C-7 wait for it since Mon 30 Mar 10:05: 8 pieces promised for ..." """
+    told = why["hurts"]
+    lines = f"{told['lines']} customer order line{'' if told['lines'] == 1 else 's'}"
+    coming = told["projected"] or "no day that is known"
+    text = f"{lines} no longer covered since {_long(_at(why['start']), local)} {local.key}"
+    text += f": promised {told['promised']}, supply {coming}"
+    return f"{text} ({told['basis']})" if told.get("basis") else text
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f}".rstrip("0").rstrip(".") + " %"
 
 
 def _minutes(seconds: float) -> str:

@@ -1,10 +1,23 @@
-"""Parts of rules that measure or compare: limits of a queue, and what two systems tell."""
+"""Parts of rules that measure, count or compare: limits of a queue, shares of what goes wrong, how
+much is usual, and what two systems tell."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from tower.durations import ClockSpan
 from tower.strict_yaml import mistake
@@ -55,6 +68,169 @@ class QueueLimit(Strict):
                 "a limit is either depth or oldest_age", "write two limits: [{depth: ...}, {...}]"
             )
         return self
+
+
+# --- shares and counts --------------------------------------------------------------------------
+
+STEP = timedelta(minutes=5)
+"""Messages of partners are counted in steps of this length."""
+MAX_ERRORS = "supplier.max_errors"
+
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)%\Z")
+_PERCENT_PATTERN = r"\d{1,3}(\.\d{1,2})?%"
+_USUAL = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)% of usual\Z")
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return value
+    match = _PERCENT.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise mistake(f'"{value}" is not a share', "write 20%")
+    share = Decimal(match[1]) / 100
+    if not 0 < share < 1:
+        raise mistake(f'"{value}" is not between 0% and 100%', "write 20%")
+    return share
+
+
+def percent(share: Decimal) -> str:
+    """A share as the rule book writes it: 20%."""
+    return f"{float(share * 100):.4f}".rstrip("0").rstrip(".") + "%"
+
+
+def _share_or_agreed(value: Any) -> Any:
+    return value if value == MAX_ERRORS else _share(value)
+
+
+Share = Annotated[
+    Decimal,
+    BeforeValidator(_share),
+    PlainSerializer(percent, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PERCENT_PATTERN}$"}),
+]
+"""A share above 0% and under 100%."""
+
+
+class ShareLimit(Strict):
+    """A share that is too much."""
+
+    above: Annotated[
+        Any,
+        BeforeValidator(_share_or_agreed),
+        PlainSerializer(lambda v: v if v == MAX_ERRORS else percent(v), return_type=str),
+        WithJsonSchema(
+            {"type": "string", "pattern": rf"^({_PERCENT_PATTERN}|supplier\.max_errors)$"}
+        ),
+    ]
+    """20%, or supplier.max_errors: what network.yaml says of this supplier."""
+    default: Share | None = None
+    """For suppliers of which network.yaml says nothing; without it they have no such limit."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.above != MAX_ERRORS and self.default is not None:
+            raise mistake("above is a share already", "remove default")
+        return self
+
+
+def _limit(value: Any) -> Any:
+    return value if isinstance(value, (dict, ShareLimit)) else {"above": _share(value)}
+
+
+Limit = Annotated[
+    ShareLimit,
+    BeforeValidator(_limit),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{_PERCENT_PATTERN}$"},
+                {
+                    "type": "object",
+                    "properties": {
+                        "above": {"enum": [MAX_ERRORS]},
+                        "default": {"type": "string", "pattern": f"^{_PERCENT_PATTERN}$"},
+                    },
+                    "required": ["above"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""A share, or what was agreed with the supplier."""
+
+
+class Window(Strict):
+    """A stretch of time over which a share is looked at, and a shorter one that confirms it."""
+
+    over: ClockSpan
+    """The stretch, up to now."""
+    confirm: ClockSpan
+    """The share must be passed in this last part of it, too: what is over is not told."""
+    more_than: Limit
+    """The share that is too much."""
+    level: str
+    """The level that is reached."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        for span in (self.over, self.confirm):
+            if not span.length or span.length % STEP:
+                raise mistake(f"{span} is no multiple of 5m", "messages are counted in steps of 5m")
+        if self.confirm.length >= self.over.length:
+            raise mistake("confirm is not shorter than over", "write over: 1h, confirm: 10m")
+        return self
+
+
+class Guard(Strict):
+    """How much must be known before a share means anything."""
+
+    bad: int = Field(default=3, ge=1)
+    """At least so many went wrong."""
+    total: int = Field(default=10, ge=1)
+    """At least so many came at all."""
+    confidence: Share = Decimal("0.95")
+    """How sure it must be that the limit is passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """How much is expected: ``count`` messages, or ``share`` of what is usual."""
+
+    count: int | None = None
+    share: Decimal | None = None
+
+    def __str__(self) -> str:
+        return str(self.count) if self.share is None else f"{percent(self.share)} of usual"
+
+
+def _at_least(value: Any) -> Any:
+    if isinstance(value, AtLeast):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return AtLeast(count=value)
+    match = _USUAL.match(value) if isinstance(value, str) else None
+    if match is None or not 0 < Decimal(match[1]) < 100:
+        raise mistake(f'"{value}" does not say how much', 'write 1, 2 ... or "30% of usual"')
+    return AtLeast(share=Decimal(match[1]) / 100)
+
+
+Enough = Annotated[
+    AtLeast,
+    BeforeValidator(_at_least),
+    PlainSerializer(lambda e: e.count if e.share is None else str(e)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": f"^{_PERCENT_PATTERN} of usual$"},
+            ]
+        }
+    ),
+]
+
+
+# --- what two systems tell ----------------------------------------------------------------------
 
 
 def _side(value: Any) -> Any:

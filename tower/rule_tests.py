@@ -111,6 +111,8 @@ class Happens(_Strict):
     """When it happened."""
     event: Annotated[str, BeforeValidator(_event)] | None = None
     """Its type."""
+    times: int = Field(default=1, ge=1)
+    """So many of them, for rules that count."""
     arrives: Moment | None = None
     """When we heard of it; without this at once."""
     says: Attributes = Field(default_factory=dict)

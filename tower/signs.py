@@ -18,10 +18,13 @@ from tower.rulebook import (
     AgreementRule,
     EventRule,
     Exemption,
+    ImpactRule,
     QueueRule,
+    RatioRule,
     Rule,
     RuleBook,
     SourceRule,
+    VolumeRule,
     judging_hash,
 )
 
@@ -57,11 +60,21 @@ class Sign:
     applied_at: datetime | None = None
     system: str = ""
 
+    def taken(self, at: datetime) -> Sign:
+        """The same sign, taken by its subject's clocks at this logical instant."""
+        if self.applied_at == at:
+            return self
+        return Sign(
+            self.type, self.occurred_at, self.arrived_at, self.event_id, self.facts, at, self.system
+        )
+
 
 SAMPLE = "queue.sample"
 """Type of a sign that is no event but a measurement of a queue: facts depth, oldest_age, dlq."""
 FOOTING = "footing"
 """Type of a sign that stands for all measurements before it (tower/overruns.py), by rule id."""
+COUNTED = frozenset({"partner", "supplier"})
+"""Kinds of subjects that are judged from counts: time alone may tell something new about them."""
 
 
 APART, ALIKE = "told.apart", "told.alike"
@@ -124,7 +137,8 @@ class RuleInForce:
 
     moving    event types that move its clocks; telling: further types that may state attributes
     dates     attributes whose statements move its due, the first known wins
-    overlay   attributes that its conditions and dates read from the signs themselves
+    overlay   attributes that its conditions and dates read from the signs themselves; stating:
+              the same by event type; asked: the facts that make a telling event worth hearing
     version   hash of the judging part
     by_arrival  time is when it reached us, not when it occurred
     """
@@ -153,22 +167,31 @@ class RuleInForce:
     def __post_init__(self) -> None:
         moving = self.start | self.stop | self.cancel | self.restart | self.pause | self.resume
         telling = frozenset[str]().union(*(statement.types for _, statement in self.overlay))
+        stating = {
+            type_: tuple(told for told in self.overlay if type_ in told[1].types)
+            for type_ in telling
+        }
+        asked = {
+            type_: frozenset(fact for _, statement in told for fact in statement.facts)
+            for type_, told in stating.items()
+            if type_ not in moving
+        }
         object.__setattr__(self, "moving", moving)
         object.__setattr__(self, "telling", telling - moving)
+        object.__setattr__(self, "stating", stating)
+        object.__setattr__(self, "asked", asked)
 
     moving: frozenset[str] = field(init=False, default=frozenset())
     telling: frozenset[str] = field(init=False, default=frozenset())
+    stating: Mapping[str, Sequence[tuple[str, Statement]]] = field(init=False)
+    asked: Mapping[str, frozenset[str]] = field(init=False)
 
     def listens(self, sign: Sign) -> bool:
         """Whether this sign can change a clock of this rule."""
         if sign.type in self.moving:
             return True
-        if sign.type not in self.telling:
-            return False
-        return any(
-            sign.type in statement.types and any(fact in sign.facts for fact in statement.facts)
-            for _, statement in self.overlay
-        )
+        asked = self.asked.get(sign.type)
+        return asked is not None and not asked.isdisjoint(sign.facts)
 
 
 _TELL_OF_LINES = frozenset(
@@ -189,8 +212,13 @@ def in_force(rule: Rule, book: RuleBook) -> RuleInForce:
     conditions = [e.when for e in book.not_measured]
     if rule.applies_when:
         conditions.append(rule.applies_when)
-    if isinstance(rule, SourceRule):
+    if isinstance(rule, SourceRule | ImpactRule):
         return RuleInForce(rule, book.not_measured, version)
+    if isinstance(rule, RatioRule):
+        counted = frozenset({*rule.bad, *rule.of})
+        return RuleInForce(rule, book.not_measured, version, start=counted)
+    if isinstance(rule, VolumeRule):
+        return RuleInForce(rule, book.not_measured, version, start=frozenset(rule.count))
     if isinstance(rule, QueueRule):
         return RuleInForce(rule, book.not_measured, version, start=frozenset({SAMPLE}))
     if isinstance(rule, AgreementRule):

@@ -21,9 +21,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from tower.clocks import fold
+from tower.clocks import Track, fold
 from tower.cycles import Cycle, Fact, Folded, Verdict
-from tower.rulebook import SourceRule
+from tower.rulebook import DeadlineRule, EventRule, RatioRule, SourceRule, VolumeRule
 from tower.signs import RuleInForce, Setting, Sign, Spell, Subject
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
@@ -167,8 +167,7 @@ def _grouped(
             at = sign.applied_at or sign.arrived_at
             if last is not None and at <= last:
                 at = last + _TICK
-            taken = sign if sign.applied_at == at else replace(sign, applied_at=at)
-            groups.setdefault(at, {}).setdefault(subject, []).append(taken)
+            groups.setdefault(at, {}).setdefault(subject, []).append(sign.taken(at))
     return sorted(groups.items(), key=lambda item: item[0])
 
 
@@ -183,6 +182,7 @@ class _Line:
         self._spells = spells
         self._court = court
         self._rules: dict[Subject, dict[str, RuleInForce]] = {}
+        self._tracks: dict[ClockKey, Track] = {}
         self._next: dict[ClockKey, datetime] = {}
         self._journal: list[Entry] = []
         for key, cycles in self._clocks.items():
@@ -200,7 +200,7 @@ class _Line:
                     self._judge(rule, key[1], now)
         for subject in new_signs:
             for rule in self._rules_of(subject):
-                if isinstance(rule.rule, SourceRule):
+                if isinstance(rule.rule, SourceRule | RatioRule | VolumeRule):
                     self._judge(rule, subject, now)
 
     def fire_up_to(self, until: datetime) -> None:
@@ -224,8 +224,9 @@ class _Line:
             signs = group[subject]
             self._signs[subject] = (*self._signs.get(subject, ()), *signs)
             for rule in self._rules_of(subject):
-                if any(rule.listens(sign) for sign in signs):
-                    self._judge(rule, subject, now)
+                heard = [sign for sign in signs if rule.listens(sign)]
+                if heard:
+                    self._judge(rule, subject, now, heard)
         self._instant = now
 
     def rejudge(self, at: datetime) -> None:
@@ -262,25 +263,43 @@ class _Line:
             min(self._next.values(), default=None),
         )
 
-    def _judge(self, rule: RuleInForce, subject: Subject, now: datetime) -> None:
+    def _judge(
+        self, rule: RuleInForce, subject: Subject, now: datetime, heard: Sequence[Sign] = ()
+    ) -> None:
+        """Judge one clock; ``heard`` are the signs of it that came since it was judged last."""
         key = (rule.id, subject)
-
-        def setting_at(number: int, start: datetime) -> Setting:
-            return self._court.setting(rule, subject, number, start)
-
-        spells = self._spells
-        if isinstance(rule.rule, SourceRule):
-            spells = [spell for spell in spells if spell.source == subject.number]
-        folded = fold(rule, self._signs.get(subject, ()), spells, setting_at, now)
-        before = self._clocks.get(key, ())
-        self._journal.extend(changes(rule.id, subject, before, folded.cycles, now))
-        if folded.cycles or before:
-            self._clocks[key] = folded.cycles
+        folded = self._folded(rule, key, now, heard)
+        before, after = self._clocks.get(key, ()), folded.cycles
+        if after or before:
+            self._journal.extend(changes(rule.id, subject, before, after, now))
+            self._clocks[key] = after
         following = folded.next
         if following is None:
             self._next.pop(key, None)
         else:
             self._next[key] = following
+
+    def _folded(
+        self, rule: RuleInForce, key: ClockKey, now: datetime, heard: Sequence[Sign]
+    ) -> Folded:
+        subject, spells = key[1], self._spells
+        track = self._tracks.get(key)
+        if track is not None:
+            if heard:
+                track.hear(heard)
+            return track.judged(spells, now)
+
+        def setting_at(number: int, start: datetime) -> Setting:
+            return self._court.setting(rule, subject, number, start)
+
+        signs = self._signs.get(subject, ())
+        if isinstance(rule.rule, DeadlineRule | EventRule):
+            track = self._tracks[key] = Track(rule, setting_at)
+            track.take(signs)
+            return track.judged(spells, now)
+        if isinstance(rule.rule, SourceRule):
+            spells = [spell for spell in spells if spell.source == subject.number]
+        return fold(rule, signs, spells, setting_at, now)
 
     def _rules_of(self, subject: Subject) -> Iterable[RuleInForce]:
         return self._known(subject).values()
@@ -323,13 +342,15 @@ def changes(
     now: datetime,
 ) -> list[Entry]:
     """Journal entries that lead from the facts that stood to those that stand now."""
+    if len(before) == len(after) == 1 and _alike(before[0], after[0]):
+        return []
     old = {cycle.number: cycle for cycle in before}
     new = {cycle.number: cycle for cycle in after}
     entries: list[Entry] = []
     for number in sorted(old.keys() | new.keys()):
         was, now_is = old.get(number), new.get(number)
         cycle = now_is or was
-        if cycle is None or was is now_is:
+        if cycle is None or (was and now_is and _alike(was, now_is)):
             continue
         for name, effective, why in _steps(was, now_is):
             entries.append(
@@ -346,6 +367,13 @@ def changes(
                 )
             )
     return entries
+
+
+def _alike(was: Cycle, now_is: Cycle) -> bool:
+    """Whether there is nothing to tell of the way from one to the other."""
+    return was is now_is or (
+        was.number == now_is.number and was.facts == now_is.facts and was.due == now_is.due
+    )
 
 
 def _reason(name: str, why: Mapping[str, Any], cycle: Cycle) -> Mapping[str, Any]:

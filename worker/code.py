@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Engine
 from db import clocks, configuration, timers
 from db.timers import Timer
 from tower.court import Code, new_profiles
+from tower.rulebook import VolumeRule
 from worker.judging import Judging
+from worker.partners_judge import timer_kind
 
 _lock = threading.Lock()
 _prepared: WeakKeyDictionary[Engine, tuple[Judging, Code]] = WeakKeyDictionary()
@@ -55,9 +57,12 @@ def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
     versions = [rule.version for rule in code.rules]
     outdated = clocks.outdated_homes(conn, versions, code.calendar_versions)
     waiting = [
-        Timer(timers.QUEUE if is_queue else timers.UNIT, str(home), now)
+        Timer(timers.QUEUE if is_queue else timer_kind(code, home), str(home), now)
         for home, is_queue in outdated
     ]
+    if any(isinstance(rule.rule, VolumeRule) for rule in code.rules):
+        # Whoever never sent anything is quiet, too.
+        waiting += [Timer(timers.PARTNER, str(home), now) for home in config.network.partner_keys]
     timers.sooner(conn, waiting)
     names = (configuration.NETWORK, configuration.RULES)
     active = [found for name in names if (found := configuration.active(conn, name)) is not None]

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from db import cases as kept
 from db import clocks, timers
 from db.clocks import Feeds, UnitRows
-from db.timers import SOURCE, UNIT, Timer
+from db.timers import SOURCE, Timer
 from tower.cases import Changed
 from tower.court import Code
 from tower.evidence import of_source
@@ -22,6 +22,7 @@ from tower.identity import source_key
 from tower.signs import Spell, Subject
 from worker import addressing, casework
 from worker.judging import Judging
+from worker.partners_judge import timer_kind
 from worker.units import visit
 
 LOOK_AGAIN = timedelta(minutes=1)  # how often a silent source is asked whether it is back
@@ -59,7 +60,7 @@ def look(
         waiting = held.get(name, {})
         blind = _blind(code, feeds, name, now)
         if blind is None:
-            timers.sooner(conn, [Timer(UNIT, str(home), now) for home in waiting])
+            timers.sooner(conn, [Timer(timer_kind(code, h), str(h), now) for h in waiting])
         if _news(feeds, name, blind, seen.get(source_key(name))):
             _write_spells(conn, feeds, name, blind, now)
             changed, journal = _judge(conn, config, code, name, now)

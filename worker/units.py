@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from db.clocks import BEGINNING, NEVER, Feeds, Judged, UnitRows
-from tower import rulebook
+from tower import root_causes, rulebook
 from tower.cases import Brief, Happening, Level, owner_of
 from tower.court import Code, UnitCourt, spread, subject_attributes, supplier_of
 from tower.cycles import Cycle
 from tower.evidence import of_source
 from tower.identity import partner_id
 from tower.rulebook import Rule
-from tower.signs import Evidence, Sign, Spell, Subject
+from tower.signs import COUNTED, Evidence, Sign, Spell, Subject
 from tower.timeline import ClockKey, Entry, UnitState, advance
 
 _LOOK_BACK = timedelta(hours=1)  # more than any rule waits for stragglers after a recovery
@@ -62,7 +62,7 @@ def judged(
     for subject, its in signs.items():
         taken[subject] = tuple(s for s in its if s.applied_at is not None)
         waiting = [s for s in its if s.applied_at is None]
-        if waiting or subject.kind == "source":
+        if waiting or subject.kind == "source" or subject.kind in COUNTED:
             new[subject] = waiting
     state = UnitState(rows.instant, rows.clocks, taken)
     rejudge_at = code.activated_at if code.outdated(rows.clocks) else None
@@ -141,7 +141,7 @@ def evidence_of(
 
 
 def news(
-    journal: Iterable[Entry],
+    journal: Sequence[Entry],
     court: UnitCourt,
     home: int,
     clocks: Mapping[ClockKey, Sequence[Cycle]],
@@ -174,10 +174,30 @@ def news(
                 )
             )
     found = []
+    held = _held(journal, clocks)
     for (rule_id, subject), happenings in grouped.items():
         attributes = court.described(subject, now)
         said = brief(rules[rule_id], subject, home, attributes, court.code)
+        waited_for = held.get(((rule_id, subject), happenings[-1].cycle))
+        if waited_for is not None:
+            said = replace(said, shares=root_causes.of_source(waited_for))
         found.append((said, happenings))
+    return found
+
+
+def _held(
+    journal: Iterable[Entry], clocks: Mapping[ClockKey, Sequence[Cycle]]
+) -> dict[tuple[ClockKey, int], str]:
+    """The silent source that each cycle waited for, now or before this visit."""
+    found = {
+        (key, cycle.number): cycle.held_by
+        for key, cycles in clocks.items()
+        for cycle in cycles
+        if cycle.held_by is not None
+    }
+    for entry in journal:
+        if entry.name == "held" and "by" in entry.why:
+            found[(entry.rule, entry.subject), entry.cycle] = str(entry.why["by"])
     return found
 
 
@@ -227,6 +247,12 @@ def brief(
         partner_id=None if partner is None else partner_id(partner),
         supplier=partner,
         buyer=attributes.get("po.buyer"),
+        shares=root_causes.shared(
+            rule.category,
+            partner,
+            code=attributes.get("asn.rule") if subject.kind == "asn" else None,
+            queue=attributes.get("queue.name"),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Connection, any_, bindparam, distinct, func, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import cases
+from db.clocks import ELSEWHERE
 from db.tables import clock, event_object, exception_case
 from tower.cases import Case
 
@@ -47,7 +48,7 @@ def open_homes(conn: Connection, after: int | None, limit: int) -> list[int]:
     query = (
         select(c.home_key)
         .distinct()
-        .where(c.open, c.kind.not_in(("source", "queue")))
+        .where(c.open, c.kind.not_in(("source", "queue", *ELSEWHERE)))
         .order_by(c.home_key)
         .limit(limit)
     )

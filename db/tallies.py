@@ -1,0 +1,286 @@
+"""Counts of what partners send and what becomes of it: how rules of kind ratio and volume see them.
+
+An event counts once, in the transaction that keeps it, by the five minutes in which it occurred and
+the minute by whose end we knew it: neither order nor repeats change a count. Judging waits for that
+minute to end, so that it does not matter in how many batches the minute came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg import Cursor
+from sqlalchemy import BigInteger, Connection, Text, any_, bindparam, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from db import records
+from db.clocks import UnitRows
+from db.families import partner_id
+from db.tables import clock, judged_unit, measured_unit
+from tower.cycles import Cycle
+from tower.event import Event
+from tower.ratios import step_of
+from tower.signs import Sign, Subject
+
+_HOMES = bindparam("homes", type_=ARRAY(BigInteger))
+_MINUTE = timedelta(minutes=1)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+Place = tuple[int, str, datetime, datetime]
+"""(home, type, five minutes, minute by whose end it was known)."""
+
+
+def minute_after(at: datetime) -> datetime:
+    """The end of the minute in which an instant lies; a full minute is its own end."""
+    return at + (_EPOCH - at) % _MINUTE
+
+
+def place(home: int, event_type: str, occurred: datetime, received: datetime) -> Place:
+    """Where an event of a partner counts."""
+    return home, event_type, step_of(occurred), minute_after(received)
+
+
+# --- ingest -------------------------------------------------------------------------------------
+
+_TIMERS = """
+    INSERT INTO timer (kind, key, due, generation)
+    SELECT 'partner', g.home::text, g.due, 1
+    FROM json_to_recordset(%s::json) AS g(home bigint, due timestamptz)
+    ORDER BY g.home::text
+    ON CONFLICT (kind, key) DO UPDATE SET
+        due = least(timer.due, excluded.due), generation = timer.generation + 1
+"""
+_NOTE = """
+    INSERT INTO measured_unit (home_key, kind, scope, number, line, new_from)
+    SELECT g.home, 'partner', '', g.partner, '', g.new_from
+    FROM json_to_recordset(%s::json) AS g(home bigint, partner text, new_from timestamptz)
+    ORDER BY g.home
+    ON CONFLICT (home_key, kind, scope, number, line)
+    DO UPDATE SET new_from = least(measured_unit.new_from, excluded.new_from)
+"""
+_ADD = """
+    INSERT INTO partner_count (home_key, type, at, known_at, n)
+    SELECT g.home, g.type, g.at, g.known_at, g.n
+    FROM json_to_recordset(%s::json)
+        AS g(home bigint, type text, at timestamptz, known_at timestamptz, n integer)
+    ORDER BY g.home, g.type, g.at, g.known_at
+    ON CONFLICT (home_key, type, at, known_at)
+    DO UPDATE SET n = partner_count.n + excluded.n
+"""
+_EMPTY = """
+    DELETE FROM partner_count c
+    USING json_to_recordset(%s::json)
+        AS g(home bigint, type text, at timestamptz, known_at timestamptz)
+    WHERE c.home_key = g.home AND c.type = g.type AND c.at = g.at AND c.known_at = g.known_at
+      AND c.n <= 0
+"""
+
+
+_MARK = """
+    UPDATE measured_unit m SET new_from = least(m.new_from, g.new_from)
+    FROM json_to_recordset(%s::json) AS g(home bigint, new_from timestamptz)
+    WHERE m.home_key = g.home AND m.kind = 'partner'
+"""
+
+
+class Tally:
+    """What a transaction adds to the counts and takes from them.
+
+    Written last, after all that other writers wait for in another order.
+    """
+
+    def __init__(self) -> None:
+        self._changes: dict[Place, int] = {}
+        self._names: dict[int, str] = {}
+
+    def take(self, event: Event, received: datetime) -> None:
+        """An event that is new."""
+        if event.partner is not None:
+            home = partner_id(event.partner)
+            self._names[home] = event.partner
+            self._change(place(home, event.type, event.occurred_at, received), 1)
+
+    def drop(self, event: Event, received: datetime, partner: int | None) -> None:
+        """An event that is taken back."""
+        if partner is not None:
+            self._change(place(partner, event.type, event.occurred_at, received), -1)
+
+    def _change(self, here: Place, by: int) -> None:
+        self._changes[here] = self._changes.get(here, 0) + by
+
+    def write(self, cursor: Cursor[Any]) -> None:
+        """Add up, and have the partners judged once the minutes in question are over."""
+        changes = {here: by for here, by in sorted(self._changes.items()) if by}
+        if not changes:
+            return
+        due: dict[int, datetime] = {}
+        since: dict[int, datetime] = {}
+        for home, _, at, known in changes:
+            due[home] = min(known, due.get(home, known))
+            since[home] = min(at, since.get(home, at))
+        cursor.execute(_TIMERS, (_json([{"home": h, "due": at} for h, at in due.items()]),))
+        new = [
+            {"home": home, "partner": self._names[home], "new_from": at}
+            for home, at in since.items()
+            if home in self._names
+        ]
+        cursor.execute(_NOTE, (_json(new),))
+        old = [{"home": h, "new_from": at} for h, at in since.items() if h not in self._names]
+        if old:
+            cursor.execute(_MARK, (_json(old),))
+        rows = [
+            {"home": home, "type": type_, "at": at, "known_at": known, "n": n}
+            for (home, type_, at, known), n in changes.items()
+        ]
+        cursor.execute(_ADD, (_json(rows),))
+        if any(by < 0 for by in changes.values()):
+            cursor.execute(_EMPTY, (_json(rows),))
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return orjson.dumps(rows).decode()
+
+
+# --- judging ------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class PartnerRow:
+    """One partner between two visits.
+
+    new_from  earliest step in which something is new, None if nothing is
+    unit      cycles of its rules that are open or ended late enough to change, last instant
+    last      (rule, subject) -> number of its latest cycle
+    """
+
+    key: str
+    new_from: datetime | None
+    unit: UnitRows
+    last: dict[tuple[str, Subject], int]
+
+
+def load(conn: Connection, partners: Mapping[int, str]) -> list[PartnerRow]:
+    """Partners (home -> key) with the cycles that may still change: open ones, and those that ended
+    no earlier than what is new began."""
+    homes = sorted(partners)
+    given = {"homes": homes}
+    m, j, c = measured_unit.c, judged_unit.c, clock.c
+    found = {home: PartnerRow(partners[home], None, UnitRows(home), {}) for home in homes}
+    for home, new_from in conn.execute(
+        select(m.home_key, m.new_from).where(m.home_key == any_(_HOMES), m.kind == "partner"), given
+    ):
+        found[home].new_from = new_from
+    for home, instant, failed_at in conn.execute(
+        select(j.home_key, j.instant, j.failed_at).where(j.home_key == any_(_HOMES)), given
+    ):
+        found[home].unit.instant, found[home].unit.failed_at = instant, failed_at
+    named = (c.home_key, c.rule, c.kind, c.scope, c.number, c.line)
+    for home, rule, *subject, cycle in conn.execute(
+        select(*named, func.max(c.cycle)).where(c.home_key == any_(_HOMES)).group_by(*named), given
+    ):
+        found[home].last[rule, Subject(*subject)] = cycle
+    fresh = select(m.new_from).where(m.home_key == c.home_key, m.kind == "partner")
+    for home, rule, *subject, state in conn.execute(
+        select(*named, c.state)
+        .where(
+            c.home_key == any_(_HOMES),
+            or_(c.open, c.ended_at >= fresh.scalar_subquery()),
+        )
+        .order_by(c.home_key, c.rule, c.cycle),
+        given,
+    ):
+        clocks = found[home].unit.clocks
+        key = (rule, Subject(*subject))
+        clocks[key] = (*clocks.get(key, ()), Cycle.from_json(state))
+    return list(found.values())
+
+
+_COUNTS = text(
+    """
+    SELECT c.home_key, c.type, c.at, c.known_at, c.n
+    FROM json_to_recordset(CAST(:rows AS json)) AS g(home bigint, since timestamptz)
+    JOIN partner_count c
+        ON c.home_key = g.home AND c.type = any(:types) AND c.at >= g.since
+    WHERE c.n > 0
+    ORDER BY c.home_key, c.at, c.known_at, c.type
+    """
+).bindparams(bindparam("types", type_=ARRAY(Text)))
+
+
+def signs(
+    conn: Connection, since: Mapping[int, datetime], types: Iterable[str]
+) -> dict[int, list[Sign]]:
+    """Counts of these partners from an instant each, as signs; those not known yet too."""
+    found: dict[int, list[Sign]] = {home: [] for home in since}
+    rows = [{"home": home, "since": at} for home, at in sorted(since.items())]
+    given = {"rows": records.as_json(rows), "types": sorted(set(types))}
+    for number, row in enumerate(conn.execute(_COUNTS, given) if rows else ()):
+        found[row.home_key].append(
+            Sign(row.type, row.at, row.known_at, UUID(int=number + 1), {"n": row.n})
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a supplier owes us at an instant.
+
+    open   number of its open orders; ``since``: release of the oldest of them
+    idle   when the last order was done with, None if none ever was
+    """
+
+    open: int = 0
+    since: datetime | None = None
+    idle: datetime | None = None
+
+
+_ORDERS = text(
+    """
+    SELECT d.partner_id, count(*) FILTER (WHERE d.over IS NULL) AS open,
+           min(d.released_at) FILTER (WHERE d.over IS NULL) AS since, max(d.over) AS idle
+    FROM (
+        SELECT partner_id, released_at,
+               CASE WHEN closed THEN coalesce(closed_at, cancelled_at, last_event_at) END AS over
+        FROM document
+        WHERE kind = 'po' AND known AND partner_id = any(:homes) AND released_at IS NOT NULL
+    ) AS d
+    GROUP BY d.partner_id
+    """
+).bindparams(bindparam("homes", type_=ARRAY(BigInteger)))
+
+
+def orders(conn: Connection, homes: Iterable[int]) -> dict[int, Orders]:
+    """What these suppliers owe us now."""
+    wanted = sorted(set(homes))
+    if not wanted:
+        return {}
+    return {
+        row.partner_id: Orders(row.open, row.since, row.idle)
+        for row in conn.execute(_ORDERS, {"homes": wanted})
+    }
+
+
+def save(conn: Connection, rows: Mapping[int, tuple[str, datetime | None]]) -> None:
+    """These partners were judged: home -> (key, earliest step that is not known yet)."""
+    records.put(
+        conn,
+        measured_unit,
+        [
+            {
+                "home_key": home,
+                "kind": "partner",
+                "scope": "",
+                "number": key,
+                "line": "",
+                "new_from": ahead,
+            }
+            for home, (key, ahead) in sorted(rows.items())
+        ],
+        conflict=("home_key", "kind", "scope", "number", "line"),
+        changed=("new_from",),
+    )
