@@ -1,4 +1,4 @@
-"""The outbox of rendered mails: frozen bytes, leased, sent at least once.
+"""The outbox of rendered mails and chat messages: frozen bytes, leased, sent at least once.
 
 A mail is told in the moment its row is in the outbox; whether it left is the mailer's affair. When
 a row that did not leave is given up, what it told is taken back.
@@ -19,10 +19,16 @@ from db.mail import DIGEST_GROUP, GroupKey, Heard, Member, set_told
 from db.tables import delivery, outbox, told
 from tower.telling import Told
 
+MAIL = "mail"  # the channel of mails; others are rooms of a chat in network.yaml
+_ATTEMPTS = ("accepted", "retry", "refused", "unreachable")  # outcomes of trying to send
+
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """A rendered mail. ``before`` is what its cases' recipients had heard until it."""
+    """A rendered mail. ``before`` is what its cases' recipients had heard until it.
+
+    channel  where it goes; a message to a chat tells what a mail told, and takes back nothing
+    """
 
     key: GroupKey
     address: str
@@ -35,6 +41,7 @@ class Outbound:
     cases: tuple[int, ...]
     before: dict[int, Heard]
     created_at: datetime
+    channel: str = MAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ def put_mail(conn: Connection, mail: Outbound) -> int | None:
             dedup_key=mail.dedup_key,
             policy=mail.key.policy,
             recipient=mail.key.recipient,
+            channel=mail.channel,
             address=mail.address,
             group_key=mail.key.group,
             number=mail.number,
@@ -96,19 +104,23 @@ def sent_since(conn: Connection, policy: str, recipient: str, since: datetime) -
                 o.created_at >= since,
                 o.policy == policy,
                 o.group_key != DIGEST_GROUP,
+                o.channel == MAIL,
                 o.state != "superseded",
             )
         ).scalar_one()
     )
 
 
-def lease(conn: Connection, now: datetime, length: timedelta, limit: int) -> list[Leased]:
+def lease(
+    conn: Connection, now: datetime, length: timedelta, limit: int, channel: str = MAIL
+) -> list[Leased]:
     """Make up to ``limit`` waiting mails ours; commit before sending any of them."""
     o = outbox.c
     ready = (
         select(o.id)
         .where(
             o.state == "waiting",
+            o.channel == channel,
             o.next_at <= now,
             or_(o.lease_until.is_(None), o.lease_until < now),
         )
@@ -193,12 +205,65 @@ def release(conn: Connection, mails: Sequence[Leased]) -> None:
         )
 
 
-def last_outcomes(conn: Connection, n: int) -> list[tuple[str, datetime]]:
-    """Outcome and time of the last attempts, newest first."""
+def last_outcomes(
+    conn: Connection, n: int, channel: str = MAIL
+) -> list[tuple[str, datetime]]:
+    """Outcome and time of the last attempts on a channel, newest first."""
+    d = delivery.c
     rows = conn.execute(
-        select(delivery.c.outcome, delivery.c.at).order_by(delivery.c.id.desc()).limit(n)
+        select(d.outcome, d.at)
+        .join(outbox, outbox.c.id == d.outbox_id)
+        .where(outbox.c.channel == channel, d.outcome.in_(_ATTEMPTS))
+        .order_by(d.id.desc())
+        .limit(n)
     )
     return [(row[0], row[1]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A mail that waits for its server, as far as another channel tells of it."""
+
+    key: GroupKey
+    number: int
+    subject: str
+    dedup_key: str
+    reason: str
+    cases: tuple[int, ...]
+
+
+def waiting_untold(conn: Connection, channel: str, limit: int) -> list[Waiting]:
+    """Mails that wait and of which this channel was not told, oldest first."""
+    o, other = outbox.c, outbox.alias("other")
+    rows = conn.execute(
+        select(o.policy, o.recipient, o.group_key, o.number, o.subject, o.dedup_key, o.reason,
+               o.cases)
+        .where(
+            o.state == "waiting",
+            o.channel == MAIL,
+            ~select(1)
+            .where(other.c.dedup_key == func.concat(o.dedup_key, "/", channel))
+            .exists(),
+        )
+        .order_by(o.id)
+        .limit(limit)
+    )  # fmt: skip
+    return [
+        Waiting(GroupKey(*row[:3]), row.number, row.subject, row.dedup_key, row.reason,
+                tuple(row.cases))
+        for row in rows
+    ]  # fmt: skip
+
+
+def channels_waiting(conn: Connection, now: datetime) -> list[str]:
+    """Channels other than mail for which something is due."""
+    o = outbox.c
+    rows = conn.execute(
+        select(o.channel)
+        .where(o.state == "waiting", o.channel != MAIL, o.next_at <= now)
+        .distinct()
+    )
+    return sorted(rows.scalars())
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +284,7 @@ def supersede(conn: Connection, older_than: datetime, now: datetime) -> list[Giv
         select(o.id, o.policy, o.recipient, o.group_key, o.told_before)
         .where(
             o.state == "waiting",
+            o.channel == MAIL,
             o.created_at < older_than,
             or_(o.lease_until.is_(None), o.lease_until < now),
         )

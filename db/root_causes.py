@@ -184,6 +184,8 @@ def leave_to_parents(conn: Connection, under: Mapping[int, int], now: datetime) 
         delete(group_member)
         .where(
             m.case_id.in_(sorted(under)),
+            # A partner is told of its own documents, and never of a parent, which is ours.
+            ~m.recipient.startswith("partner:"),
             ~select(1)
             .where(told.c.case_id == m.case_id, told.c.recipient == m.recipient)
             .exists(),

@@ -21,7 +21,7 @@ from tower.rulebook import NotifyPolicy
 from tower.telling import BEFORE_ACTIVATION, IN_SUMMARY, group_due, summary_due
 from worker import chains, grouping
 from worker.judging import Judging
-from worker.readers import contact_of
+from worker.readers import PARTNER, contact_of
 
 
 def mark(
@@ -48,7 +48,9 @@ def mark(
     quiet = []
     for number, case in cases.items():
         for key, role in addressees(case, config) if case.open else ():
-            if (key.recipient, number) in known or number in under:
+            if (key.recipient, number) in known:
+                continue
+            if number in under and not key.recipient.startswith(PARTNER):
                 continue
             if config.quiet_before is not None and _since(case) < config.quiet_before:
                 quiet.append((number, key.recipient, now, BEFORE_ACTIVATION))
@@ -189,7 +191,7 @@ def person_for(asked: str, case: Case, config: Judging, policy: NotifyPolicy) ->
     wanted = {
         "case.owner": case.owner,
         "po.buyer": str(case.why.get("buyer") or case.owner),
-        PARTNER_CONTACT: contact_of(config.network, case.supplier),
+        PARTNER_CONTACT: contact_of(config.network, case),
     }.get(asked, asked)
     if wanted and asked == PARTNER_CONTACT:
         return wanted

@@ -72,12 +72,13 @@ class Figure:
     alarming: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A mail to one person. ``date`` and ``message_id`` are frozen with it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What every mail has. ``date`` and ``message_id`` are frozen with it.
 
-    thread   id of the root that all mails of one group and day refer to
-    list_id  stable name of the kind of mail, for filters of the reader
+    thread    id of the root that all mails of one group and day refer to
+    list_id   stable name of the kind of mail, for filters of the reader
+    reply_to  address that answers go to; "" = the sender
     """
 
     to_name: str
@@ -88,10 +89,46 @@ class Letter:
     thread: str
     list_id: str
     company: str
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter(Head):
+    """A mail to one of our people."""
+
     headline: str
     intro: str
     figures: tuple[Figure, ...]
     sections: tuple[Section, ...]
     button_label: str
     button_url: str
+    footer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerEntry:
+    """One document of a partner: what is the matter, since when, what we ask for."""
+
+    document: str
+    what: str
+    since: str
+    ask: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerSection:
+    """Documents under a heading; ``more`` "and 14 more", empty when all are shown."""
+
+    heading: str
+    entries: tuple[PartnerEntry, ...]
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerLetter(Head):
+    """A mail to a partner: there is no field for a customer, a value or a link."""
+
+    headline: str
+    intro: str
+    sections: tuple[PartnerSection, ...]
     footer: str

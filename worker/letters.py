@@ -13,12 +13,13 @@ from db.mail import CaseSheet, GroupKey, HitRow
 from tower import telling
 from tower.cases import Case
 from tower.categories import Severity
-from tower.network import Person
 from tower.receipts import receipt_text
 from tower.telling import OPENING, Reason, Told
 from tower.zones import zone
 from worker.judging import Judging
-from worker.letter import Entry, Figure, Hit, Letter, Section
+from worker.letter import Entry, Figure, Head, Hit, Letter, PartnerLetter, Section
+from worker.partner_letters import PartnerMail, partner_letter
+from worker.readers import Reader, reader_of
 
 FULL_ENTRIES = 12  # more would be clipped by mail readers at about 100 kB
 SHORT_ENTRIES = 30
@@ -58,13 +59,30 @@ class Contents:
 
 def compose(
     config: Judging, key: GroupKey, number: int, contents: Contents, now: datetime, *, daily: bool
-) -> tuple[Letter, str]:
+) -> tuple[Letter | PartnerLetter, str]:
     """The letter, and the key under which it is sent only once."""
-    person = config.network.people[key.recipient]
-    writer = _Writer(config, person, contents, now)
+    person = reader_of(config.network, key.recipient)
+    if person is None:
+        raise AssertionError(f"{key.recipient} is nobody: whoever asks for a letter looks first")
     dedup = _digest(key.policy, key.recipient, key.group, str(number))
     domain = config.sender.rsplit("@", 1)[-1]
     day = now.astimezone(zone(person.zone)).date().isoformat()
+    head = Head(
+        to_name=person.name,
+        to_address=person.mail,
+        subject="",
+        date=now,
+        message_id=f"{dedup}@{domain}",
+        thread=f"{_digest('thread', key.policy, key.recipient, key.group, day)}@{domain}",
+        list_id=key.policy.replace("_", "-"),
+        company=config.network.company.name,
+        reply_to=_answers_to(config, key) if person.partner is not None else "",
+    )
+    if person.partner is not None:
+        cases = {i: contents.sheets[i].case for i in (*contents.reasons, *contents.still)}
+        mail = PartnerMail(cases, contents.reasons, contents.still)
+        return partner_letter(head, person, config.network, mail, now), dedup
+    writer = _Writer(config, person, contents, now)
     open_ids = [i for i, r in contents.reasons.items() if r in OPENING] + list(contents.still)
     sheets = [contents.sheets[i] for i in open_ids]
     all_sheets = [contents.sheets[i] for i in contents.reasons] or sheets
@@ -80,14 +98,14 @@ def compose(
         )
     )
     letter = Letter(
-        to_name=person.name,
-        to_address=person.mail,
+        to_name=head.to_name,
+        to_address=head.to_address,
         subject=subject,
-        date=now,
-        message_id=f"{dedup}@{domain}",
-        thread=f"{_digest('thread', key.policy, key.recipient, key.group, day)}@{domain}",
-        list_id=key.policy.replace("_", "-"),
-        company=config.network.company.name,
+        date=head.date,
+        message_id=head.message_id,
+        thread=head.thread,
+        list_id=head.list_id,
+        company=head.company,
         headline=writer.headline(daily),
         intro=writer.intro(sheets),
         figures=writer.figures(sheets),
@@ -100,6 +118,13 @@ def compose(
         ),
     )
     return letter, dedup
+
+
+def _answers_to(config: Judging, key: GroupKey) -> str:
+    """Where a partner's answers go: to the fallback of the policy, who is a person of ours."""
+    policy = config.rulebook.notify.get(key.policy)
+    person = config.network.people.get(policy.fallback) if policy is not None else None
+    return person.mail if person is not None else ""
 
 
 def _digest(*parts: str) -> str:
@@ -140,7 +165,7 @@ class _Writer:
     """Words for one reader."""
 
     def __init__(
-        self, config: Judging, person: Person, contents: Contents, now: datetime
+        self, config: Judging, person: Reader, contents: Contents, now: datetime
     ) -> None:
         self._config, self._person, self._contents, self._now = config, person, contents, now
 

@@ -8,11 +8,10 @@ Message-ID and Date included, so that mail servers can drop it.
 from __future__ import annotations
 
 import logging
-import random
 import smtplib
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -26,10 +25,11 @@ from db.records import as_json
 from db.timers import Timer
 from tower.errors import DeliveryFailed
 from tower.settings import Settings
-from worker import internal
+from worker import channels, internal
 from worker.addressing import wait
 from worker.code import code_for
 from worker.judging import Judging
+from worker.pauses import BREAKER, PROBE, pause
 
 log = logging.getLogger(__name__)
 
@@ -38,20 +38,20 @@ SOCKET_S = 10.0  # per socket operation
 ATTEMPTS_S = 60.0  # no new mail is begun on a lease older than this
 BATCH = 20
 STALE = timedelta(minutes=15)  # older mails are given up and rendered anew
-LONGEST_WAIT_MIN = 30
-BREAKER = 5  # failures to connect in a row
-PROBE = timedelta(minutes=1)
 
 
 def send_due(engine: Engine, settings: Settings, config: Judging, now: datetime) -> int:
     """Send what is due; how many mails were accepted. Without a mail server, mails wait.
 
-    After five failures to connect in a row only one mail a minute is tried, until one gets through.
+    After five failures to connect in a row only one mail a minute is tried, until one gets through;
+    meanwhile the second channel is told.
     """
     if settings.smtp_host is None:
         return 0
     with engine.begin() as conn:
         broken_since = _broken(conn)
+        if broken_since is not None:
+            channels.tell_instead(conn, config, now)
         if broken_since is not None and now - broken_since < PROBE:
             return 0
         if broken_since is None:
@@ -195,12 +195,6 @@ def _record(
     if ours:
         _tell_fallback(conn, config, mail, words, now)
     return False
-
-
-def pause(attempts: int, chance: Callable[[], float] = random.random) -> timedelta:
-    """1, 2, 4 ... 30 minutes, a fifth shorter or longer so that many rows do not return at once."""
-    minutes = min(LONGEST_WAIT_MIN, 2.0 ** min(attempts, 10))
-    return timedelta(minutes=minutes * (0.8 + 0.4 * chance()))
 
 
 def _unreachable(conn: Connection, mail: Leased, error: Exception, now: datetime) -> None:

@@ -18,7 +18,7 @@ from tower.signs import Subject
 from worker.judging import Judging
 
 Quiet = tuple[str, datetime | None]
-"""Why nobody is told, and when that ends by itself; ("", None) if nothing speaks against telling."""
+"""Why nobody is told, and when that ends by itself; ("", None) if nothing keeps it quiet."""
 
 NOTHING: Quiet = ("", None)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tower.cases import Case
 from tower.network import Network
+from tower.partner_words import partner_words
 
 PARTNER = "partner:"
 
@@ -43,6 +45,9 @@ def reader_of(network: Network, recipient: str) -> Reader | None:
     return Reader(recipient, person.name, person.mail, person.zone, channel=person.channel)
 
 
-def contact_of(network: Network, partner: str | None) -> str:
-    """The recipient that is a partner's own contact; "" if it has none."""
-    return f"{PARTNER}{partner}" if partner and network.partner_contact(partner) else ""
+def contact_of(network: Network, case: Case) -> str:
+    """The recipient that is the contact of a case's partner; "" if it is not told of the case."""
+    partner = case.supplier
+    if partner is None or partner_words(case) is None or not network.partner_contact(partner):
+        return ""
+    return f"{PARTNER}{partner}"

@@ -24,7 +24,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from tower.errors import DeliveryFailed
 from tower.telling import SUBJECT_LIMIT, safe_words
-from worker.letter import Letter
+from worker.letter import Head, PartnerLetter
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +55,26 @@ def _environment() -> Environment:
     )
 
 
-def text_of(letter: Letter) -> str:
+def _kind(letter: Head) -> str:
+    """Name of the templates of this kind of letter."""
+    return "partner" if isinstance(letter, PartnerLetter) else "mail"
+
+
+def text_of(letter: Head) -> str:
     """The plain text, which says all that the HTML says."""
-    text = _environment().get_template("mail.txt.j2").render(_context(letter))
+    text = _environment().get_template(f"{_kind(letter)}.txt.j2").render(_context(letter))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def html_of(letter: Letter) -> str:
+def html_of(letter: Head) -> str:
     """The HTML: no remote picture, font or script; links only to the screens."""
-    source = _environment().get_template("mail.mjml.j2").render(_context(letter))
+    source = _environment().get_template(f"{_kind(letter)}.mjml.j2").render(_context(letter))
     return mrml.to_html(
         source, parser_options=mrml.ParserOptions(include_loader=mrml.noop_loader())
     ).content
 
 
-def _context(letter: Letter) -> dict[str, Any]:
+def _context(letter: Head) -> dict[str, Any]:
     return {
         **{field.name: getattr(letter, field.name) for field in fields(letter)},
         "colour": _COLOUR,
@@ -77,7 +82,7 @@ def _context(letter: Letter) -> dict[str, Any]:
     }
 
 
-def render(letter: Letter, sender: str) -> bytes:
+def render(letter: Head, sender: str) -> bytes:
     """The mail as it goes out, frozen from here on. A letter whose HTML fails goes out plain.
 
     Raises DeliveryFailed when the headers of the finished mail are not the ones we set.
@@ -104,9 +109,11 @@ def render(letter: Letter, sender: str) -> bytes:
     return raw
 
 
-def _headers(letter: Letter, sender: str) -> dict[str, Any]:
+def _headers(letter: Head, sender: str) -> dict[str, Any]:
     domain = sender.rsplit("@", 1)[-1]
+    answers = {"Reply-To": _address("", letter.reply_to)} if letter.reply_to else {}
     return {
+        **answers,
         "From": _address(f"{letter.company} control tower", sender),
         "To": _address(letter.to_name, letter.to_address),
         "Subject": letter.subject,

@@ -26,6 +26,7 @@ from tower.zones import zone
 from worker.configuration import Configuration
 from worker.hindsight import SLICE, Hindsight
 from worker.judging import Judging
+from worker.readers import reader_of
 from worker.rehearsal import Posting, Rehearsal
 from worker.units import Visit, looking_back, visit
 
@@ -250,7 +251,9 @@ def mails_by_day(
 
 
 def _by_day(config: Configuration, mails: Sequence[Posting]) -> Counter[tuple[str, Any]]:
-    people = config.network.people
-    return Counter(
-        (m.recipient, m.at.astimezone(zone(people[m.recipient].zone)).date()) for m in mails
-    )
+    def day(mail: Posting) -> Any:
+        reader = reader_of(config.network, mail.recipient)
+        local = reader.zone if reader is not None else config.network.company.zone
+        return mail.at.astimezone(zone(local)).date()
+
+    return Counter((m.recipient, day(m)) for m in mails)

@@ -26,7 +26,17 @@ from db import health, sources
 from db.known_keys import KnownKeys
 from tower.errors import ConfigError
 from tower.settings import Settings
-from worker import judge, mailer, payload_words, reading, replays, rule_trials, ties
+from worker import (
+    channels,
+    judge,
+    mailer,
+    payload_words,
+    reading,
+    replay_checks,
+    replays,
+    rule_trials,
+    ties,
+)
 from worker.configuration import Configuration, Watched
 from worker.lanes import Lanes
 
@@ -121,6 +131,7 @@ class Worker:
             for name, step, pause in (
                 ("judge", self._judge, TICK_S),
                 ("mail", self._mail, MAIL_S),
+                ("channels", self._post, MAIL_S),
                 ("ties", self._tie, TIES_S),
                 ("words", self._write_words, WORDS_S),
                 ("trials", self._try_rules, TRIALS_S),
@@ -176,6 +187,11 @@ class Worker:
             return False
         return mailer.send_due(self._engine, self._settings, self._judging, self._clock()) > 0
 
+    def _post(self) -> bool:
+        if self._judging is None:
+            return False
+        return channels.post_due(self._engine, self._judging, self._clock()) > 0
+
     def _tie(self) -> bool:
         config = self._watched.current
         if config is None:
@@ -186,6 +202,9 @@ class Worker:
         config = self._watched.current
         if config is None:
             return False
+        replay_checks.check_waiting(
+            self._engine, config.network, self._clock(), secrets=os.environ
+        )
         return replays.advance(
             self._engine,
             config.network,

@@ -15,9 +15,11 @@ from sqlalchemy import Connection
 from db import mail, outbox, timers
 from db.mail import DIGEST_GROUP, GroupKey, Heard, Member
 from db.timers import Timer
+from tower.cases import Case
 from tower.court import Code
 from tower.telling import OPENING, Item, Reason, Told, digest_due, plan, reason_for
 from tower.zones import zone
+from worker import channels
 from worker.addressing import addressees, hours
 from worker.judging import Judging
 from worker.letters import Contents, compose
@@ -170,6 +172,7 @@ def _post(
         told = Told(what, item.severity, item.role)
         said.append(Heard(desk.groups.get(case_id, key), case_id, told, now, posted))
     mail.set_told(conn, said)
+    channels.tell_too(conn, config, key, number, letter.subject, dedup, desk.cases(contents), now)
     return 1
 
 
@@ -227,6 +230,10 @@ class _Desk:
         found = {i: s for i, s in more.items() if s.case.policy == policy and not s.case.open}
         self.sheets |= found
         return tuple(sorted(found))
+
+    def cases(self, contents: Contents) -> list[Case]:
+        """The cases that a letter says something about, as it lists them."""
+        return [self.sheets[i].case for i in (*contents.reasons, *contents.still)]
 
     def contents(
         self,

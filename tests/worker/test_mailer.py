@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from db import outbox as box
 from db.tables import delivery, outbox, told
-from worker.mailer import LEASE, pause, send_due
+from worker.mailer import LEASE, send_due
+from worker.pauses import pause
 
 
 @pytest.fixture
