@@ -7,7 +7,7 @@ purchase orders these name; then documents by home. Two rounds that share an ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,8 +29,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import records
 from db.tables import clock, document, flow_link, order_impact, peg
+from tower.cycles import Cycle
 from tower.identity import document_home
-from tower.impact import Affected, Peg
+from tower.impact import AFFECTED, Affected, Peg
+from tower.signs import Subject
+from tower.timeline import ClockKey
 
 LineKey = tuple[str, str, str]
 """(ERP, header number, line number)."""
@@ -135,19 +138,31 @@ class ClockMark:
     breached: bool
 
 
-def doubts(conn: Connection, homes: Iterable[int], rules: Iterable[str]) -> list[ClockMark]:
-    """Open clocks of these rules that are breached or held, of these homes."""
-    wanted, names = sorted(set(homes)), sorted(set(rules))
+def doubts(
+    conn: Connection, homes: Iterable[int], levels: Mapping[str, str]
+) -> list[ClockMark]:
+    """Open clocks of these rules that put supply in doubt, of these homes: held, or past the level
+    given for the rule ("" for any that counts as breached)."""
+    wanted, names = sorted(set(homes)), sorted(levels)
     if not wanted or not names:
         return []
     c = clock.c
     rows = conn.execute(
-        select(c.home_key, c.rule, c.line, c.verdict)
+        select(c.home_key, c.rule, c.line, c.verdict, c.state)
         .where(c.home_key == any_(_HOMES), c.open, c.rule.in_(names))
-        .where(c.verdict.in_(("breached", "unknown"))),
+        .where(c.verdict.in_(("breached", "at_risk", "unknown"))),
         {"homes": wanted},
     )
-    return [ClockMark(row[0], row[1], row[2], row[3] == "breached") for row in rows]
+    found = []
+    for home, rule, line, verdict, state in rows:
+        past = (
+            verdict == "breached"
+            if not levels[rule]
+            else any(fact[0] == levels[rule] for fact in state["facts"])
+        )
+        if past or verdict == "unknown":
+            found.append(ClockMark(home, rule, line, past))
+    return found
 
 
 def linked(conn: Connection, homes: Iterable[int]) -> list[tuple[int, int]]:
@@ -259,6 +274,14 @@ class AffectedRow:
     confidence: float
     cause: str
     case_id: int | None
+    scope: str = ""
+    po: str = ""
+    supplier: str | None = None
+    buyer: str | None = None
+    customer: str | None = None
+    customer_name: str | None = None
+    projected_date: date | None = None
+    basis: str = ""
 
 
 def affected_by(conn: Connection, po_homes: Iterable[int]) -> list[AffectedRow]:
@@ -283,9 +306,42 @@ def affected_by(conn: Connection, po_homes: Iterable[int]) -> list[AffectedRow]:
             confidence=row.confidence,
             cause=row.cause,
             case_id=row.case_id,
+            scope=row.scope,
+            po=row.po,
+            supplier=row.supplier,
+            buyer=row.buyer,
+            customer=row.customer,
+            customer_name=row.customer_name,
+            projected_date=row.projected_date,
+            basis=row.basis,
         )
         for row in rows
     ]
+
+
+def affected_homes(conn: Connection) -> list[int]:
+    """Purchase orders that leave any customer order line uncovered. Reads all of them: only for the
+    moment in which a rule about them comes into force."""
+    return list(conn.execute(select(order_impact.c.po_home).distinct()).scalars())
+
+
+def cycles(conn: Connection, homes: Iterable[int]) -> dict[int, dict[ClockKey, tuple[Cycle, ...]]]:
+    """Clocks about customers whom these purchase orders leave uncovered, by home."""
+    wanted = sorted(set(homes))
+    if not wanted:
+        return {}
+    c = clock.c
+    found: dict[int, dict[ClockKey, tuple[Cycle, ...]]] = {}
+    for home, rule, *subject, state in conn.execute(
+        select(c.home_key, c.rule, c.kind, c.scope, c.number, c.line, c.state)
+        .where(c.home_key == any_(_HOMES), c.kind == AFFECTED)
+        .order_by(c.home_key, c.rule, c.number, c.line, c.cycle),
+        {"homes": wanted},
+    ):
+        clocks = found.setdefault(home, {})
+        key = (rule, Subject(*subject))
+        clocks[key] = (*clocks.get(key, ()), Cycle.from_json(state))
+    return found
 
 
 def blame(conn: Connection, cases: Sequence[tuple[tuple[Any, ...], int | None]]) -> None:

@@ -13,6 +13,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 ZERO = Decimal(0)
+AFFECTED = "affected"
+"""Kind of subject of cases about customers: the purchase order line, and the customer after it."""
 
 BASIS_CONFIDENCE = {"receipt": 1.0, "asn": 1.0, "confirmed": 0.9, "assumed": 0.6}
 PEG_GIVEN = 1.0  # a peg that the ERP states; derived ones will count less
@@ -88,7 +90,10 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """One customer order line. ``ends``: shipped complete, closed or cancelled: nobody waits."""
+    """One customer order line. ``ends``: shipped complete, closed or cancelled: nobody waits.
+
+    margin_days   so many days before the promise the supply must be there
+    """
 
     scope: str
     order: str
@@ -103,10 +108,18 @@ class OrderLine:
     customer_name: str | None = None
     item: str | None = None
     ends: bool = False
+    margin_days: int = 0
 
     @property
     def key(self) -> tuple[str, str, str]:
         return (self.scope, self.order, self.line)
+
+    @property
+    def needed_by(self) -> date:
+        """Latest day on which supply still keeps the promise."""
+        if self.promise_date is None:
+            return date.max
+        return self.promise_date - timedelta(days=self.margin_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +305,7 @@ def _uncovered(order: OrderLine, parts: Sequence[_Part], today: date) -> list[Af
         qty -= taken
         if qty <= 0:
             continue
-        if isinstance(part.portion, Supply) and part.portion.day <= order.promise_date:
+        if isinstance(part.portion, Supply) and part.portion.day <= order.needed_by:
             continue
         late.setdefault(part.line.key, []).append(
             _Part(part.line, replace(part.portion, qty=qty))

@@ -24,6 +24,7 @@ from tower.cases import (
     with_raise,
 )
 from tower.court import Code, partner_attributes
+from tower.impact import AFFECTED
 from tower.priority import AffectedLine, Hurt, hurt, priority
 from worker import grouping
 from worker.impact import ASN_FAILED
@@ -196,6 +197,13 @@ class _Weights:
             return self._by_home.get(home, [])
         if case.subject.kind == "po_line":
             return [r for r in self._by_home.get(home, []) if r.po_line == case.subject.line]
+        if case.subject.kind == AFFECTED:
+            line, _, customer = case.subject.line.partition(" ")
+            return [
+                r
+                for r in self._by_home.get(home, [])
+                if r.po_line == line and (not customer or r.customer == customer)
+            ]
         if case.subject.kind == "asn":
             reached = sorted(self._links.po_of.get(home, ()))
             return [

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
-from db import clocks, configuration, timers
+from db import clocks, configuration, impact, timers
 from db.timers import Timer
 from tower.court import Code, new_profiles
 from tower.rulebook import VolumeRule
@@ -35,6 +35,7 @@ def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
     """Keep every version in force for good; have every source looked at, and every unit with an
     open clock that another version of its rule or calendar judged."""
     kept = clocks.kept_profiles(conn)
+    known = clocks.kept_rules(conn)
     fresh = new_profiles(config.network, kept)
     code = Code(config.network, config.rulebook, {})
     named = {*config.network.calendars, config.network.company.calendar}
@@ -63,6 +64,8 @@ def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
     if any(isinstance(rule.rule, VolumeRule) for rule in code.rules):
         # Whoever never sent anything is quiet, too.
         waiting += [Timer(timers.PARTNER, str(home), now) for home in config.network.partner_keys]
+    if code.impact is not None and code.impact.version not in known:
+        waiting += [Timer(timers.UNIT, str(home), now) for home in impact.affected_homes(conn)]
     timers.sooner(conn, waiting)
     names = (configuration.NETWORK, configuration.RULES)
     active = [found for name in names if (found := configuration.active(conn, name)) is not None]

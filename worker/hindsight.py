@@ -25,6 +25,7 @@ from tower.documents import HEADER_OF
 from tower.evidence import of_source
 from tower.identity import source_key
 from tower.receipts import receipt_text
+from tower.rulebook import ImpactRule
 from tower.signs import Sign, Spell, Subject
 from tower.timeline import Advance, Entry, UnitState, advance
 from worker.judging import Judging
@@ -230,7 +231,11 @@ def judge_past(
 def uncovered(code: Code) -> list[str]:
     """Rules that are not judged from events of documents or silences of sources: not replayed."""
     replayed = {"source", *_DOCUMENTS, *HEADER_OF}
-    return sorted(rule.id for rule in code.rules if rule.about not in replayed)
+    return sorted(
+        rule.id
+        for rule in code.rules
+        if rule.about not in replayed or isinstance(rule.rule, ImpactRule)
+    )
 
 
 _DOCUMENTS = ("po", "asn", "receipt", "invoice", "order")

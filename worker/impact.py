@@ -14,6 +14,7 @@ from tower import impact
 from tower.court import Code
 from tower.identity import document_home, partner_id
 from tower.impact import OrderLine, PoLine
+from tower.rulebook import ImpactRule
 from tower.zones import zone
 
 # Categories whose standing clocks put a stated date in doubt.
@@ -113,11 +114,14 @@ def _doubts(conn: Connection, code: Code, homes: set[int]) -> _Doubts:
         for rule in code.book.rules
         if rule.category in (SILENT, ASN_FAILED, ASN_MISSING)
     }
+    levels = dict.fromkeys(category, "")
+    if code.impact is not None and isinstance(code.impact.rule, ImpactRule):
+        levels = {name: at for name, at in code.impact.rule.walk_from.items() if name in category}
     reached: dict[int, set[int]] = {}
     for home, other in rows.linked(conn, homes):
         reached.setdefault(other, set()).add(home)
     found = _Doubts()
-    for mark in rows.doubts(conn, homes | reached.keys(), category):
+    for mark in rows.doubts(conn, homes | reached.keys(), levels):
         where = {mark.home} & homes | reached.get(mark.home, set())
         kind = category[mark.rule]
         if not mark.breached:
@@ -170,6 +174,12 @@ def _po_line(row: Any, header: Any, doubt: _Doubts, code: Code) -> PoLine:
     )
 
 
+def _margin(code: Code) -> int:
+    """Whole days of the margin of the rule about customers; promises are days."""
+    rule = code.impact.rule if code.impact is not None else None
+    return rule.margin.length // timedelta(days=1) if isinstance(rule, ImpactRule) else 0
+
+
 def _order_lines(
     conn: Connection, code: Code, wanted: set[rows.LineKey]
 ) -> dict[rows.LineKey, OrderLine]:
@@ -200,5 +210,6 @@ def _order_line(row: Any, header: Any, code: Code) -> OrderLine:
         customer_name=row.customer_name or (header.customer_name if header else None),
         item=row.item,
         ends=row.closed or (header is not None and header.closed),
+        margin_days=_margin(code),
     )
 

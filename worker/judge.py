@@ -26,6 +26,7 @@ from worker import (
     casework,
     escalation,
     gaps_judge,
+    impact_judge,
     internal,
     partners_judge,
     queues_judge,
@@ -212,6 +213,7 @@ def _follow_up(
     reached = {po for _, po in casework.linked_orders(conn, shipments)}
     hurt = recompute(conn, code, orders | reached, now)
     work = [piece for v in visits for piece in v.work]
+    work.extend(impact_judge.follow(conn, code, hurt.po_homes, now))
     homes = hurt.po_homes | {v.judged.home for v in visits}
     worked = casework.apply(conn, code, work, homes, now)
     moved = []

@@ -98,7 +98,8 @@ def test_a_correction_shows_in_the_document(connection: Connection) -> None:
     reinterpret(connection, [Interpreted(item.raw, reading)], net=NET, now=LATER)
     row: Any = connection.execute(text("SELECT * FROM document WHERE line = '10'")).one()
     assert (row.ordered_qty, row.value) == (50, 100)
-    assert connection.execute(text("SELECT due FROM timer WHERE kind = 'unit'")).scalar_one() <= LATER
+    due = connection.execute(text("SELECT due FROM timer WHERE kind = 'unit'")).scalar_one()
+    assert due <= LATER
     assert verify(connection) == []
 
 
