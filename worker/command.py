@@ -33,16 +33,19 @@ from worker.commands import (
     audits,
     bring,
     broker,
+    cases,
     find,
     house,
     lead,
     letters,
+    mail,
     mappings,
     network,
     partners,
     reinterpret,
     replay,
     rule_changes,
+    rule_list,
     silences,
     ties,
 )
@@ -65,6 +68,8 @@ partner_words = typer.Typer(help="Partners: add, check, list.", no_args_is_help=
 app.add_typer(partner_words, name="partner")
 mapping_words = typer.Typer(help="Mappings of files: try.", no_args_is_help=True)
 app.add_typer(mapping_words, name="mapping")
+mail_words = typer.Typer(help="Mails that came back: bounce, retry.", no_args_is_help=True)
+app.add_typer(mail_words, name="mail")
 silence_words = typer.Typer(help="Mails that nobody wants for a time.", no_args_is_help=True)
 app.add_typer(silence_words, name="silence")
 broker_words = typer.Typer(help="Message brokers: lint, capture.", no_args_is_help=True)
@@ -80,9 +85,11 @@ app.add_typer(switch_words, name="read-only")
 
 lead.register(app)
 ask.register(app)
+cases.register(app)
 bring.register(app)
 house.register(app, rules)
 rule_words.register(rules)
+rule_list.register(rules)
 rule_changes.register(rules)
 network.register(app, network_words)
 mappings.register(mapping_words)
@@ -91,6 +98,7 @@ ties.register(app)
 answer.register(app)
 broker.register(broker_words)
 silences.register(silence_words)
+mail.register(mail_words)
 reinterpret.register(app)
 find.register(app)
 letters.register(app, letter_words)

@@ -193,7 +193,7 @@ def _record(
         extra={"action": "mail.refused", "outbox": mail.id, "code": outcome.code},
     )
     if ours:
-        _tell_fallback(conn, config, mail, words, now)
+        tell_fallback(conn, config, mail, words, now)
     return False
 
 
@@ -208,7 +208,7 @@ def _unreachable(conn: Connection, mail: Leased, error: Exception, now: datetime
     )  # fmt: skip
 
 
-def _tell_fallback(
+def tell_fallback(
     conn: Connection, config: Judging, mail: Leased, words: str, now: datetime
 ) -> None:
     """The address is no good: its cases go to the fallback, and the operator hears of it."""

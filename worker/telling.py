@@ -7,12 +7,13 @@ the letter is rendered once, put into the outbox, and from then on counts as tol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 import orjson
 from sqlalchemy import Connection
 
-from db import mail, outbox, timers
+from db import bounces, mail, outbox, timers
 from db.mail import DIGEST_GROUP, GroupKey, Heard, Member
 from db.timers import Timer
 from tower.cases import Case
@@ -20,7 +21,7 @@ from tower.court import Code
 from tower.telling import OPENING, Item, Reason, Told, digest_due, plan, reason_for
 from tower.zones import zone
 from worker import channels
-from worker.addressing import addressees, hours
+from worker.addressing import addressees, hours, wait
 from worker.judging import Judging
 from worker.letters import Contents, compose
 from worker.quiet import Hush
@@ -29,6 +30,7 @@ from worker.render import render
 
 _GRAVEST = (*OPENING, Reason.PASSED, Reason.CLOSED)
 NOBODY = "nobody to tell"
+DEAD_ADDRESS = "mails to this address come back: the fallback is told"
 MAX_PER_DAY = "too many mails that day: in the daily summary"
 
 
@@ -46,6 +48,9 @@ def flush(conn: Connection, config: Judging, code: Code, timer: Timer, now: date
         # The policy or the person is gone from the files.
         mail.suppress(conn, [(m.case_id, key.recipient, now, NOBODY) for m in members])
         mail.remove_members(conn, [(m.key, m.case_id) for m in members])
+        return 0
+    if policy.fallback != key.recipient and bounces.is_dead(conn, person.mail):
+        _to_fallback(conn, config, code, members, policy.fallback, now)
         return 0
     believed = mail.heard_open(conn, key.policy, key.recipient, key.group)
     hush = Hush(conn, config, code, now)
@@ -75,6 +80,24 @@ def flush(conn: Connection, config: Judging, code: Code, timer: Timer, now: date
     return made
 
 
+def _to_fallback(
+    conn: Connection,
+    config: Judging,
+    code: Code,
+    members: Sequence[Member],
+    fallback: str,
+    now: datetime,
+) -> None:
+    """Mails came back from this address: the fallback is told what waits for it."""
+    mail.suppress(conn, [(m.case_id, m.key.recipient, now, DEAD_ADDRESS) for m in members])
+    mail.remove_members(conn, [(m.key, m.case_id) for m in members])
+    moved = [
+        replace(m, key=replace(m.key, recipient=fallback), role="fallback", remind=False)
+        for m in members
+    ]
+    wait(conn, config, code, moved, {}, now)
+
+
 def expect_digest(
     conn: Connection, config: Judging, code: Code, policy: str, recipient: str, now: datetime
 ) -> None:
@@ -95,7 +118,12 @@ def summarise(conn: Connection, config: Judging, code: Code, timer: Timer, now: 
     policy, recipient = orjson.loads(timer.key)
     timers.drop(conn, [(timer.kind, timer.key)])
     rules = config.rulebook.notify.get(policy)
-    if rules is None or reader_of(config.network, recipient) is None:
+    person = reader_of(config.network, recipient)
+    if rules is None or person is None:
+        return 0
+    if rules.fallback != recipient and bounces.is_dead(conn, person.mail):
+        held = mail.held_members(conn, policy, recipient)
+        _to_fallback(conn, config, code, held, rules.fallback, now)
         return 0
     key = GroupKey(policy, recipient, DIGEST_GROUP)
     last = mail.last_sent(conn, [key]).get(key, now - timedelta(days=1))
