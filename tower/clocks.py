@@ -362,7 +362,7 @@ def _judged_deadline(
         standing.append(Fact("paused", run.pauses[-1][0]))
     warned = [fact for fact in planned.early if judge.passed(fact.effective)]
     standing.extend(warned)
-    breached = due is not None and judge.proven(due)
+    breached = due is not None and judge.proven(due, planned.plan.by_day)
     if planned.breach is not None and breached:
         standing.append(planned.breach)
         standing.extend([fact for fact in planned.later if judge.proven(fact.effective)])
@@ -522,14 +522,15 @@ class _Judge:
             return at < self._end
         return self._reached(at + self._settle)
 
-    def proven(self, at: datetime) -> bool:
+    def proven(self, at: datetime, by_day: bool = False) -> bool:
         """A level that speaks of something missing: waited for, and every source complete past it.
 
         With a known end nothing is missing. Otherwise a spell known at this instant that left a
         source incomplete before the level holds the judgement until recovery has settled.
+        ``by_day`` says that ``at`` is the end of a day, which does not belong to that day.
         """
         if self._end is not None:
-            return at < self._end
+            return at < self._end or (by_day and at == self._end)
         ready = self._reached(at + self._wait)
         if not self._spells:
             return ready

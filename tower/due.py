@@ -38,12 +38,14 @@ class Plan:
     levels    instant of each level other than breach; None where due is None
     exempt    reason why it is not measured; then nothing else counts
     receipt   JSON that tells the arithmetic
+    by_day    due is the midnight that ends a stated day: what happens at it is the next day's
     """
 
     due: datetime | None = None
     levels: Mapping[str, datetime | None] = field(default_factory=dict)
     exempt: str = ""
     receipt: Mapping[str, Any] = field(default_factory=dict)
+    by_day: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,16 @@ def _plan(
     }
     if budget is not None and budget.unit is Unit.OPEN and due is not None:
         receipt["segments"] = _segments(calendar, budget.begin, due, pauses)
-    return Plan(due, levels, "", receipt)
+    by_day = stated is not None and _is_day(receipt["stated"])
+    return Plan(due, levels, "", receipt, by_day)
+
+
+def _is_day(stated: Mapping[str, str]) -> bool:
+    """Whether a date without a time was stated, and counts as it is."""
+    return len(stated["value"]) == _DATE_LENGTH and "shift" not in stated
+
+
+_DATE_LENGTH = len("2026-03-27")
 
 
 def _row(due: Due, attributes: Mapping[str, Any], receipt: dict[str, Any]) -> Span | None:
@@ -221,7 +232,7 @@ def instant_of(value: Any, calendar: Calendar) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        if len(value) == 10:
+        if len(value) == _DATE_LENGTH:
             return calendar.end_of_day(date.fromisoformat(value))
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import textwrap
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,20 @@ from db import engine as engines
 from db import ingest
 from db.reads import kpis
 from db.reads.filters import Filter, Period
-from db.tables import dead_letter, document, event, ingest_ledger, interpretation, raw_message
+from db.tables import (
+    clock,
+    dead_letter,
+    document,
+    event,
+    ingest_ledger,
+    interpretation,
+    raw_message,
+)
 from tests.acceptance.installation import Installation
 from tests.acceptance.running import Running
 from tests.conftest import Databases
 from tower.access import EVERYTHING
+from tower.identity import partner_id
 
 # Parties are unknown here, so all papers belong to the partner of the feed.
 ANYBODY = """\
@@ -158,7 +168,7 @@ mappings:
     emit:
       - event: po.released
         id: "{ID}"
-        time: PO Sent to Vendor Date
+        time: PO Sent to Vendor Date | Scheduled Delivery Date
         supplier: Vendor
         fields: {po: "PO / SO #", currency: "=USD"}
         lines: {line: ID, description: Item Description, qty: Line Item Quantity,
@@ -181,23 +191,51 @@ partners:
 """
 
 
-def test_ten_years_of_real_deliveries_give_the_on_time_share_of_their_readme(
-    install: Callable[..., Installation], shared_data: Path
-) -> None:
+DELIVERED_ON_TIME = """\
+version: 1
+rules:
+- id: po_line.delivered_on_time
+  kind: deadline
+  category: PO_DELAYED
+  about: po_line
+  title: "PO {po.number} line {po_line.line} is overdue"
+  clock: {start: po.released, stop: receipt.posted}
+  due: {from_document: po_line.requested_date, otherwise: do_not_measure}
+  calendar: hq
+  levels: {breach: {severity: medium}}
+"""
+
+
+@pytest.fixture(scope="module")
+def deliveries(
+    databases: Databases, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Installation, Engine, list[dict[str, str]]]]:
+    """Every delivery brought in by the command, and the rows of the file."""
     file = shared_data / DELIVERIES
-    table = csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig", "replace")))
-    vendors = sorted({row["Vendor"].strip() for row in table})
+    rows = list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig", "replace"))))
     partners = {
         f"V{n:03}": {"name": name, "ids": {"erp_vendor": {"main": name}}}
-        for n, name in enumerate(vendors)
+        for n, name in enumerate(sorted({row["Vendor"].strip() for row in rows}))
     }
-    installation = install()
-    installation.network.write_text(HISTORY + textwrap.indent(yaml.safe_dump(partners), "  "))
+    name = databases.make(databases.template)
+    installation = Installation.make(
+        tmp_path_factory.mktemp("deliveries"),
+        HISTORY + textwrap.indent(yaml.safe_dump(partners), "  "),
+        database_url=databases.app_url(name),
+    )
     answer = installation.tower("ingest", file, "--source", "deliveries", "--json")
     assert answer.code == 0, answer
     assert (answer.json["events"], answer.json["dead_letters"]) == (2 * 5188, 0)
+    engine = engines.create(databases.app_url(name))
+    yield installation, engine, rows
+    engine.dispose()
+    databases.drop(name)
 
-    engine = engines.create(installation.settings["TOWER_DATABASE_URL"])
+
+def test_ten_years_of_real_deliveries_give_the_on_time_share_of_their_readme(
+    deliveries: tuple[Installation, Engine, list[dict[str, str]]],
+) -> None:
+    _, engine, _ = deliveries
     d = document.c
     with engine.connect() as conn:
         n, on_time = conn.execute(
@@ -208,8 +246,53 @@ def test_ten_years_of_real_deliveries_give_the_on_time_share_of_their_readme(
         ).one()
         period = Period(datetime(2006, 1, 1, tzinfo=UTC), datetime(2016, 1, 1, tzinfo=UTC))
         figure = kpis.otif(conn, EVERYTHING, Filter(period), datetime(2016, 1, 1, tzinfo=UTC))
-    engine.dispose()
     assert n == 5188
     assert round(100 * on_time / n, 2) == 88.57
     # The key figure of the overview says the same: all of them were delivered in full.
     assert (figure.n, figure.numerator) == (5188, on_time)
+
+
+def day(text: str) -> date | None:
+    for form in ("%d-%b-%y", "%m/%d/%y"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form).date()  # noqa: DTZ007  dates without a zone
+    return None
+
+
+def on_time_by_vendor(rows: list[dict[str, str]]) -> dict[str, Counter[str]]:
+    """The same question in ten lines that know nothing of rules, clocks or calendars."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        sent, wanted = day(row["PO Sent to Vendor Date"]), day(row["Scheduled Delivery Date"])
+        came = day(row["Delivered to Client Date"])
+        assert wanted is not None
+        assert came is not None
+        if sent is not None and sent > wanted:
+            continue  # ordered for a day that had passed: nothing to keep
+        found[row["Vendor"].strip()]["met" if came <= wanted else "met_late"] += 1
+    return found
+
+
+def test_a_deadline_rule_tells_of_each_vendor_what_ten_lines_tell(
+    deliveries: tuple[Installation, Engine, list[dict[str, str]]],
+) -> None:
+    installation, engine, deliveries_told = deliveries
+    installation.rules.write_text(DELIVERED_ON_TIME)
+    now = datetime.now(UTC)
+    tower = Running.start(engine, installation, now)
+    assert [rule.id for rule in tower.config.rulebook.rules] == ["po_line.delivered_on_time"]
+    tower.judge(now)
+    names = {partner_id(key): p.name for key, p in tower.config.network.partners.items()}
+    judged: dict[str, Counter[str]] = defaultdict(Counter)
+    excluded = 0
+    for one in rows(engine, clock, clock.c.kind == "po_line"):
+        assert not one.open
+        if one.verdict == "not_measured":
+            excluded += 1
+            assert "leaves no time" in one.state["receipt"]["ignored"]
+        else:
+            judged[names[one.partner_id]][one.verdict] += 1
+    told = on_time_by_vendor(deliveries_told)
+    assert judged == told
+    assert len(judged) > 50
+    assert (sum(map(Counter.total, judged.values())), excluded) == (5187, 1)

@@ -218,10 +218,28 @@ def test_a_date_of_its_own_is_stronger_than_a_holiday() -> None:
 
 
 def test_beyond_the_compiled_years_a_calendar_answers_with_an_error() -> None:
-    with pytest.raises(BeyondHorizon, match="2020 to 2035"):
+    with pytest.raises(BeyondHorizon, match="2000 to 2035"):
         CALENDARS["HQ"].add(datetime(2035, 12, 31, 15, tzinfo=UTC), 80 * HOURS)
     with pytest.raises(BeyondHorizon):
-        CALENDARS["HQ"].is_open(datetime(2019, 6, 1, tzinfo=UTC))
+        CALENDARS["HQ"].is_open(datetime(1999, 6, 1, tzinfo=UTC))
+
+
+def test_early_years_are_answered_and_change_no_answer_about_later_ones() -> None:
+    night = SPECS["NIGHT"].model_copy(update={"open": {"daily": ["22:00-06:00"]}})
+    new_year = datetime(2020, 1, 1, tzinfo=UTC)
+    fresh, asked = Calendar("night", night), Calendar("night", night)
+    assert asked.between(datetime(2008, 3, 29, 21, tzinfo=UTC), new_year) > 4000 * HOURS
+    # The first night compiled began the evening before: it must not depend on what was asked.
+    for hours in range(0, 60):
+        at = new_year + hours * HOURS
+        assert fresh.is_open(at) == asked.is_open(at)
+        assert fresh.add(at, 11 * HOURS) == asked.add(at, 11 * HOURS)
+        assert fresh.end_of_business_day(at, 2) == asked.end_of_business_day(at, 2)
+    assert fresh.is_open(new_year)
+    assert fresh.sub(new_year, 40 * HOURS) == asked.sub(new_year, 40 * HOURS)
+    # 2006: the last Sunday of March is the 26th; the night before it has seven hours.
+    begin = datetime(2006, 3, 25, 21, tzinfo=UTC)
+    assert fresh.add(begin, 7 * HOURS) == datetime(2006, 3, 26, 4, tzinfo=UTC)
 
 
 def test_the_version_changes_with_the_definition_only() -> None:

@@ -319,11 +319,30 @@ def test_a_date_stated_while_running_moves_due_and_one_stated_after_it_does_not(
     assert only(judge(rule, [RELEASED, late], "03-30 12:00")).due == at("03-30 09:00")
 
 
+@pytest.mark.parametrize(
+    ("stated", "told", "verdict"),
+    [
+        ("2026-03-31", "03-31 23:59:59", Verdict.MET),
+        ("2026-03-31", "04-01 00:00", Verdict.MET_LATE),  # all that is told is the day: 1 April
+        ("2026-03-31T17:00:00", "03-31 17:00", Verdict.MET),
+        ("2026-03-31T17:00:00", "03-31 17:00:01", Verdict.MET_LATE),
+    ],
+)
+def test_a_stated_day_ends_before_its_midnight_and_a_stated_time_includes_itself(
+    ack: RuleInForce, stated: str, told: str, verdict: Verdict
+) -> None:
+    signs = [
+        sign("po.released", "03-27 14:00", acknowledge_by=stated),
+        sign("po.acknowledged", told),
+    ]
+    assert only(judge(ack, signs, "04-03 10:00")).verdict is verdict
+
+
 def test_beyond_the_years_of_the_calendar_nothing_is_measured(ack: RuleInForce) -> None:
-    old = Sign("po.released", datetime(2009, 5, 1, 9, tzinfo=UTC), at("03-27 14:00"), NAMES)
+    old = Sign("po.released", datetime(1999, 5, 1, 9, tzinfo=UTC), at("03-27 14:00"), NAMES)
     cycle = only(judge(ack, [old], "03-27 14:00"))
     assert cycle.verdict is Verdict.NOT_MEASURED
-    assert "answers for 2020 to 2035" in cycle.reason
+    assert "answers for 2000 to 2035" in cycle.reason
 
 
 # --- not measured -------------------------------------------------------------------------------

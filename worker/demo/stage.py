@@ -28,6 +28,7 @@ day it is asked."""
 
 HISTORY_RHYTHM = "2h"  # how often pulled sources are read while history is built
 LIVE_RHYTHM = "20s"
+KEPT_LOGS = 30  # finished log files that the pretend systems keep, as log rotation does
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,11 @@ class Doors:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def put(self, emissions: Emissions) -> None:
-        """Put files where a partner would, finished and with the time they came; append lines."""
+        """Put files where a partner would, finished and with the time they came; append lines.
+
+        Log files that were finished long ago are moved away first, as their owners would.
+        """
+        self._rotate({line.door for line in emissions.lines})
         for drop in emissions.files:
             path = self.folder / drop.door / drop.name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +73,12 @@ class Doors:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
                 file.write(b"".join(bodies))
+
+    def _rotate(self, doors: set[str]) -> None:
+        for door in sorted(doors):
+            # Named by day: the last ones are those that are still written and read.
+            for path in sorted((self.folder / door).glob("*.jsonl"))[:-KEPT_LOGS]:
+                path.unlink()
 
     def prepare(self, sources: dict[str, Any]) -> None:
         """The folders that the sources read, so that an empty one is empty and not missing."""
