@@ -99,7 +99,11 @@ def percent(share: Decimal) -> str:
 
 
 def _share_or_agreed(value: Any) -> Any:
-    return value if value == MAX_ERRORS else _share(value)
+    if value == MAX_ERRORS:
+        return value
+    if isinstance(value, str) and not value.endswith("%"):
+        raise mistake(f'"{value}" is not a share', f"write 20% or {MAX_ERRORS}")
+    return _share(value)
 
 
 Share = Annotated[

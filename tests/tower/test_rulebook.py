@@ -298,6 +298,85 @@ def test_an_agreement_between_systems_that_do_not_exist_is_found() -> None:
     assert any(said in line for line in found)
 
 
+RATIO = """\
+- id: partner.errors
+  kind: ratio
+  category: PARTNER_ERRORS
+  bad: message.failed
+  of: message.received
+  windows:
+    - {over: 1h, confirm: 10m, more_than: 20%, level: breach}
+    - {over: 24h, confirm: 2h, more_than: {above: supplier.max_errors, default: 5%}, level: warn}
+  guard: {bad: 3, total: 10, confidence: 95%}
+  levels: {warn: {severity: low}, breach: {severity: high, notify: desk}}
+"""
+VOLUME = """\
+- id: supplier.quiet
+  kind: volume
+  category: VOLUME_ANOMALY
+  about: supplier
+  count: asn.received
+  at_least: 30% of usual
+  within: 2bd
+  while: {supplier.open_pos: {ge: 1}}
+  evidence: supplier.feeds
+  levels: {breach: {severity: medium, notify: desk}}
+"""
+IMPACT = """\
+- id: order.affected
+  kind: impact
+  category: ORDER_AFFECTED
+  about: order_line
+  walk_from: {po.late: breach}
+  margin: 4h
+  one_case_per: [po_line, customer]
+  levels: {breach: {severity: high, notify: desk, also: po.buyer}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "old", "new", "place", "message", "advice"),
+    [
+        (RATIO, "20%", "20", "21:43", '"20" is not a share', "write 20%"),
+        (RATIO, "20%", "100%", "21:43", "is not between 0% and 100%", "write 20%"),
+        (RATIO, "95%", "high", "23:42", '"high" is not a share', ""),
+        (RATIO, "confirm: 10m", "confirm: 7m", "21:7", "7m is no multiple of 5m", "steps of 5m"),
+        (RATIO, "confirm: 10m", "confirm: 1h", "21:7", "confirm is not shorter than over", ""),
+        (RATIO, "level: warn", "level: wran", "15:3", "no window leads to level warn", "level: warn"),
+        (RATIO, "warn: {severity", "breach2: {at: 1h, severity", "15:3", "no window leads to", ""),
+        (RATIO, "supplier.max_errors", "supplier.errors", "22:51", "is not a share", "max_errors"),
+        (RATIO, "message.failed", "message.fialed", "18:8", "is an unknown event", "message.failed"),
+        (RATIO, "guard:", "settle: 5m\n  guard:", "15:3", "neither evidence nor settle", "remove"),
+        (VOLUME, "30% of usual", "most", "20:13", '"most" does not say how much', "30% of usual"),
+        (VOLUME, "30% of usual", "0", "20:13", '"0" does not say how much', "write 1"),
+        (VOLUME, "2bd", "4h", "15:3", "is counted by business days", "within: 1bd"),
+        (VOLUME, "2bd", "2d", "21:11", '"2d" is not a duration', "1bd (business day)"),
+        (VOLUME, "open_pos", "open_po", "22:29", '"supplier.open_po" is not known', "open_pos"),
+        (VOLUME, "about: supplier", "about: po", "18:10", '"po" is not a known word', "'supplier'"),
+        (IMPACT, "po.late: breach", "po.lat: breach", "19:23", '"po.lat" is not a rule', "po.late"),
+        (IMPACT, "po.late: breach", "po.late: burst", "19:24", '"burst" is no level', "breach"),
+        (IMPACT, "breach: {severity", "warn: {severity", "15:3", "levels lack breach", ""),
+        (IMPACT, "[po_line, customer]", "[customer]", "15:3", "one purchase order line", "po_line"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_counting_or_walking_rule_says_where_and_what_is_right(
+    body: str, old: str, new: str, place: str, message: str, advice: str
+) -> None:
+    load_rulebook(HEAD + body)
+    found = problems(HEAD + body.replace(old, new))
+    assert any(
+        f":{place} " in line and message in line and advice in line for line in found
+    ), found
+
+
+def test_what_was_agreed_with_a_supplier_leaves_the_rows_below_it_reachable() -> None:
+    agreed = "targets: [{within: supplier.answer_within}, {when: {supplier.tier: A}, within: 1h}], "
+    text = HEAD.replace("otherwise: 4bh", agreed + "otherwise: 4bh")
+    assert load_rulebook(text).rules
+    without = HEAD.replace("otherwise: 4bh", "targets: [{within: supplier.answer_within}]")
+    assert any("some subjects match no row" in line for line in problems(without))
+
+
 def test_every_category_has_an_owner_and_words() -> None:
     assert len(CATEGORIES) == 42
     assert all(c.owner in OWNERS and c.meaning and c.heals for c in CATEGORIES.values())

@@ -20,7 +20,7 @@ def test_a_breach_is_explained_from_row_to_mail(house: House, shipped_text: str)
     house.live("03-30 12:00")
     clock = explained(house, shipped_text)["po.unacknowledged"]
     assert (clock.verdict, clock.due_at) == ("breached", berlin("03-30 09:00"))
-    assert clock.row == "row 3: supplier tier is A -> 4bh"
+    assert clock.row == "row 4: supplier tier is A -> 4bh"
     assert clock.receipt.startswith("released Fri 27 Mar 14:00; Fri 27 Mar 14:00-17:00 3 bh")
     assert [(s.begin, s.why) for s in clock.skipped] == [(berlin("03-27 17:00"), "weekend")]
     assert [e.source for e in clock.evidence] == ["edi_in"]
