@@ -1,7 +1,8 @@
 """Who did what: rows that are only added, each hash covering the one before it.
 
 Whoever alters or removes a row breaks every hash after it. Writers queue behind one lock until
-their transaction ends, so write the entry last.
+their transaction ends; so entries are gathered and written just before the commit, as the last
+statements of a transaction: taken earlier, the lock would meet row locks in any order (deadlock).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Engine, event, func, insert, select
 
 from db.tables import audit_entry
 
 _LOCK = 0x746F7765720A
 _FIRST = bytes(32)
+_PENDING = "tower.audit"
 _a = audit_entry.c
 
 
@@ -65,19 +67,34 @@ def record(
     detail: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Add one entry in the caller's transaction."""
+    """Add one entry when the caller's transaction commits."""
     record_all(conn, [Act(actor, action, subject, detail)], now)
 
 
 def record_all(conn: Connection, acts: Sequence[Act], now: datetime) -> None:
-    """Add entries in the order given."""
+    """Add entries in the order given when the caller's transaction commits."""
+    conn.info.setdefault(_PENDING, []).extend((act, now) for act in acts)
+
+
+def keep_at_commit(engine: Engine) -> None:
+    """Have the entries of each transaction of this engine written before its commit."""
+    event.listen(engine, "commit", _write_pending)
+    event.listen(engine, "rollback", _forget_pending)
+
+
+def _forget_pending(conn: Connection) -> None:
+    conn.info.pop(_PENDING, None)
+
+
+def _write_pending(conn: Connection) -> None:
+    acts: list[tuple[Act, datetime]] = conn.info.pop(_PENDING, [])
     if not acts:
         return
     conn.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     last = conn.execute(select(_a.n, _a.hash).order_by(_a.n.desc()).limit(1)).one_or_none()
     n, before = (0, _FIRST) if last is None else (last.n, bytes(last.hash))
     rows = []
-    for act in acts:
+    for act, now in acts:
         n += 1
         detail = orjson.dumps(act.detail, default=str, option=orjson.OPT_SORT_KEYS).decode()
         before = _hash(before, n, now, act.actor, act.action, act.subject, detail)
@@ -95,6 +112,11 @@ def record_all(conn: Connection, acts: Sequence[Act], now: datetime) -> None:
     conn.execute(insert(audit_entry), rows)
 
 
+def newest(conn: Connection) -> int:
+    """Number of the newest entry, 0 before the first."""
+    return conn.execute(select(func.max(_a.n))).scalar_one() or 0
+
+
 def verify(conn: Connection) -> Verified:
     """Compute the chain anew; a missing number breaks it as an altered row does."""
     n, before = 0, _FIRST
@@ -108,12 +130,24 @@ def verify(conn: Connection) -> Verified:
 
 
 def entries(
-    conn: Connection, *, subject: str | None = None, before: int | None = None, limit: int = 100
+    conn: Connection,
+    *,
+    subject: str | None = None,
+    under: str | None = None,
+    actor: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
 ) -> list[Entry]:
-    """Entries, the newest first; ``before`` pages on by number."""
+    """Entries, the newest first; ``before`` pages on by number. ``under``: all subjects that begin
+    so, as "replay:17" with its items.
+    """
     asked = select(audit_entry).order_by(_a.n.desc()).limit(limit)
     if subject is not None:
         asked = asked.where(_a.subject == subject)
+    if under is not None:
+        asked = asked.where(_a.subject.startswith(under, autoescape=True))
+    if actor is not None:
+        asked = asked.where(_a.actor == actor)
     if before is not None:
         asked = asked.where(_a.n < before)
     return [

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from db import embedded
+from db import audit, embedded
 from tower.errors import DatabaseAway
 from tower.settings import Settings
 
@@ -65,6 +65,7 @@ def create(
     def open_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(opening)
 
+    audit.keep_at_commit(engine)
     return engine
 
 

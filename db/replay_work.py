@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from db import audit, letters, records, switches
 from db.letters import Letter
 from db.records import as_json
-from db.replays import Item, Replay, changed, end, get, item_of, items, to_state
+from db.replays import Item, Replay, changed, end, get, item_of, to_state
 from db.tables import dead_letter, replay, replay_item, source_spell
 from tower.access import Scope
 from tower.replays import LEASE, OPEN, RUNNING, LetterRef
@@ -34,34 +34,51 @@ def claim(
     An item whose message another replay holds is blocked, and the others are taken.
     """
     switches.check_writable(conn)
-    if get(conn, one.id, lock=True).state != "running":
+    if _state(conn, one.id) != "running":
         return []
     asked = (
-        select(_i.n)
+        select(replay_item)
         .where(_i.replay_id == one.id, _i.state == "ready")
         .order_by(_i.n)
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    taken: list[Item] = []
-    for n in list(conn.execute(asked).scalars()):
-        item = items(conn, one.id, after=n - 1, limit=1)[0]
-        try:
-            with conn.begin_nested():
-                conn.execute(
-                    update(replay_item)
-                    .where(_i.replay_id == one.id, _i.n == n)
-                    .values(state="claimed", holder=holder, lease_until=now + LEASE, state_at=now)
-                )
-        except IntegrityError:
-            to_state(
-                conn, item, "blocked", "tower", now, only=("ready",),
-                cause="claimed_elsewhere: another replay has this message",
-            )  # fmt: skip
-            continue
-        taken.append(item)
+    found = [item_of(row) for row in conn.execute(asked)]
+    taken = found if found and _take(conn, found, holder, now) else []
+    if found and not taken:
+        for item in found:
+            if _take(conn, [item], holder, now):
+                taken.append(item)
+            else:
+                to_state(
+                    conn, item, "blocked", "tower", now, only=("ready",),
+                    cause="claimed_elsewhere: another replay has this message",
+                )  # fmt: skip
     letters.set_state(conn, [one.ref for one in taken], "in_replay", now, only=("open",))
     return taken
+
+
+def _state(conn: Connection, replay_id: int) -> str:
+    """State of a replay, which is locked against changes by others."""
+    asked = select(_r.state).where(_r.id == replay_id).with_for_update()
+    return str(conn.execute(asked).scalar_one())
+
+
+def _take(conn: Connection, found: Sequence[Item], holder: str, now: datetime) -> bool:
+    """Claim all of them or none: False if another replay has the message of one."""
+    try:
+        with conn.begin_nested():
+            conn.execute(
+                update(replay_item)
+                .where(
+                    _i.replay_id == found[0].replay_id,
+                    _i.n.in_([one.n for one in found]),
+                )
+                .values(state="claimed", holder=holder, lease_until=now + LEASE, state_at=now)
+            )
+    except IntegrityError:
+        return False
+    return True
 
 
 def begin_sending(conn: Connection, item: Item, holder: str, now: datetime) -> int | None:
@@ -69,7 +86,8 @@ def begin_sending(conn: Connection, item: Item, holder: str, now: datetime) -> i
 
     None if the claim is not ours any more (cancelled, paused, or taken for lost).
     """
-    owner = get(conn, item.replay_id, lock=True)
+    asked = select(_r.state, _r.requested_by).where(_r.id == item.replay_id).with_for_update()
+    owner = conn.execute(asked).one()
     if owner.state != "running" or switches.why_read_only(conn):
         conn.execute(
             update(replay_item)
@@ -129,12 +147,19 @@ def lost(conn: Connection, now: datetime) -> list[Item]:
     return found
 
 
-def awaiting(conn: Connection, *, limit: int = 2000) -> list[tuple[Item, Letter]]:
-    """Items that wait for an effect or for certainty, with their letters."""
+def awaiting(
+    conn: Connection, *, after: tuple[int, int] = (0, 0), limit: int = 1000
+) -> list[tuple[Item, Letter]]:
+    """Items that wait for an effect or for certainty, with their letters; ``after`` pages on by
+    replay and number.
+    """
     asked: Select[Any] = (
         select(replay_item)
-        .where(_i.state.in_(("awaiting_effect", "uncertain")))
-        .order_by(_i.state_at)
+        .where(
+            _i.state.in_(("awaiting_effect", "uncertain")),
+            tuple_(_i.replay_id, _i.n) > tuple_(*after),
+        )
+        .order_by(_i.replay_id, _i.n)  # the same for all workers: they lock rows in this order
         .limit(limit)
     )
     found = [item_of(row) for row in conn.execute(asked)]

@@ -289,7 +289,7 @@ def advance(
     clock: Callable[[], datetime] | None = None,
     probe: Probe = _nothing,
 ) -> bool:
-    """One round: effects seen, lost workers, the next lot of every running replay.
+    """One round: lost workers, the next lot of every running replay, ends.
 
     True while more could be sent at once. ``clock`` is read before and after each call of the
     broker; default: ``now``.
@@ -300,7 +300,6 @@ def advance(
             return False
     with engine.begin() as conn:
         replay_work.lost(conn, now)
-        _see_effects(conn, net, now)
     more = False
     with engine.connect() as conn:
         active = replay_work.running(conn, now)
@@ -469,11 +468,30 @@ def _reread(
                 )
 
 
-def _see_effects(conn: Connection, net: Network, now: datetime) -> None:
-    """Resolve what took effect, and note what died again."""
-    waiting = replay_work.awaiting(conn)
+def see_effects(engine: Engine, now: datetime) -> int:
+    """Resolve what took effect, note what died again, end what nothing waits for; how many items
+    changed.
+    """
+    changed, after = 0, (0, 0)
+    while True:
+        with engine.begin() as conn:
+            if switches.why_read_only(conn):
+                return changed
+            waiting = replay_work.awaiting(conn, after=after, limit=PAGE)
+            changed += _see(conn, waiting, now)
+        if len(waiting) < PAGE:
+            break
+        after = (waiting[-1][0].replay_id, waiting[-1][0].n)
+    if changed:
+        with engine.begin() as conn:
+            replay_work.finish(conn, now)
+    return changed
+
+
+def _see(conn: Connection, waiting: Sequence[tuple[Item, Letter]], now: datetime) -> int:
     if not waiting:
-        return
+        return 0
+    changed = 0
     died = replay_work.newer_deaths(conn, [item for item, _ in waiting])
     around = replay_facts.around(
         conn,
@@ -483,7 +501,7 @@ def _see_effects(conn: Connection, net: Network, now: datetime) -> None:
     for item, letter in waiting:
         both = ("awaiting_effect", "uncertain")
         if (item.replay_id, item.n) in died:
-            replays.to_state(
+            changed += replays.to_state(
                 conn, item, "failed_again", "tower", now, only=both,
                 cause="its copy died again; the newer dead letter tells why",
             )  # fmt: skip
@@ -491,10 +509,11 @@ def _see_effects(conn: Connection, net: Network, now: datetime) -> None:
         sent = item.published_at or item.sent_at
         found = None if sent is None else _effect(around[letter.ref], item.effect_types, sent)
         if found is not None:
-            replays.to_state(
+            changed += replays.to_state(
                 conn, item, "resolved", "tower", now, only=both, cause=f"{found[0]} was seen",
                 effect=(found[1], found[2]),
             )  # fmt: skip
+    return changed
 
 
 def recovered(engine: Engine, net: Network, now: datetime) -> int:

@@ -31,7 +31,9 @@ class RabbitHost:
         for user in (self.user, "guest"):
             self.call("PUT", f"/api/permissions/{self.vhost}/{user}", rights)
         self._connection = pika.BlockingConnection(
-            pika.ConnectionParameters("127.0.0.1", virtual_host=self.vhost, credentials=GUEST)
+            pika.ConnectionParameters(  # a test may leave it alone for minutes
+                "127.0.0.1", virtual_host=self.vhost, credentials=GUEST, heartbeat=0
+            )
         )
         self.channel = self._connection.channel()
         self.channel.confirm_delivery()

@@ -180,6 +180,7 @@ class Dock:
 
     def advance(self, holder: str = "w1", probe: Callable[[str], None] = lambda _: None) -> bool:
         self.now += timedelta(seconds=1)
+        work.see_effects(self.engine, self.clock())
         return work.advance(
             self.engine, self.net, holder, self.clock(), secrets=SECRETS, clock=self.clock,
             probe=probe,

@@ -613,7 +613,7 @@ def test_two_workers_and_two_users_replay_the_same_thousand_while_one_is_killed(
         )
         for name, at in (("steady", 0), ("doomed", doomed))
     ]
-    codes = [process.wait(timeout=300) for process in processes]
+    codes = [process.wait(timeout=900) for process in processes]
     assert codes == [0, -signal.SIGKILL]
     dock.now += timedelta(minutes=10)  # leases of the killed one are over
     for _ in range(60):
