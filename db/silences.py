@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, insert, or_, select, update
 
-from db import timers
+from db import audit, timers
 from db.mail import GroupKey
 from db.tables import exception_case, group_member, silence
 from db.timers import MAIL_GROUP, Timer
-from tower.silences import NotASilence, Silence, checked
+from tower.silences import MATCHERS, NotASilence, Silence, checked
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +54,7 @@ def add(
         .returning(silence)
     ).one()
     found = of_row(row)
-    log.info(
-        "Silence put down",
-        extra={"action": "silence.added", "silence": found.id, "author": found.author},
-    )
+    _note(conn, found, found.author, "added", now)
     return found
 
 
@@ -78,11 +75,19 @@ def end(conn: Connection, silence_id: int, *, author: str, now: datetime) -> Sil
         .values(ended_at=now, ended_by=author.strip()[:200])
         .returning(silence)
     ).one()
+    ended = of_row(changed)
+    _note(conn, ended, author.strip() or "?", "ended", now)
+    return ended
+
+
+def _note(conn: Connection, known: Silence, who: str, what: str, now: datetime) -> None:
+    """Write down who did it, in the log and among the acts of people."""
+    detail = {name: getattr(known, name) for name in (*MATCHERS, "from_at", "to_at", "reason")}
+    audit.record(conn, who, f"silence.{what}", f"silence:{known.id}", detail, now)
     log.info(
-        "Silence ended",
-        extra={"action": "silence.ended", "silence": silence_id, "author": author},
+        "Silence put down or ended",
+        extra={"action": f"silence.{what}", "silence": known.id, "author": who},
     )
-    return of_row(changed)
 
 
 def active(conn: Connection, now: datetime) -> list[Silence]:

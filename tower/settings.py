@@ -46,6 +46,14 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _ping_address(value: SecretStr) -> SecretStr:
+    """Addresses of dead-man switches hold a key, so they are secrets."""
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address like https://hc-ping.com/your-uuid")
+    return value
+
+
 def _loopback(value: str) -> str:
     """Only this machine: there is no sign-in on the doors yet, so no door faces a network."""
     if value == "localhost":
@@ -71,6 +79,7 @@ def _expanded(value: Path) -> Path:
     return value.expanduser()
 
 
+PingUrl = Annotated[SecretStr, AfterValidator(_ping_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_address)]
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -151,6 +160,12 @@ class Settings(BaseSettings):
     )
     smtp_from: str = Field(
         default="tower@localhost", pattern=r"^[^@\s]+@[^@\s]+$", description="sender of mails"
+    )
+
+    deadman_url: PingUrl | None = Field(
+        default=None,
+        description="called each minute while the tower's own audit finds nothing; what does not "
+        "hear it any more raises the alarm",
     )
 
     api_host: LoopbackHost = Field(default="127.0.0.1", description="address of the machine door")

@@ -46,6 +46,7 @@ from worker.commands import (
     replay,
     rule_changes,
     rule_list,
+    self_audit,
     silences,
     ties,
 )
@@ -99,6 +100,7 @@ answer.register(app)
 broker.register(broker_words)
 silences.register(silence_words)
 mail.register(mail_words)
+audit_words.command("self")(self_audit.tell)
 reinterpret.register(app)
 find.register(app)
 letters.register(app, letter_words)

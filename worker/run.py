@@ -35,6 +35,7 @@ from worker import (
     replay_checks,
     replays,
     rule_trials,
+    self_audit,
     ties,
 )
 from worker.configuration import Configuration, Watched
@@ -50,6 +51,7 @@ TIES_S = 1.0
 WORDS_S = 2.0
 TRIALS_S = 1.0
 REPLAY_S = 1.0
+EFFECT_S = 2.0
 
 
 def utc_now() -> datetime:
@@ -78,6 +80,7 @@ class Worker:
         self._lanes = Lanes(engine, settings.lanes)
         self._errors = 0
         self._last_tick: judge.TickResult | None = None
+        self._audited: dict[str, object] | None = None
 
     def _configure(self, config: Configuration) -> None:
         readers = {}
@@ -123,6 +126,7 @@ class Worker:
         )
         scheduler.add_job(self._guarded(self._beat), "interval", seconds=5)
         scheduler.add_job(self._guarded(self._reload), "interval", seconds=10)
+        scheduler.add_job(self._guarded(self._audit), "interval", seconds=60)
         scheduler.add_job(self._guarded(self._recover), "interval", seconds=30)
         scheduler.start()
         self._beat()
@@ -136,6 +140,7 @@ class Worker:
                 ("words", self._write_words, WORDS_S),
                 ("trials", self._try_rules, TRIALS_S),
                 ("replays", self._replay, REPLAY_S),
+                ("effects", self._see_effects, EFFECT_S),
             )
         ]
         for loop in loops:
@@ -214,6 +219,10 @@ class Worker:
             clock=self._clock,
         )
 
+    def _see_effects(self) -> bool:
+        replays.see_effects(self._engine, self._clock())
+        return False
+
     def _recover(self) -> None:
         config = self._watched.current
         if config is not None:
@@ -260,6 +269,21 @@ class Worker:
     def _reload(self) -> None:
         self._watched.refresh(self._clock())
 
+    def _audit(self) -> None:
+        """Look at ourselves; while all is good the dead-man switch is called."""
+        config = self._watched.current
+        self._audited = None
+        if config is None:
+            return
+        url = self._settings.deadman_url
+        self._audited = self_audit.audit_and_ping(
+            self._engine,
+            config.network,
+            config.rulebook,
+            url.get_secret_value() if url is not None else None,
+            self._clock(),
+        )
+
     def _beat(self) -> None:
         tick = self._last_tick
         with self._engine.begin() as conn:
@@ -275,5 +299,6 @@ class Worker:
                     "errors": self._errors,
                     "sources": len(self._readers),
                     "last_tick_at": tick.now.isoformat() if tick else None,
+                    "audit": self._audited,
                 },
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -26,8 +25,7 @@ from tower.strict_yaml import closest
 from tower.zones import zone
 from worker.answers import EXIT_NOT_FOUND, AsJson, emit, shown, table
 from worker.commands.ask import asking
-
-By = Annotated[str, typer.Option(help="Who says so; default: the user of this machine.")]
+from worker.commands.who import By, user
 
 
 def register(words: typer.Typer) -> None:
@@ -70,7 +68,7 @@ def add(
             from_at=begin,
             to_at=_end(begin, length, until, local),
             reason=reason,
-            author=by or _user(),
+            author=by or user(),
             now=now,
         )
     emit({"silence": made}, as_json, lambda console: _say(console, "Silence", made))
@@ -121,7 +119,7 @@ def end(
         try:
             with engine.begin() as conn:
                 migrate.check(conn)
-                ended = silences.end(conn, silence, author=by or _user(), now=now)
+                ended = silences.end(conn, silence, author=by or user(), now=now)
         except NotASilence as error:
             typer.echo(str(error), err=True)
             return EXIT_NOT_FOUND
@@ -190,10 +188,3 @@ def _instant(option: str, text: str, local: str) -> datetime:
             f'{option}: "{text}" is no time; write one like 2026-03-30T14:10.'
         ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone(local))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name for this user on this machine
-        return "command"
