@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import struct
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, Engine, Integer, Numeric
 
 from db import families, staging
+from db.driver import raw_cursor
 from db.tables import document
+from tower.canonical import decimal_text
 from tower.documents import HEADER_OF
 from tower.rows import COLUMNS, OF_HEADER, blank
 from tower.timelines import stamp
-
-_BACK = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
-
-
-def read(field: str) -> str | None:
-    """A field of a COPY line as the server takes it."""
-    if field == staging.NULL:
-        return None
-    return re.sub(r"\\.", lambda found: _BACK[found[0]], field)
 
 
 def test_every_column_belongs_to_a_kind() -> None:
@@ -37,7 +33,7 @@ def test_every_column_belongs_to_a_kind() -> None:
 def test_nothing_said_is_null(kind: str) -> None:
     fields = _written(kind, blank(kind, "main", "1"))
     assert {name: value for name, value in fields.items() if value is not None} == {
-        "kind": kind, "scope": "main", "number": "1", "line": "", "known": "f", "reports": "{}",
+        "kind": kind, "scope": "main", "number": "1", "line": "", "known": False, "reports": "{}",
     }  # fmt: skip
 
 
@@ -49,13 +45,72 @@ def test_what_is_said_comes_back(text: str, at: int) -> None:
     }  # fmt: skip
     fields = _written("po_line", row)
     assert (fields["scope"], fields["item"], fields["uom"]) == (text, text, "EA")
-    assert (fields["last_event_at"], fields["closed"]) == (stamp(at), "t")
+    assert (fields["last_event_at"], fields["closed"]) == (stamp(at), True)
     assert fields["price"] == "2.5"
     assert fields["reports"] == r'{"erp":{},"wms":{"received_qty":["1","x\\"]}}'
 
 
-def _written(kind: str, row: dict[str, Any]) -> dict[str, str | None]:
+def _written(kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a binary row as the server takes them."""
     layout = families._LAYOUTS[kind]
-    names = layout.columns.split(", ")[4:]
-    fields = f"{layout.shared(row)}\t{layout.own(row)}".split("\t")
-    return dict(zip(names, map(read, fields), strict=True))
+    names = layout.columns.split(", ")
+    assert layout.begin == struct.pack("!h", len(names))
+    rest = layout.shared(row) + layout.own(row)
+    values: dict[str, Any] = {}
+    for name in names[4:]:
+        (length,) = struct.unpack_from("!i", rest)
+        value = None if length < 0 else rest[4 : 4 + length]
+        rest = rest[4 + max(length, 0) :]
+        values[name] = None if value is None else _read(document.c[name].type, value)
+    assert not rest
+    return values
+
+
+def _read(type_: Any, value: bytes) -> Any:
+    if isinstance(type_, Boolean):
+        return {b"\0": False, b"\1": True}[value]
+    if isinstance(type_, DateTime):
+        return stamp(struct.unpack("!q", value)[0] + staging.Y2000)
+    if isinstance(type_, BigInteger):
+        return struct.unpack("!q", value)[0]
+    if isinstance(type_, Integer):
+        return struct.unpack("!i", value)[0]
+    if isinstance(type_, Date):
+        return date(2000, 1, 1) + timedelta(days=struct.unpack("!i", value)[0])
+    if isinstance(type_, Numeric):
+        n, weight, sign, scale = struct.unpack_from("!hhHH", value)
+        groups = struct.unpack_from(f"!{n}h", value, 8)
+        whole = Decimal(0)
+        for k, group in enumerate(groups):
+            whole += Decimal(group).scaleb(4 * (weight - k))
+        number = (-whole if sign else whole).quantize(Decimal(1).scaleb(-scale))
+        return format(number, "f")
+    assert isinstance(type_, JSON) or type_.python_type is str
+    return value.decode()
+
+
+_AMOUNTS = (
+    *("0", "1", "-1", "9999", "10000", "-10000", "100000000", "0.5", "-0.05", "0.0001", "0.00001"),
+    *("12.5", "1234567.0001", "99999999999999999999", "0.00000001", "10000.0001", "-120000.12345"),
+)
+
+
+def test_amounts_and_days_are_to_the_server_what_their_texts_say(database: Engine) -> None:
+    days = ("0001-01-01", "1999-12-31", "2000-01-01", "2026-03-27", "9999-12-31")
+    amounts = {*_AMOUNTS, *(decimal_text(n * 37 / 8) for n in range(-2_000, 200_000, 777))}
+    pairs = [(a, days[n % len(days)]) for n, a in enumerate(sorted(amounts))]
+    rows = [
+        b"".join(
+            (staging.fields("a, b, c, d"), staging.decimal(a), staging.octets_of(a),
+             staging.day(d), staging.octets_of(d))
+        )
+        for a, d in pairs
+    ]  # fmt: skip
+    with database.begin() as conn, raw_cursor(conn) as cursor:
+        cursor.execute("CREATE TEMP TABLE told (a numeric, b text, c date, d text)")
+        staging.copy_binary(cursor, "told", "a, b, c, d", rows)
+        cursor.execute("SELECT a::text, b, c::text, d FROM told")
+        assert [(a, c) for a, _, c, _ in cursor.fetchall()] == pairs
+        # Calculated with, not only shown.
+        cursor.execute("SELECT count(*) FROM told WHERE a <> b::numeric OR a + 1 <> b::numeric + 1")
+        assert cursor.fetchall() == [(0,)]
