@@ -120,12 +120,13 @@ def newest(conn: Connection) -> int:
 def verify(conn: Connection) -> Verified:
     """Compute the chain anew; a missing number breaks it as an altered row does."""
     n, before = 0, _FIRST
-    rows = conn.execute(select(audit_entry).order_by(_a.n).execution_options(yield_per=2000))
-    for row in rows:
-        n += 1
-        before = _hash(before, n, row.at, row.actor, row.action, row.subject, row.detail)
-        if row.n != n or before != bytes(row.hash):
-            return Verified(n, n, before)
+    asked = select(audit_entry).order_by(_a.n).execution_options(yield_per=2000)
+    with conn.execute(asked) as rows:
+        for row in rows:
+            n += 1
+            before = _hash(before, n, row.at, row.actor, row.action, row.subject, row.detail)
+            if row.n != n or before != bytes(row.hash):
+                return Verified(n, n, before)
     return Verified(n, None, before)
 
 

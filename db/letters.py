@@ -95,6 +95,7 @@ _GROUPS = text(
         LEFT JOIN ingest_ledger l ON l.item_key = d.item_key AND l.source = d.source
             AND l.key = d.key
         WHERE d.state = ANY(:states) AND (:all_partners OR d.partner_id = ANY(:partners))
+            AND (CAST(:fingerprint AS text) IS NULL OR d.fingerprint = :fingerprint)
     ), h AS (
         SELECT DISTINCT d.fingerprint, home FROM d, unnest(d.homes) AS home
     ), r AS (
@@ -141,9 +142,13 @@ def groups(
     now: datetime,
     *,
     states: Sequence[str] = ("open", "in_replay"),
+    fingerprint: str | None = None,
     limit: int = 200,
 ) -> list[Group]:
-    """Kinds of failure, by the value and the orders that hang on them, not by their count."""
+    """Kinds of failure, by the value and the orders that hang on them, not by their count.
+
+    ``fingerprint``: of this kind alone.
+    """
     allowed = scope.partner_ids
     today = now.date()
     rows = conn.execute(
@@ -154,6 +159,7 @@ def groups(
             "partners": allowed or [],
             "today": today,
             "since": now - timedelta(days=TREND_DAYS),
+            "fingerprint": fingerprint,
             "limit": limit,
         },
     )

@@ -7,6 +7,7 @@ decisions; db/replays.py keeps the states and worker/replays.py sends.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -72,6 +73,18 @@ class LetterRef(NamedTuple):
     def __str__(self) -> str:
         place = f" {self.position}" if self.position else ""
         return f"{self.source} {self.key} #{self.attempt}{place}"
+
+
+_LETTER = re.compile(r"(\S+) (.+) #([0-9]{1,9})(?: (.+))?", re.DOTALL)
+
+
+def parse_letter(text: str) -> LetterRef | None:
+    """What ``str(LetterRef)`` wrote; None if it is something else."""
+    found = _LETTER.fullmatch(text)
+    if found is None:
+        return None
+    source, key, attempt, position = found.groups()
+    return LetterRef(source, key, int(attempt), position or "")
 
 
 @dataclass(frozen=True, slots=True)

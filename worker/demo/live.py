@@ -28,7 +28,7 @@ from tower.errors import ConfigError
 from tower.settings import Settings
 from worker import configuration
 from worker.commands.house import add_processes
-from worker.demo import judging
+from worker.demo import judging, mishaps
 from worker.demo.history import LATE_AFTER, History
 from worker.demo.once import progress
 from worker.demo.stage import (
@@ -144,7 +144,7 @@ def run_live(chosen: Settings, options: Options) -> int:
                     world.go_live(start, end)
                 with console.status("Recalling the distributor ..."):
                     world.advance(memory.told_until)
-            return _go_on(mine, world, memory, folder, console)
+            return _go_on(mine, world, memory, folder, console, fresh=fresh)
 
 
 def _build(mine: Settings, world: World, memory: Memory, console: Console) -> None:
@@ -170,7 +170,9 @@ def _build(mine: Settings, world: World, memory: Memory, console: Console) -> No
     console.print(f"{spent.messages:,} messages ingested, {spent.mails:,} mails sent.")
 
 
-def _go_on(mine: Settings, world: World, memory: Memory, folder: Path, console: Console) -> int:
+def _go_on(
+    mine: Settings, world: World, memory: Memory, folder: Path, console: Console, *, fresh: bool
+) -> int:
     """Processes and the living distributor side by side."""
     supervisor = Supervisor()
     environment = {
@@ -186,6 +188,8 @@ def _go_on(mine: Settings, world: World, memory: Memory, folder: Path, console: 
     stop = threading.Event()
     began = datetime.now(UTC).replace(microsecond=0)
     world.go_live(began)
+    if fresh:
+        mishaps.play(Doors(folder), began)
     life = threading.Thread(
         target=_live,
         args=(mine, world, memory, folder, began, stop),
