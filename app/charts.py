@@ -42,6 +42,25 @@ def _figure(height: int) -> go.Figure:
     )
 
 
+def days_of_hop(
+    days: Sequence[date], events: Mapping[date, int], failed: Mapping[date, int]
+) -> go.Figure:
+    """Events per day, those that failed on top."""
+    figure = _figure(240)
+    well = [events[day] - failed.get(day, 0) for day in days]
+    figure.add_trace(go.Bar(x=list(days), y=well, name="well", marker={"color": ACCENT}))
+    figure.add_trace(
+        go.Bar(
+            x=list(days),
+            y=[failed.get(day, 0) for day in days],
+            name="failed",
+            marker={"color": SEVERITY_COLOUR["critical"]},
+        )
+    )
+    figure.update_layout(barmode="stack", yaxis={"title": "events", "rangemode": "tozero"})
+    return figure
+
+
 def queue_depth(points: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> go.Figure:
     """Depth of one queue over time, and what comes in and goes out per second.
 

@@ -15,28 +15,41 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from app import charts
+from db import audit, configuration, switches
 from db import engine as engines
 from db.reads import (
     connection,
     freshness,
     kpis,
     lookup,
+    mails,
     names,
     orders_at_risk,
     overview,
     purchase_orders,
+    rules,
 )
+from db.reads import disagreements as disagreement_reads
+from db.reads import integrations as integration_reads
 from db.reads.filters import Filter
 from tower import settings
 from tower.access import Scope
 from tower.briefing import Changes
+from tower.calendars import Calendar
 from tower.kpis import Figure as KeyFigure
 from tower.network import Network
+from tower.rulebook import RuleBook
 
 TTL_S = 60  # an answer under one version may still age: cases get older without any event
 MOST = 128  # kept answers per question
 PAGE_ROWS = 200
+MOST_DISAGREEMENTS = 1000
 STATEMENT_TIMEOUT_S = 20.0
+
+
+def this_instant() -> datetime:
+    """The current instant, for what is written down."""
+    return datetime.now(UTC)
 
 
 def this_minute() -> datetime:
@@ -89,6 +102,18 @@ def fresh(scope: Scope) -> freshness.Freshness:
         return freshness.freshness(conn, scope, datetime.now(UTC))
 
 
+def mail_trouble(scope: Scope) -> mails.Trouble:
+    """Why people may not hear of cases now. Never kept."""
+    with connected() as conn:
+        return mails.trouble(conn, scope, datetime.now(UTC))
+
+
+def why_read_only() -> str:
+    """Who switched changes off and why; "" while they are on. Never kept."""
+    with connected() as conn:
+        return switches.why_read_only(conn)
+
+
 @st.cache_data(ttl=600, max_entries=MOST, show_spinner=False)
 def choices(scope: Scope) -> lookup.Choices:
     """What the filter row offers; ten minutes old at most, for names hardly change."""
@@ -105,6 +130,36 @@ def network(scope: Scope) -> Network | None:
         return None
     with connected() as conn:
         return names.network(conn)
+
+
+def rulebook(scope: Scope) -> RuleBook | None:
+    """The rule book in force; viewers of some partners only get none."""
+    if not scope.sees_all:
+        return None
+    with connected() as conn:
+        return rules.rulebook(conn)
+
+
+def rules_text(scope: Scope) -> str | None:
+    """The rule book in force as it is written, None before the first activation."""
+    if not scope.sees_all:
+        return None
+    with connected() as conn:
+        active = configuration.active(conn, configuration.RULES)
+    return None if active is None else active.body
+
+
+def hours(scope: Scope) -> Calendar | None:
+    """The company's calendar: in its open hours the ages of cases are told, too."""
+    with connected() as conn:
+        return names.company_hours(conn)
+
+
+@st.cache_data(ttl=300, max_entries=4, show_spinner="Computing the chain of the audit anew")
+def audit_verified(newest: int) -> audit.Verified:
+    """Whether the audit is unbroken, at most five minutes old; anew with each ``newest`` entry."""
+    with connected() as conn:
+        return audit.verify(conn)
 
 
 # --- overview -------------------------------------------------------------------------------------
@@ -164,6 +219,30 @@ def open_ages_picture(scope: Scope, narrowed: Filter, version: str) -> Figure:
 @st.cache_resource(ttl=TTL_S, max_entries=MOST, show_spinner=False)
 def ack_heat_picture(scope: Scope, narrowed: Filter, version: str) -> Figure:
     return charts.ack_heat(ack_by_week(scope, narrowed, version))
+
+
+# --- support --------------------------------------------------------------------------------------
+
+
+@st.cache_data(ttl=TTL_S, max_entries=MOST, show_spinner=False)
+def integrations(
+    scope: Scope, narrowed: Filter, version: str
+) -> integration_reads.Integrations:
+    with connected() as conn:
+        return integration_reads.integrations(conn, scope, narrowed)
+
+
+@st.cache_data(ttl=TTL_S, max_entries=MOST, show_spinner=False)
+def disagreements(
+    scope: Scope, now: datetime, version: str, also_done: bool
+) -> tuple[list[disagreement_reads.Disagreement], bool]:
+    net = network(scope)
+    if net is None:
+        return [], False
+    with connected() as conn:
+        return disagreement_reads.disagreements(
+            conn, scope, net, now, open_only=not also_done, limit=MOST_DISAGREEMENTS
+        )
 
 
 # --- lists ----------------------------------------------------------------------------------------

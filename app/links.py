@@ -91,6 +91,22 @@ QUEUES = Page(
     "Support",
     "Depth, age, rates and consumers of message queues over time.",
 )
+INTEGRATIONS = Page(
+    "screens/integrations.py",
+    "integrations",
+    "Integrations",
+    ":material/hub:",
+    "Support",
+    "Messages, errors, retries and latency per hop and partner; what fails most.",
+)
+RECONCILIATION = Page(
+    "screens/reconciliation.py",
+    "reconciliation",
+    "Reconciliation",
+    ":material/compare_arrows:",
+    "Support",
+    "Order lines on which ERP, portal, EDI and warehouse differ: how, since when, who is right.",
+)
 UNMATCHED = Page(
     "screens/unmatched.py",
     "unmatched",
@@ -98,6 +114,38 @@ UNMATCHED = Page(
     ":material/link_off:",
     "Support",
     "What correlates with nothing: what was tried, what it may belong to, ties by hand.",
+)
+RULES = Page(
+    "screens/rules.py",
+    "rules",
+    "Rules",
+    ":material/rule:",
+    "Admin",
+    "The rule book as people read it: what it found, what people think of it, what a change does.",
+)
+DEAD_LETTERS = Page(
+    "screens/dead_letters.py",
+    "dead-letters",
+    "Dead letters",
+    ":material/mark_email_unread:",
+    "Support",
+    "Messages that could not be read or delivered: by kind of failure, with notes, and replay.",
+)
+REPLAYS = Page(
+    "screens/replays.py",
+    "replays",
+    "Replays",
+    ":material/replay:",
+    "Support",
+    "Messages sent or read again: dry run, approval, progress, and what took effect.",
+)
+AUDIT = Page(
+    "screens/audit.py",
+    "audit",
+    "Audit",
+    ":material/fact_check:",
+    "Admin",
+    "Who did what, in a chain of hashes that shows whether anybody altered it.",
 )
 HEALTH = Page(
     "screens/health.py",
@@ -123,9 +171,15 @@ PAGES = (
     EXCEPTIONS,
     CASE,
     TRACE,
+    INTEGRATIONS,
     QUEUES,
+    RECONCILIATION,
     UNMATCHED,
+    DEAD_LETTERS,
+    REPLAYS,
     HEALTH,
+    RULES,
+    AUDIT,
     MAILBOX,
 )
 
@@ -142,6 +196,15 @@ ViewWord = Literal[
     "otif_missed",
 ]
 GroupWord = Literal["line", "customer", "cause", "buyer"]
+TraceTab = Literal[
+    "lines", "lineage", "hops", "agreement", "systems", "clocks", "cases", "related"
+]
+WithinWord = Literal["7d", "30d", "90d", "all"]
+BreakWord = Literal["quantity", "date", "price"]
+CasesWord = Literal["causes", "all"]
+CaseSortWord = Literal["consequence", "severity", "age", "newest"]
+LettersWord = Literal["waiting", "archived", "ended", "all"]
+RulesWord = Literal["book", "explain", "try", "silences"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +321,10 @@ class ExceptionsLink(Filtered):
     severity: str | None = None
     owner: str | None = None
     age: str | None = None
+    state: str | None = None
+    rule: str | None = None
+    view: CasesWord = "causes"
+    sort: CaseSortWord = "consequence"
     after: str | None = None
 
 
@@ -272,11 +339,24 @@ class TraceLink(Link):
     """``ref``: "po:main:4500001234" for a document, or any number or id as a person types it.
 
     ``event``: number of the event whose bytes are shown, counted from 0 in order of happening.
+    ``node``, ``depth``: the node of the lineage graph walked from, and how far.
+    ``one``, ``other``: two messages ("source/key") that are compared.
+    ``byte``, ``long``: the place in the bytes that is lit.
+    ``within``, ``text``: how far back the text of messages is searched, and that it is to be.
     """
 
     PAGE: ClassVar[Page] = TRACE
     ref: str | None = None
     event: int | None = None
+    tab: TraceTab | None = None
+    node: str | None = None
+    depth: int = 2
+    one: str | None = None
+    other: str | None = None
+    byte: int | None = None
+    long: int | None = None
+    within: WithinWord = "30d"
+    text: Literal["yes"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +371,70 @@ class UnmatchedLink(Link):
 
     PAGE: ClassVar[Page] = UNMATCHED
     ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesLink(Link):
+    """``rule``: the rule that is looked into; ``ref``: the document explained; ``trial``: number of
+    a trial of an edited book.
+    """
+
+    PAGE: ClassVar[Page] = RULES
+    view: RulesWord = "book"
+    rule: str | None = None
+    ref: str | None = None
+    trial: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettersLink(Link):
+    """``fingerprint``: the kind of failure that is looked into; ``letter``: the one of its letters
+    that is, as ``str(LetterRef)``; ``after``: the last letter of the page before.
+    """
+
+    PAGE: ClassVar[Page] = DEAD_LETTERS
+    states: LettersWord = "waiting"
+    fingerprint: str | None = None
+    letter: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaysLink(Link):
+    """``items``: the state of the items shown; ``after``: number of the last one before them."""
+
+    PAGE: ClassVar[Page] = REPLAYS
+    id: int | None = None
+    items: str | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLink(Link):
+    """``subject``: what it was done to, or the beginning of it; ``after``: entries before it."""
+
+    PAGE: ClassVar[Page] = AUDIT
+    subject: str | None = None
+    actor: str | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationsLink(Filtered):
+    """``hop``: the system whose messages are looked into."""
+
+    PAGE: ClassVar[Page] = INTEGRATIONS
+    hop: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationLink(Link):
+    """``kind``: the type of break; ``done``: also lines that are complete."""
+
+    PAGE: ClassVar[Page] = RECONCILIATION
+    kind: BreakWord | None = None
+    supplier: str | None = None
+    done: Literal["yes"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,7 @@ def _x12(body: bytes) -> _Read:
             if n == 0:
                 tag = value.decode("latin-1")[:3]
                 yield tag, begin, len(segment)
-            elif value:
+            elif value.strip():
                 name = f"{tag}{n:02d}"
                 if component in value and tag != "ISA":
                     yield from _components(value, component, name, number, place, tag)
@@ -130,6 +130,9 @@ def _edifact(body: bytes) -> _Read:
         component, element, release, end = signs[0:1], signs[1:2], signs[3:4], signs[5:6]
         yield "UNA", start, 9
         start += 9
+    if len({component, element, release, end}) < 4 or b"" in (component, element, end):
+        return
+    release = release if release.strip() else b"\x00"  # a blank means that there is none
     any_ = rb"(?:[^" + re.escape(release + end) + rb"]|" + re.escape(release) + rb".)*"
     piece = rb"(?:[^" + re.escape(release + element) + rb"]|" + re.escape(release) + rb".)*"
     inner = rb"(?:[^" + re.escape(release + component) + rb"]|" + re.escape(release) + rb".)*"

@@ -49,6 +49,7 @@ from worker.commands import (
     self_audit,
     silences,
     ties,
+    trace,
 )
 from worker.commands import rules as rule_words
 
@@ -103,6 +104,7 @@ mail.register(mail_words)
 audit_words.command("self")(self_audit.tell)
 reinterpret.register(app)
 find.register(app)
+trace.register(app)
 letters.register(app, letter_words)
 replay.register(replay_words)
 audits.register(audit_words, switch_words)

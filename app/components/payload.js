@@ -44,8 +44,14 @@ export default function ({ data, parentElement }) {
       raw.append(m);
     }
   }
+  if (data.text !== null && data.text !== undefined) {
+    fields.append(make("pre", "canon", data.text || "Choose an event to see what it says."));
+    if (data.lit !== null) choose(data.lit);
+    return;
+  }
   if (!data.fields.length) fields.append(make("div", "none", "No value of this message was kept with its bytes."));
   for (const f of data.fields) {
+    if (f.head) fields.append(make("div", "seg", f.head));
     const row = make("button", f.mark === null ? "f ruled" : "f");
     row.type = "button";
     row.append(make("span", "name", f.field), make("span", "val", f.value),
@@ -53,4 +59,5 @@ export default function ({ data, parentElement }) {
     if (f.mark !== null) hook(row, f.mark);
     fields.append(row);
   }
+  if (data.lit !== null && data.lit !== undefined) choose(data.lit);
 }

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
 from app.components.asset import asset
 from db.reads.payloads import FieldOrigin
+from tower.event_difference import leaves
+from tower.masking import Hidden, overlaps
+from tower.segments import segment_words
+from tower.structure import structure
 
 MOST_BYTES = 200_000  # of one view; a larger message is shown around its first field
 MOST_FIELDS = 600
+MOST_ELEMENTS = 3000
 
 _mount = st.components.v2.component(
     "tower_payload",
@@ -40,6 +46,59 @@ class Mark:
     fields: tuple[str, ...]
     value: str
     how: str
+
+
+def placed(
+    origins: Sequence[FieldOrigin], body: bytes, data: Mapping[str, Any] | None
+) -> list[FieldOrigin]:
+    """Origins with their bytes, also where only the path of an element is known (JSON, XML)."""
+    if not any(one.offset is None and not one.rule for one in origins):
+        return list(origins)
+    where = {leaf.path: leaf for leaf in structure(body).leaves}
+    found = []
+    for one in origins:
+        names = [one.field]
+        if one.field == "*" and data is not None:
+            names = [path for path, _ in leaves(data)]
+        for name in names:
+            element = one.element.replace("*", name) if one.field == "*" else one.element
+            leaf = where.get(element) if one.offset is None and not one.rule else None
+            if leaf is None:
+                found.append(replace(one, field=name, element=element))
+            else:
+                at = replace(one, field=name, element=element)
+                found.append(replace(at, offset=leaf.offset, length=leaf.length))
+    return found
+
+
+def elements(body: bytes) -> list[Mark]:
+    """Every element of a payload, read or not, with the segment or row it stands in."""
+    found = structure(body)
+    marks: list[Mark] = []
+    for leaf in found.leaves:
+        end = leaf.offset + leaf.length
+        if end > MOST_BYTES or len(marks) >= MOST_ELEMENTS:
+            break
+        value = readable(body[leaf.offset : end])
+        name = leaf.name if found.format in ("x12", "edifact") else leaf.path
+        marks.append(Mark(leaf.offset, leaf.length, "", (name,), value, "copied"))
+    return marks
+
+
+def headings(body: bytes) -> dict[int, str]:
+    """Offset of the first element of each segment -> its number, tag and meaning."""
+    found = structure(body)
+    if found.format not in ("x12", "edifact"):
+        return {}
+    told: dict[int, str] = {}
+    seen: set[int] = set()
+    for leaf in found.leaves:
+        if leaf.part not in seen:
+            seen.add(leaf.part)
+            tag = leaf.path.split(" ", 2)[1]
+            meaning = segment_words(found.format, tag)
+            told[leaf.offset] = f"{leaf.part + 1} {tag}" + (f" · {meaning}" if meaning else "")
+    return told
 
 
 def marks_of(origins: Sequence[FieldOrigin], body: bytes) -> list[Mark]:
@@ -130,39 +189,79 @@ def payload(
     media_type: str,
     *,
     key: str,
+    view: str = "fields",
+    hidden: Sequence[Hidden] = (),
+    lit: tuple[int, int] | None = None,
 ) -> bool:
-    """Draw payload and fields side by side; True if the payload was shortened.
+    """Draw the payload and, beside it, what was read from it; True if it was shortened.
 
-    ``data`` is the event's own data: fields that a rule gave are listed without bytes.
+    ``data`` is the event's own data: fields that a rule gave are listed without bytes. ``view``:
+    fields (read values), elements (all there are), canonical (the event as it is kept). ``lit`` is
+    a byte range that an address points to.
     """
-    marks = marks_of(origins, body)
+    known = placed(origins, body, data)
+    marks = elements(body) if view == "elements" else marks_of(known, body)
+    lit_mark = None
+    if lit is not None:
+        marks, lit_mark = _with(marks, lit, body)
     pieces, shortened = pieces_of(body, marks, media_type)
-    ruled = [o for o in origins if o.offset is None]
+    over = headings(body) if view == "elements" else {}
     rows: list[dict[str, Any]] = [
         {
             "field": ", ".join(m.fields),
-            "value": _said(data, m.fields[0], m.value),
-            "element": m.element,
+            "value": m.value
+            if view == "elements" or overlaps(hidden, m.offset, m.length)
+            else _said(data, m.fields[0], m.value),
+            "element": m.element or f"byte {m.offset:,} + {m.length}",
             "mark": n,
             "how": m.how,
+            "head": over.get(m.offset, ""),
         }
         for n, m in enumerate(marks)
     ]
-    rows += [
-        {
-            "field": o.field,
-            "value": _said(data, o.field, ""),
-            "element": o.rule or o.element,
-            "mark": None,
-            "how": o.how,
-        }
-        for o in ruled[:MOST_FIELDS]
-    ]
+    if view != "elements":
+        rows += [
+            {
+                "field": o.field,
+                "value": _said(data, o.field, ""),
+                "element": o.rule or o.element,
+                "mark": None,
+                "how": o.how,
+                "head": "",
+            }
+            for o in [one for one in known if one.offset is None][:MOST_FIELDS]
+        ]
     _mount(
         key=key,
-        data={"pieces": [[p.text, p.mark] for p in pieces], "fields": rows},
+        data={
+            "pieces": [[p.text, p.mark] for p in pieces],
+            "fields": rows,
+            "lit": lit_mark,
+            "text": _canonical(data) if view == "canonical" else None,
+        },
     )
     return shortened
+
+
+def _with(
+    marks: list[Mark], lit: tuple[int, int], body: bytes
+) -> tuple[list[Mark], int | None]:
+    """The marks with the one that an address points to, made where no mark is there."""
+    offset, length = lit
+    for n, mark in enumerate(marks):
+        if mark.offset <= offset < mark.offset + mark.length:
+            return marks, n
+    end = min(offset + length, len(body))
+    if offset >= end:
+        return marks, None
+    kept = [m for m in marks if m.offset + m.length <= offset or m.offset >= end]
+    found = Mark(offset, end - offset, "", ("found text",), readable(body[offset:end]), "copied")
+    kept = sorted([*kept, found], key=lambda m: m.offset)
+    return kept, kept.index(found)
+
+
+def _canonical(data: Mapping[str, Any] | None) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, default=str) if data else ""
 
 
 def _said(data: Mapping[str, Any] | None, path: str, otherwise: str) -> str:

@@ -12,7 +12,9 @@ from app import data
 from app.components.ladder import ladder
 from app.components.payload import payload as payload_viewer
 from app.components.waterfall import bars, waterfall
-from app.links import TraceLink
+from app.components.whose import whose
+from app.links import TraceLink, TraceTab
+from app.parts import trace_lineage
 from app.parts.case_queue import rows_table
 from app.parts.empty import nothing_here
 from app.parts.tables import table
@@ -21,6 +23,7 @@ from app.session import Viewer
 from db.reads import payloads
 from db.reads.stories import Found, Story, StoryEvent
 from tower.event import ObjectRef
+from tower.holders import shares, stretches
 from tower.ladder import rungs
 
 KIND_WORDS = {
@@ -32,6 +35,9 @@ KIND_WORDS = {
 }
 
 
+VIEWS = {"fields": "Fields read", "elements": "All elements", "canonical": "As events"}
+
+
 def search_box(link: TraceLink) -> None:
     """The box; what is typed becomes the address."""
     key = "trace ref"
@@ -41,7 +47,7 @@ def search_box(link: TraceLink) -> None:
     st.text_input(
         "Number or id",
         key=key,
-        placeholder="4500001234, ASN or invoice number, SO-70001234, correlation id …",
+        placeholder="4500001234, SO-70001234, control number, file name, text of a payload …",
         icon=":material/search:",
         label_visibility="collapsed",
         on_change=_search,
@@ -51,7 +57,8 @@ def search_box(link: TraceLink) -> None:
 
 def _search(key: str) -> None:
     typed = st.session_state[key].strip()
-    st.query_params.pop("event", None)
+    for name in ("event", "tab", "node", "depth", "one", "other", "byte", "long", "text"):
+        st.query_params.pop(name, None)
     if typed:
         st.query_params["ref"] = typed
     else:
@@ -72,26 +79,6 @@ def _header_ref(ref: str) -> str:
         if ref.startswith(kind):
             return header + ref.removeprefix(kind).rpartition(":")[0]
     return ref
-
-
-def not_one(found: Sequence[Found], link: TraceLink) -> None:
-    """Nothing or several things of that name."""
-    if not found:
-        nothing_here(
-            f"Nothing is known of “{link.ref}”.",
-            next_step="Searched: document numbers, references like po:main:4500001234, "
-            "correlation, message and control ids, keys of raw messages. "
-            "Not searched: the text of payloads.",
-        )
-        return
-    st.caption(f"{len(found)} things are called “{link.ref}”. Choose one:")
-    for one in found:
-        st.page_link(
-            TraceLink.PAGE.file,
-            label=f"{one.title} · {one.status}" + (f" · {one.supplier}" if one.supplier else ""),
-            icon=":material/chevron_right:",
-            query_params=TraceLink(ref=one.ref).to_query(),
-        )
 
 
 def head(story: Story, viewer: Viewer) -> None:
@@ -161,13 +148,26 @@ def ladder_part(story: Story, now: datetime, viewer: Viewer) -> None:
         ladder(steps, now, viewer.zone, key="ladder")
 
 
-def waterfall_part(story: Story, link: TraceLink, viewer: Viewer) -> StoryEvent | None:
+def _whose_clock(story: Story, now: datetime, viewer: Viewer) -> None:
+    """Whose clock ran how long: the parts add up to the whole."""
+    if story.root is None or story.root["kind"] != "po":
+        return
+    told = [(event.occurred_at, event.type) for event in story.events]
+    found = stretches(told, now, data.hours(viewer.scope))
+    if found:
+        whose(shares(found), key="whose clock")
+
+
+def waterfall_part(
+    story: Story, link: TraceLink, now: datetime, viewer: Viewer
+) -> StoryEvent | None:
     """All events in time; the event whose bytes to show."""
     rows, sentence = bars(story.events, viewer.zone)
     if not rows:
         nothing_here("No event of this document is kept any more.")
         return None
     st.markdown(f"**Events** :gray[{sentence}; choose one to see its bytes]")
+    _whose_clock(story, now, viewer)
     number = link.event if link.event is not None else _telling(story.events)
     number = min(number, len(story.events) - 1)
     clicked = waterfall(story.events, viewer.zone, key="waterfall", chosen=number)
@@ -201,7 +201,7 @@ def payload_part(story: Story, event: StoryEvent | None, link: TraceLink, viewer
             st.caption("The bytes of this message have expired; what it said is kept above.")
             return
         mine = [o for o in found.origins if o.event_id == event.event_id]
-        _payload(found, mine, event.data, viewer)
+        _payload(found, mine, event.data, viewer, link)
 
 
 def _payload(
@@ -209,6 +209,7 @@ def _payload(
     origins: Sequence[payloads.FieldOrigin],
     values: Mapping[str, Any] | None,
     viewer: Viewer,
+    link: TraceLink,
 ) -> None:
     name = found.name or found.key
     st.caption(
@@ -217,8 +218,30 @@ def _payload(
         f"sha-256 {found.sha256[:16]}… · read by "
         + (", ".join(f"{r['interpreter']} v{r['version']}" for r in found.readings) or "nobody yet")
     )
-    if payload_viewer(found.body, origins, values, found.media_type, key="payload"):
+    view = st.segmented_control(
+        "Beside the bytes",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        default="fields",
+        required=True,
+        key="payload view",
+        label_visibility="collapsed",
+    )
+    lit = None if link.byte is None else (link.byte, link.long or 1)
+    if payload_viewer(
+        found.body,
+        origins,
+        values,
+        found.media_type,
+        key="payload",
+        view=view or "fields",
+        hidden=found.hidden,
+        lit=lit,
+    ):
         st.caption("Shortened: the first 200,000 bytes are shown. The download has all of them.")
+    if found.hidden:
+        kinds = ", ".join(sorted({one.kind for one in found.hidden}))
+        st.caption(f":material/visibility_off: Masked for you, as long as it is: {kinds}.")
     with st.container(horizontal=True):
         st.download_button(
             "Download as received",
@@ -254,13 +277,13 @@ def raw_page(ref: str, link: TraceLink, viewer: Viewer) -> None:
     source, _, key = ref.removeprefix("raw:").partition("/")
     with data.connected() as conn:
         found = payloads.payload(conn, viewer.scope, source, key)
-        told = payloads.events_of(conn, source, key)
+        told = payloads.events_of(conn, source, key, viewer.scope)
     if found is None:
         nothing_here("This message is known, but its bytes have expired.")
         return
     st.subheader(f"Message {source}/{key[:24]}", anchor=False)
     with st.container(border=True):
-        _payload(found, found.origins, None, viewer)
+        _payload(found, found.origins, None, viewer, link)
     if told:
         st.markdown("**Events read from it**")
         for event in told[:50]:
@@ -274,24 +297,58 @@ def raw_page(ref: str, link: TraceLink, viewer: Viewer) -> None:
             )
 
 
-def details(story: Story, now: datetime, viewer: Viewer) -> None:
-    """Lines, values per system, clocks, cases, related documents, in tabs drawn when opened."""
-    tabs = {
-        "Lines": _lines,
-        "Values per system": _systems,
-        "Clocks": _clocks,
-        "Cases": _cases,
-        "Related": _related,
-    }
+TABS: dict[TraceTab, str] = {
+    "lines": "Lines",
+    "lineage": "Lineage",
+    "hops": "Hops and differences",
+    "agreement": "Ordered, answered, ERP",
+    "systems": "Values per system",
+    "clocks": "Clocks",
+    "cases": "Cases",
+    "related": "Related",
+}
+
+
+def details(
+    story: Story, now: datetime, viewer: Viewer, link: TraceLink, event: StoryEvent | None
+) -> None:
+    """Everything else about the document, in tabs that are drawn when opened."""
+    standard: TraceTab = "lineage" if link.node else "hops" if link.one else "lines"
+    st.session_state.setdefault("trace tab", link.tab or standard)
+    if link.tab is not None and st.session_state.get("trace tab told") != link.tab:
+        st.session_state["trace tab"] = link.tab
+    st.session_state["trace tab told"] = link.tab
     picked = st.segmented_control(
         "Details",
-        list(tabs),
-        default="Lines",
+        list(TABS),
+        format_func=TABS.__getitem__,
         required=True,
-        key="trace details",
+        key="trace tab",
         label_visibility="collapsed",
+        on_change=_open_tab,
     )
-    tabs[picked or "Lines"](story, now, viewer)
+    match picked:
+        case "lineage":
+            shown = None if event is None else str(event.event_id)
+            trace_lineage.lineage_part(story, link, viewer, shown)
+        case "hops":
+            trace_lineage.hops_part(story, link, viewer)
+        case "agreement":
+            trace_lineage.agreement_part(story, viewer)
+        case "systems":
+            _systems(story, now, viewer)
+        case "clocks":
+            _clocks(story, now, viewer)
+        case "cases":
+            _cases(story, now, viewer)
+        case "related":
+            _related(story, now, viewer)
+        case _:
+            _lines(story, now, viewer)
+
+
+def _open_tab() -> None:
+    st.query_params["tab"] = st.session_state["trace tab"]
 
 
 def _lines(story: Story, _: datetime, __: Viewer) -> None:

@@ -288,8 +288,8 @@ def _clocks(
             if at is None:
                 continue
             mine = [f for f in moments.get(microseconds(at), []) if _of_family(f, ref)]
-            for one in mine or events.get(at, []):
-                edges.append(Edge(one, id_, basis))
+            causes = mine or events.get(at, [])
+            edges += [Edge(cause, id_, basis) for cause in causes]
         anchor = str((row["state"] or {}).get("receipt", {}).get("anchor", ""))
         dated = dates.get((ref, anchor.rpartition(".")[2]))
         if dated is not None:
