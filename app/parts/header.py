@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import data
 from app.links import HEALTH
-from app.parts.words import ago, clock, day_clock
+from app.parts import mail_page
+from app.parts.words import ago, clock, day_clock, plain
 from app.session import Viewer
 from db.reads.freshness import Freshness
 
@@ -25,6 +26,10 @@ def header(title: str, viewer: Viewer, *, period: str = "") -> Freshness:
             st.caption(period, width="content")
         st.space("stretch")
         _stamp(fresh, viewer)
+    switched_off = data.why_read_only()
+    if switched_off:
+        st.warning(f"The tower is read-only: {plain(switched_off)}", icon=":material/lock:")
+    mail_page.banner(data.mail_trouble(viewer.scope), viewer.zone)
     _watch(fresh.version, viewer)
     return fresh
 

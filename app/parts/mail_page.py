@@ -14,10 +14,37 @@ import streamlit as st
 from app.components.letter import letter
 from app.links import MailboxLink
 from app.parts.tables import table
-from app.parts.words import day_clock
-from db.reads.mails import Letterhead
+from app.parts.words import day_clock, many
+from db.reads.mails import Letterhead, Trouble
 
 STATE_SIGN = {"sent": "✓", "waiting": "…", "failed": "✕", "superseded": "↷"}
+
+
+def banner(found: Trouble, zone: ZoneInfo) -> None:
+    """What keeps people from hearing of cases now; nothing while all is well."""
+    if found.worker_lost is not None:
+        st.error(
+            f"No worker was seen since {day_clock(found.worker_lost, zone)}: nothing is judged and "
+            "nobody is told. Start one: tower worker.",
+            icon=":material/heart_broken:",
+        )
+    if found.away_since is not None:
+        waiting = f"{many(found.waiting, 'mail')} {'waits' if found.waiting == 1 else 'wait'}"
+        st.error(
+            f"The mail server cannot be reached since {day_clock(found.away_since, zone)}; "
+            f"{waiting}. It is tried each minute, and what waits is told as it stands then.",
+            icon=":material/mark_email_unread:",
+        )
+    if found.dead:
+        named = ", ".join(f"{_safe(address)} ({_safe(who)})" for address, who in found.dead[:3])
+        more = f" and {len(found.dead) - 3} more" if len(found.dead) > 3 else ""
+        st.warning(
+            f"Mails to {named}{more} come back; the fallback is told instead. Correct the address "
+            "in network.yaml, or send again with tower mail retry.",
+            icon=":material/mail_off:",
+        )
+    for words in found.failing.values():
+        st.warning(f"The tower breaks a promise: {_safe(words)}.", icon=":material/rule:")
 
 
 def mail_list(rows: Sequence[Letterhead], recipient: str | None, zone: ZoneInfo) -> None:
@@ -25,7 +52,7 @@ def mail_list(rows: Sequence[Letterhead], recipient: str | None, zone: ZoneInfo)
     table(
         {
             "Subject": [m.subject for m in rows],
-            "To": [m.recipient for m in rows],
+            "To": [m.recipient if m.channel == "mail" else f"# {m.channel}" for m in rows],
             "When": [day_clock(m.sent_at or m.created_at, zone) for m in rows],
             " ": [STATE_SIGN.get(m.state, m.state) for m in rows],
         },
@@ -46,6 +73,11 @@ def mail(
     head: Letterhead, message: bytes, attempts: Sequence[Mapping[str, Any]], zone: ZoneInfo
 ) -> None:
     """Headers, the HTML part in a frame of its own, the text part, and how it was delivered."""
+    if head.channel != "mail":
+        st.markdown(f"**{_safe(head.subject)}**")
+        st.caption(f"posted to {_safe(head.channel)} · {head.state} · attempts {head.attempts}")
+        st.json(message.decode("ascii", "replace"))
+        return
     parsed = email.message_from_bytes(message, policy=email.policy.default)
     st.markdown(f"**{_safe(head.subject)}**")
     sent = f"sent {day_clock(head.sent_at, zone)}" if head.sent_at else head.state
