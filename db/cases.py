@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import records, timers
 from db.tables import case_note, exception_case
-from tower import cases
+from tower import case_wishes, cases
 from tower.access import Scope
 from tower.cases import Case, Changed, Note
 from tower.errors import AccessDenied
@@ -343,12 +343,12 @@ def wait(
     now: datetime,
 ) -> Case:
     """Somebody else must act first; it is raised again at ``until``."""
-    return _wish(conn, scope, case_id, until, lambda c: cases.wait(c, who, now, on, until))
+    return _wish(conn, scope, case_id, until, lambda c: case_wishes.wait(c, who, now, on, until))
 
 
 def release(conn: Connection, scope: Scope, case_id: int, who: str, now: datetime) -> Case:
     """Give it back: nobody looks after it any more."""
-    return _wish(conn, scope, case_id, now, lambda c: cases.release(c, who, now))
+    return _wish(conn, scope, case_id, now, lambda c: case_wishes.release(c, who, now))
 
 
 def judge(
@@ -362,7 +362,7 @@ def judge(
 ) -> Case:
     """Say whether its alert was useful or a false alarm; an open false alarm is closed by it."""
     return _wish(
-        conn, scope, case_id, now, lambda c: cases.judge(c, who, now, verdict, reason)
+        conn, scope, case_id, now, lambda c: case_wishes.judge(c, who, now, verdict, reason)
     )
 
 
@@ -371,7 +371,7 @@ def merge(
 ) -> Case:
     """Close it as a part of the case ``into``."""
     target = _visible(by_ids(conn, [into]), scope, into)
-    return _wish(conn, scope, case_id, now, lambda c: cases.merge(c, who, now, target))
+    return _wish(conn, scope, case_id, now, lambda c: case_wishes.merge(c, who, now, target))
 
 
 def note(conn: Connection, scope: Scope, case_id: int, who: str, text: str, now: datetime) -> None:

@@ -450,7 +450,7 @@ class NotPossible(TowerError):
 
 def take(case: Case, who: str, now: datetime) -> Changed:
     """Somebody says "mine". It expires after four hours, then the case is raised again."""
-    _must_be_open(case, "taken")
+    must_be_open(case, "taken")
     until = now + TAKEN_FOR
     taken = replace(
         case,
@@ -460,90 +460,23 @@ def take(case: Case, who: str, now: datetime) -> Changed:
         snoozed_until=None,
         why={**case.why, "taken_by": who},
     )
-    return Changed(taken, (Note(now, who, "taken", f"until {_minute(until)}"),), False)
+    return Changed(taken, (Note(now, who, "taken", f"until {minute(until)}"),), False)
 
 
 def snooze(case: Case, who: str, now: datetime, until: datetime) -> Changed:
     """Say nothing until then. Its age runs on; what is still open at that time is told."""
-    _must_be_open(case, "snoozed")
+    must_be_open(case, "snoozed")
     if until <= now:
-        raise NotPossible(f"{_minute(until)} is past. Choose a time to come.")
+        raise NotPossible(f"{minute(until)} is past. Choose a time to come.")
     quiet = replace(case, state="snoozed", snoozed_until=until, taken_until=None)
-    return Changed(quiet, (Note(now, who, "snoozed", f"until {_minute(until)}"),), False)
-
-
-def wait(case: Case, who: str, now: datetime, on: str, until: datetime) -> Changed:
-    """Somebody else must act first. It is raised again then; meanwhile it is told as ever."""
-    _must_be_open(case, "left waiting")
-    if not on.strip():
-        raise NotPossible("Say on whom the case waits.")
-    if until <= now:
-        raise NotPossible(f"{_minute(until)} is past. Choose a time to come.")
-    waiting = replace(
-        case,
-        state="waiting",
-        snoozed_until=until,
-        taken_until=None,
-        first_taken_at=case.first_taken_at or now,
-        why={**case.why, "waits_on": on.strip()[:200]},
-    )
-    text = f"on {on.strip()[:200]} until {_minute(until)}"
-    return Changed(waiting, (Note(now, who, "waiting", text),), False)
-
-
-def release(case: Case, who: str, now: datetime) -> Changed:
-    """Nobody looks after it any more: taken, waiting or snoozed, it is as new."""
-    _must_be_open(case, "given back")
-    if case.state == "new":
-        raise NotPossible("Nobody holds this case.")
-    freed = replace(case, state="new", taken_until=None, snoozed_until=None)
-    return Changed(freed, (Note(now, who, "released", f"no longer {case.state}"),), True)
-
-
-def judge(case: Case, who: str, now: datetime, verdict: str, reason: str) -> Changed:
-    """Say whether the alert was useful or a false alarm, and why.
-
-    A false alarm that is still open is closed by it. The last word of a case counts.
-    """
-    if verdict not in VERDICTS:
-        raise NotPossible(f'"{verdict}" is no verdict; write {" or ".join(VERDICTS)}.')
-    said = reason.strip()[:1000]
-    if not said:
-        raise NotPossible("Say in a few words why.")
-    judged = replace(case, verdict=verdict, judged_at=now)
-    words = verdict.replace("_", " ")
-    note = Note(now, who, "judged", f"{words}: {said}")
-    if verdict == "false_alarm" and case.open:
-        closed = resolve(judged, who, now, "false_alarm", said)
-        return replace(closed, notes=(note, *closed.notes))
-    return Changed(judged, (note,), False)
-
-
-def merge(case: Case, who: str, now: datetime, into: Case) -> Changed:
-    """Close it as a part of another case, which goes on."""
-    _must_be_open(case, "merged")
-    if into.id is None or into.id == case.id:
-        raise NotPossible("A case cannot be merged into itself.")
-    if not into.open:
-        raise NotPossible(f"Case {into.id} is resolved. Merge into one that is open.")
-    merged = replace(
-        case,
-        state="resolved",
-        resolution="merged",
-        resolved_at=now,
-        taken_until=None,
-        snoozed_until=None,
-        parent_id=into.id,
-        why={**case.why, "merged_into": into.id},
-    )
-    return Changed(merged, (Note(now, who, "resolved", f"merged into case {into.id}"),), True)
+    return Changed(quiet, (Note(now, who, "snoozed", f"until {minute(until)}"),), False)
 
 
 def resolve(
     case: Case, who: str, now: datetime, resolution: str, text: str, cause: str | None = None
 ) -> Changed:
     """Close it by hand: repaired, accepted (left so) or false_alarm."""
-    _must_be_open(case, "resolved")
+    must_be_open(case, "resolved")
     if resolution not in BY_HAND:
         raise NotPossible(f'"{resolution}" is no way to resolve; write {", ".join(BY_HAND)}.')
     if cause is not None and cause not in CAUSES:
@@ -565,7 +498,7 @@ def resolve(
 
 def assign(case: Case, who: str, now: datetime, owner: str) -> Changed:
     """Give it to another person; the former owner hears that it was passed on."""
-    _must_be_open(case, "passed on")
+    must_be_open(case, "passed on")
     if owner == case.owner:
         raise NotPossible(f"{owner} owns this case already.")
     passed = replace(case, owner=owner, state="new", taken_until=None, snoozed_until=None)
@@ -597,7 +530,8 @@ def wake(case: Case, now: datetime, still_true: bool) -> Changed | None:
     return None
 
 
-def _must_be_open(case: Case, done: str) -> None:
+def must_be_open(case: Case, done: str) -> None:
+    """Refuse what makes no sense for a resolved case."""
     if not case.open:
         raise NotPossible(
             f"The case is resolved ({case.resolution}) and cannot be {done}. If it happens again, "
@@ -605,7 +539,8 @@ def _must_be_open(case: Case, done: str) -> None:
         )
 
 
-def _minute(at: datetime) -> str:
+def minute(at: datetime) -> str:
+    """An instant as histories tell it."""
     return at.strftime("%Y-%m-%d %H:%M UTC")
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import product
+from math import isclose
 from typing import Any
 
 from tower.calendars import Calendar
@@ -87,8 +89,22 @@ def priority(
             "urgency": None if soon is None else round(soon, 4),
             "need_date": None if hurt.need_date is None else hurt.need_date.isoformat(),
             "confidence": round(sure, 4),
+            "sure": _parts(sure),
         },
     )
+
+
+_PEGS = (("peg given", 1.0), ("peg derived", 0.7))
+_DATES = (("date shipped", 1.0), ("date confirmed", 0.9), ("date assumed", 0.6))
+_EVIDENCE = (("evidence complete", 1.0), ("evidence unknown", 0.5))
+
+
+def _parts(sure: float) -> list[tuple[str, float]]:
+    """What a confidence is the product of, in words; empty where it is no such product."""
+    for peg, date_basis, evidence in product(_PEGS, _DATES, _EVIDENCE):
+        if isclose(peg[1] * date_basis[1] * evidence[1], sure, abs_tol=1e-4):
+            return [peg, date_basis, evidence]
+    return []
 
 
 @dataclass(frozen=True, slots=True)

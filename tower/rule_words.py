@@ -178,8 +178,8 @@ def _agreement(rule: Any) -> list[str]:
 def _ratio(rule: Any) -> list[str]:
     found = [f"{_capital(events(rule.bad))}, as a share of {events(rule.of, 'and')}:"]
     for window in rule.windows:
-        more = getattr(window, "more_than", None)
-        limit = getattr(more, "above", more)
+        more = window.more_than
+        limit = more.above
         if isinstance(limit, str):
             share = "what was agreed"
             if more.default is not None:

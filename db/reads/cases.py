@@ -16,6 +16,7 @@ from db.tables import (
     case_note,
     clock,
     delivery,
+    escalation,
     exception_case,
     flow_link,
     order_impact,
@@ -107,6 +108,7 @@ class CaseDetail:
     parent: Mapping[str, Any] | None
     children: tuple[Mapping[str, Any], ...]
     deliveries: tuple[Mapping[str, Any], ...]
+    chain: Mapping[str, Any] | None
 
 
 def _conditions(scope: Scope, wanted: CaseFilter, now: datetime) -> list[ColumnElement[bool]]:
@@ -349,13 +351,19 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
         if home is None
         else records(conn, select(transition).where(*subject(transition)).order_by(transition.c.n)),
         impacts=()
-        if home is None or not scope.sees_all
+        if (home is None and the_case["kind"] != KIND) or not scope.sees_all
         else records(
             conn,
             select(order_impact)
             .where(
                 or_(
                     order_impact.c.po_home == home,
+                    order_impact.c.po_home.in_(
+                        select(exception_case.c.home_key).where(
+                            exception_case.c.parent_id == case_id,
+                            exception_case.c.state != "resolved",
+                        )
+                    ),
                     # A shipment hurts through the orders it is tied to.
                     order_impact.c.po_home.in_(
                         select(flow_link.c.other_key).where(
@@ -387,7 +395,9 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
             conn,
             select(suppression).where(suppression.c.case_id == case_id).order_by(suppression.c.at),
         ),
-        related=records(
+        related=()
+        if the_case["kind"] == KIND  # its own cases are the related ones
+        else records(
             conn,
             select(exception_case)
             .where(
@@ -437,5 +447,8 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
                 )
             )
             .order_by(delivery.c.at, delivery.c.id),
+        ),
+        chain=next(
+            iter(records(conn, select(escalation).where(escalation.c.case_id == case_id))), None
         ),
     )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from db import clocks, configuration
 from db.reads import stories
+from db.root_causes import in_case
 from db.tables import group_member, outbox, suppression, timer, told
 from db.timers import MAIL_GROUP
 from tower.access import Scope
@@ -138,7 +139,7 @@ def explain(conn: Connection, scope: Scope, ref: str) -> list[ClockExplained]:
                 ],
                 case_id=None if case is None else case["id"],
                 mails=mails,
-                no_mail=why_no_mail(cycle, reached, post),
+                no_mail=_no_mail(case, mails) or why_no_mail(cycle, reached, post),
             )
         )
     return found
@@ -176,6 +177,15 @@ def _rule(code: Code, rule_id: str, cycle: Cycle) -> Rule | None:
 def _named(subject: Subject) -> dict[str, Any]:
     header = "po" if subject.kind == "po_line" else subject.kind
     return {f"{header}.number": subject.number, f"{subject.kind}.line": subject.line or None}
+
+
+def _no_mail(
+    case: Mapping[str, Any] | None, mails: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """That its root cause tells people, where it hangs under one."""
+    if case is None or case["parent_id"] is None or mails:
+        return []
+    return [in_case(case["parent_id"])]
 
 
 def _case_of(

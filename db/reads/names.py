@@ -8,6 +8,7 @@ from db import configuration
 from db.reads.filters import within_scope
 from db.tables import active_config, partner
 from tower.access import Scope
+from tower.calendars import Calendar
 from tower.network import Network, load_network
 
 
@@ -43,4 +44,21 @@ def network(conn: Connection) -> Network | None:
     return kept
 
 
+def company_hours(conn: Connection) -> Calendar | None:
+    """The company's open hours, None where no network or no such calendar is in force."""
+    found = network(conn)
+    if found is None:
+        return None
+    spec = found.calendars.get(found.company.calendar)
+    if spec is None:
+        return None
+    kept = _hours.get(id(spec))
+    if kept is None:
+        kept = Calendar(found.company.calendar, spec)
+        _hours.clear()
+        _hours[id(spec)] = kept
+    return kept
+
+
+_hours: dict[int, Calendar] = {}
 _parsed: dict[str, Network] = {}

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, func, select, true
 
 from db.reads import precision
 from db.reads.filters import within_scope
-from db.reads.rows import record
 from db.tables import clock, exception_case, outbox
 from tower.access import Scope
 from tower.precision import Precision
 from tower.root_causes import KIND
 
 DAYS = 30
-MOST_RECENT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +91,14 @@ def figures(conn: Connection, scope: Scope, now: datetime) -> dict[str, RuleFigu
         .group_by(clock.c.rule, clock.c.verdict)
     ):
         verdicts.setdefault(row.rule, {})[row.verdict] = row.n
-    named = func.unnest(outbox.c.cases).column_valued("case_id")
+    named = func.unnest(outbox.c.cases).table_valued("case_id").render_derived(name="named")
     mails = {
         row.rule: row.n
         for row in conn.execute(
             select(c.rule, func.count(func.distinct(outbox.c.id)).label("n"))
             .select_from(outbox)
-            .join(named, and_(True))
-            .join(exception_case, c.id == named)
+            .join(named, true())
+            .join(exception_case, c.id == named.c.case_id)
             .where(outbox.c.created_at > since, outbox.c.created_at <= now, *mine)
             .group_by(c.rule)
         )
@@ -129,17 +126,3 @@ def figures(conn: Connection, scope: Scope, now: datetime) -> dict[str, RuleFigu
 def nothing(rule: str) -> RuleFigures:
     """The figures of a rule that has found nothing yet."""
     return RuleFigures(rule, 0, 0, (0,) * DAYS, 0, 0, Precision(rule), {}, 0, ())
-
-
-def recent(
-    conn: Connection, scope: Scope, rule: str, limit: int = MOST_RECENT
-) -> list[dict[str, Any]]:
-    """The newest cases of a rule, root causes beside their cases."""
-    c = exception_case.c
-    rows = conn.execute(
-        select(exception_case)
-        .where(c.rule == rule, *within_scope(c, scope))
-        .order_by(case((c.state != "resolved", 0), else_=1), c.opened_at.desc(), c.id.desc())
-        .limit(limit)
-    )
-    return [dict(record(row)) for row in rows]

@@ -14,15 +14,13 @@ from sqlalchemy import Connection
 
 from db import configuration
 from db import engine as db_engine
-from db.reads import cases as case_reads
 from db.reads import connection, mails, payloads, queues, stories
 from db.reads import unmatched as unmatched_reads
 from tower import settings as settings_module
 from tower.access import EVERYTHING
-from tower.categories import CATEGORIES
 from tower.ladder import Rung, rungs
 from tower.network import load_network
-from worker.answers import EXIT_NOT_FOUND, AsJson, emit, one_of, shown, table
+from worker.answers import EXIT_NOT_FOUND, AsJson, emit, shown, table
 
 TIMEOUT_S = 60.0
 MOST_LINES, MOST_SIGNS = 60, 400  # of a payload, for people
@@ -30,7 +28,7 @@ MOST_LINES, MOST_SIGNS = 60, 400  # of a payload, for people
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (show, cases, case, queue_depths, mail_list, unmatched):
+    for command in (show, queue_depths, mail_list, unmatched):
         app.command(_NAMES.get(command, command.__name__))(command)
 
 
@@ -289,122 +287,6 @@ def _say_story(console: Console, story: stories.Story, answer: Mapping[str, Any]
                 ],
             )
         )
-
-
-def cases(
-    category: Annotated[str | None, typer.Option(help="For example ACK_OVERDUE.")] = None,
-    severity: Annotated[str | None, typer.Option(help="low, medium, high, critical.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Person of network.yaml.")] = None,
-    supplier: Annotated[str | None, typer.Option(help="Partner of network.yaml.")] = None,
-    state: Annotated[str, typer.Option(help="open, resolved or all.")] = "open",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    as_json: AsJson = False,
-) -> int:
-    """Exception cases, the most consequential first. Example: tower cases --severity high"""
-    one_of("--state", state, ("open", "resolved", "all"))
-    one_of("--severity", severity, case_reads.SEVERITIES)
-    one_of("--category", category, CATEGORIES)
-    wanted = case_reads.CaseFilter(
-        category=category, severity=severity, owner=owner, supplier=supplier, state=state
-    )
-    with asking() as (conn, now):
-        page = case_reads.queue(conn, EVERYTHING, wanted, now, limit=limit)
-    answer = {"total": page.total, "cases": [_without(row, "why") for row in page.rows]}
-    emit(
-        answer,
-        as_json,
-        lambda console: console.print(
-            table(
-                f"{len(page.rows)} of {page.total} cases",
-                (
-                    "case #",
-                    "severity",
-                    "category",
-                    "title",
-                    "owner",
-                    "opened",
-                    "orders #",
-                    "at risk #",
-                ),
-                [
-                    (
-                        r["id"],
-                        r["severity"],
-                        r["category"],
-                        r["title"],
-                        r["owner"],
-                        r["opened_at"],
-                        r["orders_affected"],
-                        r["value_at_risk"],
-                    )
-                    for r in page.rows
-                ],
-            )
-        ),
-    )
-    return 0
-
-
-def case(
-    number: Annotated[int, typer.Argument(help="Number of the case.")], as_json: AsJson = False
-) -> int:
-    """One case: why, history, impact, mails. Example: tower case 12. Exit 3 if there is none."""
-    with asking() as (conn, _):
-        found = case_reads.detail(conn, EVERYTHING, number)
-    if found is None:
-        typer.echo(f"There is no case {number}. tower cases lists them.", err=True)
-        return EXIT_NOT_FOUND
-    row = found.case
-
-    def say(console: Console) -> None:
-        due = row["due_at"]
-        console.print(f"Case {row['id']}  {row['severity']} {row['category']}  {row['state']}")
-        console.print(shown(str(row["title"])), soft_wrap=True)
-        console.print(
-            f"owner {row['owner']}, opened {row['opened_at']:%Y-%m-%d %H:%MZ}, due "
-            + (f"{due:%Y-%m-%d %H:%MZ}" if due else "–")
-        )
-        if row["advice"]:
-            console.print(shown(f"next: {row['advice']}"), soft_wrap=True)
-        console.print(
-            table(
-                "History",
-                ("at", "who", "what"),
-                [(n["at"], n["author"], n["text"]) for n in found.notes],
-            )
-        )
-        if found.impacts:
-            console.print(
-                table(
-                    "Affected customer orders",
-                    ("order", "line", "customer", "promised", "expected", "value #"),
-                    [
-                        (
-                            i["order"],
-                            i["order_line"],
-                            i["customer_name"] or i["customer"],
-                            i["promise_date"],
-                            i["projected_date"],
-                            i["open_value"],
-                        )
-                        for i in found.impacts
-                    ],
-                )
-            )
-        if found.mails:
-            console.print(
-                table(
-                    "Mails",
-                    ("at", "to", "subject", "state"),
-                    [
-                        (m["created_at"], m["recipient"], m["subject"], m["state"])
-                        for m in found.mails
-                    ],
-                )
-            )
-
-    emit(found, as_json, say)
-    return 0
 
 
 def queue_depths(as_json: AsJson = False) -> int:
