@@ -282,7 +282,8 @@ def compiled(node: Node) -> Predicate:
 
         def one_of(attributes: Attributes) -> bool:
             value = attributes.get(name)
-            return value is not None and (_family(value), _decimal(value)) in wanted
+            family = _family(value)  # of what is missing: other
+            return family != "other" and (family, _decimal(value)) in wanted
 
         return one_of
     if isinstance(node, Known):
