@@ -13,6 +13,7 @@ from db.mail import CaseSheet, GroupKey, HitRow
 from tower import telling
 from tower.cases import Case
 from tower.categories import Severity
+from tower.precision import Precision
 from tower.receipts import receipt_text
 from tower.telling import OPENING, Reason, Told
 from tower.zones import zone
@@ -25,7 +26,8 @@ FULL_ENTRIES = 12  # more would be clipped by mail readers at about 100 kB
 SHORT_ENTRIES = 30
 HITS = 5
 
-_DOCUMENTS = ("po", "po_line", "asn", "cause")  # subjects that customers may wait for
+_DOCUMENTS = ("po", "po_line", "asn", "affected", "cause")  # subjects that customers may wait for
+_HEADERS = {"po_line": "po", "affected": "po", "order_line": "order"}
 _LABELS = {"source": "See the feeds", "queue": "See the queues"}  # where no document is
 _HEADINGS = {
     Reason.NEW: "New",
@@ -45,6 +47,7 @@ class Contents:
     passing   cases that opened and closed untold (daily summaries only)
     since     case -> when its need to be told was seen
     roles     case -> why this reader hears of it: owner, also, fallback
+    doubted   rules whose alerts people mostly find useless (a summary a week)
     """
 
     sheets: Mapping[int, CaseSheet]
@@ -55,6 +58,7 @@ class Contents:
     told: Mapping[int, Told]
     since: Mapping[int, datetime]
     roles: Mapping[int, str]
+    doubted: Sequence[Precision] = ()
 
 
 def compose(
@@ -107,7 +111,7 @@ def compose(
         list_id=head.list_id,
         company=head.company,
         headline=writer.headline(daily),
-        intro=writer.intro(sheets),
+        intro=writer.intro(sheets) + _doubts(contents.doubted),
         figures=writer.figures(sheets),
         sections=writer.sections(daily),
         button_label="Open the work list",
@@ -125,6 +129,14 @@ def _answers_to(config: Judging, key: GroupKey) -> str:
     policy = config.rulebook.notify.get(key.policy)
     person = config.network.people.get(policy.fallback) if policy is not None else None
     return person.mail if person is not None else ""
+
+
+def _doubts(doubted: Sequence[Precision]) -> str:
+    """The rules to look at, worst first; nothing mutes itself."""
+    if not doubted:
+        return ""
+    told = [f"{p.rule} ({p.latest_useful} of {p.latest} useful)" for p in doubted]
+    return f" Alerts that mostly help nobody: {', '.join(told)}. See the Rules page."
 
 
 def _digest(*parts: str) -> str:
@@ -350,6 +362,10 @@ class _Writer:
             return held if n else "nothing waits for it so far"
         if sheet.case.subject.kind == "queue":
             return "what waits in it reaches nobody for now"
+        if sheet.case.subject.kind == "partner":
+            return "what passes between them and us may not have arrived"
+        if sheet.case.subject.kind == "supplier":
+            return "we hear of none of the orders that are open with them"
         if sheet.case.subject.kind not in _DOCUMENTS:
             return "the tower itself"
         if not sheet.orders:
@@ -379,7 +395,7 @@ class _Writer:
             return f"{self._config.base_url}/health"
         if subject.kind == "queue":
             return f"{self._config.base_url}/queues"
-        kind = {"po_line": "po", "order_line": "order"}.get(subject.kind, subject.kind)
+        kind = _HEADERS.get(subject.kind, subject.kind)
         if kind not in ("po", "order", "asn"):
             return ""
         ref = f"{kind}:{subject.scope}:{subject.number}"

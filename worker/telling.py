@@ -15,7 +15,9 @@ from sqlalchemy import Connection
 
 from db import bounces, mail, outbox, timers
 from db.mail import DIGEST_GROUP, GroupKey, Heard, Member
+from db.reads import precision
 from db.timers import Timer
+from tower.access import EVERYTHING
 from tower.cases import Case
 from tower.court import Code
 from tower.telling import OPENING, Item, Reason, Told, digest_due, plan, reason_for
@@ -141,6 +143,8 @@ def summarise(conn: Connection, config: Judging, code: Code, timer: Timer, now: 
     made = 0
     if reasons or still or passing:
         contents = desk.contents(conn, reasons, still, passing)
+        if _begins_week(last, now, person.zone):
+            contents = replace(contents, doubted=precision.doubtful(conn, EVERYTHING))
         made = _post(conn, config, key, desk, contents, now, daily=True)
     silenced = [m for m in held if m.case_id in desk.until]
     _ring_again(conn, desk, silenced)
@@ -149,6 +153,12 @@ def summarise(conn: Connection, config: Judging, code: Code, timer: Timer, now: 
     if stays:
         expect_digest(conn, config, code, policy, recipient, now)
     return made
+
+
+def _begins_week(last: datetime, now: datetime, zone_name: str) -> bool:
+    """Whether this is a recipient's first summary of a week."""
+    local = zone(zone_name)
+    return last.astimezone(local).isocalendar()[:2] != now.astimezone(local).isocalendar()[:2]
 
 
 def _ring_again(conn: Connection, desk: _Desk, silenced: Sequence[Member]) -> None:
