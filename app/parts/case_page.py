@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app import data
-from app.links import MailboxLink, TraceLink
+from app.links import CaseLink, MailboxLink, RulesLink, TraceLink
 from app.parts import case_queue
-from app.parts.tables import table
-from app.parts.words import ago, day, day_clock, many, money, severity, span
-from app.session import Viewer
-from db import cases as wishes_db
+from app.parts.tables import height_of, table
+from app.parts.words import MISSING, ago, day, day_clock, many, money, plain, severity, span
 from db.reads.cases import CaseDetail
-from tower.cases import BY_HAND, CAUSES
-from tower.errors import TowerError
+from tower.calendars import Calendar
 from tower.event import ObjectRef
 from tower.receipts import receipt_text
+from tower.root_causes import KIND
+from tower.rule_words import words
+from tower.rulebook import RuleBook
 
 MOST_MAILS = 8
-SNOOZE = {"4 hours": 4, "1 day": 24, "3 days": 72, "7 days": 168}
-RESOLUTION_WORDS = {
-    "repaired": "Repaired: somebody mended it",
-    "accepted": "Accepted: left as it is",
-    "false_alarm": "False alarm: it was never wrong",
-}
+
+
+_NO_DOCUMENT = ("source", "queue", "partner", "supplier")
+_HEADERS = {"po_line": "po", "affected": "po", "order_line": "order"}
 
 
 def title(found: CaseDetail) -> str:
@@ -37,13 +34,15 @@ def title(found: CaseDetail) -> str:
 
 def subject_ref(case: Mapping[str, Any]) -> str | None:
     """The document that the case is about, as Trace takes it; None for our own systems."""
-    if case["home_key"] is None or case["kind"] in ("source", "queue"):
+    if case["home_key"] is None or case["kind"] in (*_NO_DOCUMENT, KIND):
         return None
-    kind = {"po_line": "po", "order_line": "order"}.get(case["kind"], case["kind"])
+    kind = _HEADERS.get(case["kind"], case["kind"])
     return str(ObjectRef(kind, case["scope"], case["number"]))
 
 
-def banner(found: CaseDetail, now: datetime, zone: ZoneInfo) -> None:
+def banner(
+    found: CaseDetail, now: datetime, zone: ZoneInfo, hours: Calendar | None
+) -> None:
     """State, severity, owner, age and the way to the document, in one line."""
     case = found.case
     with st.container(horizontal=True, vertical_alignment="center", border=True):
@@ -51,12 +50,21 @@ def banner(found: CaseDetail, now: datetime, zone: ZoneInfo) -> None:
         st.markdown(case_queue.category_words(case["category"]), width="content")
         state = case["state"] if not case["resolution"] else f"resolved, {case['resolution']}"
         st.badge(state.replace("_", " "), color="green" if case["resolution"] else "orange")
-        st.markdown(f"owner **{case['owner']}**", width="content")
+        until = case["taken_until"] if case["state"] == "taken" else case["snoozed_until"]
+        if until is not None and case["state"] in ("taken", "snoozed", "waiting"):
+            on = case["why"].get("waits_on") if case["state"] == "waiting" else None
+            said = f"on {plain(on)} until" if on else "until"
+            st.caption(f"{said} {day_clock(until, zone)}", width="content")
+        st.markdown(f"owner **{plain(case['owner'])}**", width="content")
         end, word = (case["resolved_at"], "was open") if case["resolved_at"] else (now, "open")
+        age = f"{word} {span((end - case['opened_at']).total_seconds())}"
+        open_age = case_queue.open_hours(case, now, hours)
+        if open_age is not None:
+            age += f" ({open_age / timedelta(hours=1):.1f} open hours)"
         st.markdown(
-            f"{word} {span((end - case['opened_at']).total_seconds())}",
+            age,
             width="content",
-            help=f"since {case['opened_at']:%Y-%m-%d %H:%M} UTC, clock time",
+            help=f"since {case['opened_at']:%Y-%m-%d %H:%M} UTC: clock time, and the owner's hours",
         )
         st.caption(f"case {case['id']}", width="content")
         st.space("stretch")
@@ -77,7 +85,25 @@ def why(found: CaseDetail, now: datetime, zone: ZoneInfo) -> None:
         st.markdown("**Why**")
         receipt = receipt_text(case["why"])
         version = case["why"].get("rule_version", "")
-        st.markdown(f"Rule **{_safe(case['rule'])}** reached “{_safe(case['level'])}”")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"Rule **{_safe(case['rule'])}** reached “{_safe(case['level'])}”", width="content"
+            )
+            st.space("stretch")
+            st.page_link(
+                RulesLink.PAGE.file,
+                label="The rule",
+                icon=":material/rule:",
+                query_params=RulesLink(rule=case["rule"]).to_query(),
+            )
+            ref = subject_ref(case)
+            if ref is not None:
+                st.page_link(
+                    RulesLink.PAGE.file,
+                    label="Explain",
+                    icon=":material/calculate:",
+                    query_params=RulesLink(view="explain", ref=ref).to_query(),
+                )
         if receipt:
             st.markdown(_safe(receipt))
         facts = [("effective", case["opened_at"]), ("due", case["due_at"])]
@@ -85,9 +111,8 @@ def why(found: CaseDetail, now: datetime, zone: ZoneInfo) -> None:
         st.caption(
             " · ".join(f"{word} {day_clock(at, zone)}" for word, at in facts if at is not None)
         )
-        factors = case["why"].get("priority")
-        if factors:
-            st.caption(f"priority {_factors(factors, case)} · rule version {version}")
+        if version:
+            st.caption(f"rule version {version}")
         if case["held_subjects"]:
             st.caption(f"{many(case['held_subjects'], 'clock')} held while this source is silent")
         if found.journal:
@@ -104,15 +129,79 @@ def why(found: CaseDetail, now: datetime, zone: ZoneInfo) -> None:
                 )
 
 
-def _factors(factors: Mapping[str, Any], case: Mapping[str, Any]) -> str:
-    """The priority as the product it is."""
-    said = [f"urgency {factors['urgency']}", f"confidence {factors['confidence']}"]
-    value = factors.get("value_at_risk") or factors.get("unpegged_value")
-    if value is not None:
-        kind = "at risk" if factors.get("value_at_risk") else "unpegged, counted a tenth"
-        said.insert(0, f"{money(float(value), factors.get('currency'))} {kind}")
-    rank = "" if case["priority"] is None else f"{case['priority']:,.0f} = "
-    return rank + " x ".join(said)
+def consequence(found: CaseDetail) -> None:
+    """Why it stands where it stands in the queue: priority as the product it is."""
+    case = found.case
+    factors = case["why"].get("priority")
+    with st.container(border=True):
+        st.markdown("**Priority**")
+        if case["kind"] == KIND:
+            st.markdown(
+                "No case under it has a known value at risk."
+                if case["priority"] is None
+                else f"**{case['priority']:,.0f}**, the sum of its open cases"
+            )
+            return
+        if not factors:
+            st.caption("Not weighed: no document of a customer or supplier stands behind it.")
+            return
+        currency = factors.get("currency")
+        value = _amount(factors.get("value"), currency)
+        if case["priority"] is None:
+            st.markdown("None: nothing at risk is known.")
+        else:
+            st.markdown(
+                f"**{case['priority']:,.0f}** = {plain(value)} x {factors['urgency']:g} x "
+                f"{factors['confidence']:g}"
+            )
+        table(
+            {
+                "Factor": ["Value", "Urgency", "Confidence"],
+                "Is": [
+                    value,
+                    MISSING if factors["urgency"] is None else f"{factors['urgency']:.2f}",
+                    f"{factors['confidence']:.2f}",
+                ],
+                "Because": [_value_words(factors), _need_words(factors), _sure_words(factors)],
+            },
+            alt="Factors of the priority",
+            key="case priority",
+            config={
+                "Factor": st.column_config.TextColumn(width=84),
+                "Is": st.column_config.TextColumn(width=96, alignment="right"),
+                "Because": st.column_config.TextColumn(width="large"),
+            },
+        )
+
+
+def _amount(text: Any, currency: str | None) -> str:
+    return money(None if text is None else float(text), currency)
+
+
+def _value_words(factors: Mapping[str, Any]) -> str:
+    currency = factors.get("currency")
+    parts = []
+    if factors.get("value_at_risk") is not None:
+        parts.append(f"{_amount(factors['value_at_risk'], currency)} of affected order lines")
+    if float(factors.get("unpegged_value") or 0):
+        parts.append(f"a tenth of {_amount(factors['unpegged_value'], currency)} nobody waits for")
+    if factors.get("unpriced_lines"):
+        parts.append(f"{many(factors['unpriced_lines'], 'line')} without a price left out")
+    return "; ".join(parts) or "nothing is known to be at risk"
+
+
+def _need_words(factors: Mapping[str, Any]) -> str:
+    need = factors.get("need_date")
+    if need is None:
+        return "no date is known by which it is needed"
+    return f"needed by {day(date.fromisoformat(need))}; 1 once that is past, half 8 open h before"
+
+
+def _sure_words(factors: Mapping[str, Any]) -> str:
+    parts = factors.get("sure")
+    if parts:
+        return " x ".join(f"{word} {figure:g}" for word, figure in parts)
+    return "how sure it is that it hurts"
 
 
 def impact(found: CaseDetail) -> None:
@@ -123,7 +212,7 @@ def impact(found: CaseDetail) -> None:
         if not found.impacts:
             st.caption(
                 "No customer order is pegged to what is late here."
-                if case["home_key"] is not None
+                if case["home_key"] is not None or case["kind"] == KIND
                 else "A silent source hits no order by itself: clocks that need it wait."
             )
             return
@@ -142,7 +231,7 @@ def impact(found: CaseDetail) -> None:
             },
             alt="Affected customer order lines",
             key="case impact",
-            height=min(340, 35 * (len(found.impacts) + 1) + 3),
+            height=height_of(len(found.impacts), 340),
         )
 
 
@@ -163,83 +252,29 @@ def next_step(found: CaseDetail) -> None:
         st.info(_safe(found.case["advice"]), icon=":material/lightbulb:")
 
 
-def wishes(found: CaseDetail, viewer: Viewer, now: datetime) -> None:
-    """Take, snooze, note, resolve: written as wishes, the worker does what follows from them."""
-    case = found.case
-    with st.container(border=True):
-        st.markdown("**Act**")
-        if case["state"] != "resolved":
-            with st.container(horizontal=True):
-                if case["state"] != "taken" and st.button("Take", icon=":material/back_hand:"):
-                    _do(
-                        lambda conn: wishes_db.take(
-                            conn, viewer.scope, case["id"], viewer.name, now
-                        )
-                    )
-                with st.popover("Snooze", icon=":material/snooze:"):
-                    length = st.radio("Until in", list(SNOOZE), key="snooze length")
-                    if st.button("Snooze it", key="snooze now"):
-                        until = now + timedelta(hours=SNOOZE[length])
-                        _do(
-                            lambda conn: wishes_db.snooze(
-                                conn, viewer.scope, case["id"], viewer.name, until, now
-                            )
-                        )
-                with st.popover("Resolve", icon=":material/task_alt:"):
-                    how = st.radio(
-                        "How", BY_HAND, format_func=RESOLUTION_WORDS.__getitem__, key="resolve how"
-                    )
-                    cause = st.selectbox(
-                        "Cause", CAUSES, index=len(CAUSES) - 1, key="resolve cause"
-                    )
-                    text = st.text_input("What was done", key="resolve text")
-                    if st.button("Resolve it", key="resolve now", disabled=not text.strip()):
-                        _do(
-                            lambda conn: wishes_db.resolve(
-                                conn,
-                                viewer.scope,
-                                case["id"],
-                                viewer.name,
-                                how,
-                                text,
-                                now,
-                                cause,
-                            )
-                        )
-        with st.form("note", border=False, clear_on_submit=True):
-            said = st.text_area("Note", height=80, placeholder="What you know or did")
-            if st.form_submit_button("Add note", icon=":material/edit_note:") and said.strip():
-                _do(
-                    lambda conn: wishes_db.note(
-                        conn, viewer.scope, case["id"], viewer.name, said, now
-                    )
-                )
-
-
-def _do(wish: Callable[[Any], object]) -> None:
-    """Write a wish and draw the page anew; a refusal is shown as its sentence."""
-    try:
-        with data.writing() as conn:
-            wish(conn)
-    except TowerError as error:
-        st.error(str(error))
-        return
-    st.rerun()
-
-
 def mails(found: CaseDetail, zone: ZoneInfo) -> None:
     """Who was told what, and why somebody was not."""
     with st.container(border=True):
         st.markdown("**Told**")
-        if not found.mails and not found.suppressed:
+        if found.parent is not None and found.parent["state"] != "resolved":
+            st.caption(f"Told in case {found.parent['id']}, which it shares a cause with.")
+        elif not found.mails and not found.suppressed:
             st.caption("Nobody was mailed yet.")
+        believes = [t for t in found.told if t["what"] == "open"]
+        if believes:
+            st.caption(
+                "believe it open: "
+                + ", ".join(f"{plain(t['recipient'])} ({t['role']})" for t in believes)
+            )
+        handed = {d["outbox_id"]: d for d in found.deliveries}
         if len(found.mails) > MOST_MAILS:
             st.caption(f"the newest {MOST_MAILS} of {many(len(found.mails), 'mail')} that name it")
         for mail in reversed(found.mails[-MOST_MAILS:]):
             st.page_link(
                 MailboxLink.PAGE.file,
                 label=f"{day_clock(mail['created_at'], zone)} to {mail['recipient']}: "
-                f"{'summary' if mail['reason'] == 'digest' else mail['reason']}",
+                f"{'summary' if mail['reason'] == 'digest' else mail['reason']}"
+                f"{_handed(mail, handed.get(mail['id']))}",
                 icon=":material/mail:",
                 query_params=MailboxLink(mail=mail["id"]).to_query(),
                 help=mail["subject"],
@@ -248,6 +283,101 @@ def mails(found: CaseDetail, zone: ZoneInfo) -> None:
             st.caption(
                 f"{day_clock(quiet['at'], zone)} {quiet['recipient']} not mailed: {quiet['reason']}"
             )
+
+
+def _handed(mail: Mapping[str, Any], last: Mapping[str, Any] | None) -> str:
+    """What became of a mail; nothing where it simply was accepted."""
+    if mail["state"] == "sent":
+        return ""
+    said = f", {mail['state']}"
+    if last is not None and last["outcome"] != "accepted":
+        said += f" ({last['outcome']} {last['code'] or ''})".replace(" )", ")")
+    return said
+
+
+def ladder(found: CaseDetail, book: RuleBook | None, zone: ZoneInfo) -> None:
+    """The levels of its rule: which were reached and when, and which come next."""
+    case = found.case
+    rule = book.rule(case["rule"]) if book is not None else None
+    if rule is None or book is None or case["kind"] == KIND:
+        return
+    reached = {
+        j["name"]: j["effective_at"] for j in found.journal if j["cycle"] == case["clock_cycle"]
+    }
+    standing = set(case["levels"])
+    with st.container(border=True):
+        st.markdown("**Levels**")
+        rows = words(rule, book).levels
+        table(
+            {
+                "Level": [
+                    f"{'●' if r.level in standing or r.level in reached else '○'} {r.level}"
+                    for r in rows
+                ],
+                "Severity": [severity(r.severity) for r in rows],
+                "When": [
+                    day_clock(reached[r.level], zone) if r.level in reached else r.when
+                    for r in rows
+                ],
+                "Told": [r.told or "screens only" for r in rows],
+            },
+            alt="Levels of the rule, reached ones filled",
+            key="case levels",
+            config={
+                "Level": st.column_config.TextColumn(width=110),
+                "Severity": st.column_config.TextColumn(width=92),
+            },
+        )
+        if found.chain is not None:
+            _chain(found.chain, zone)
+
+
+def _chain(chain: Mapping[str, Any], zone: ZoneInfo) -> None:
+    """Who is told too while nobody takes it, as its policy stood when it was told."""
+    if chain["stopped"]:
+        st.caption("Its reminders and steps have stopped.")
+        return
+    parts = []
+    for n, step in enumerate(chain["steps"]):
+        sign = "●" if n < chain["next_step"] else "○"
+        parts.append(f"{sign} {plain(str(step.get('to', '')))} after {step.get('after', '')}")
+    if chain["repeat"]:
+        parts.append(f"reminded every {chain['repeat']}")
+    if parts:
+        st.caption(
+            f"While nobody takes it, from {day_clock(chain['started_at'], zone)}: "
+            + " · ".join(parts)
+        )
+
+
+def parent(found: CaseDetail) -> None:
+    """The root cause that it hangs under."""
+    above = found.parent
+    if above is None:
+        return
+    told = "which tells people" if above["state"] != "resolved" else "which is settled"
+    st.page_link(
+        CaseLink.PAGE.file,
+        label=f"Shares its cause with others: {plain(above['title'])}, {told}",
+        icon=":material/hub:",
+        query_params=CaseLink(id=above["id"]).to_query(),
+    )
+
+
+def children(found: CaseDetail, now: datetime, hours: Calendar | None) -> None:
+    """The cases under a root cause, open ones first."""
+    if found.case["kind"] != KIND:
+        return
+    n = sum(c["state"] != "resolved" for c in found.children)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Its cases", anchor=False, width="content")
+        st.caption(
+            f"{many(len(found.children), 'case')}, {n:,} open. Each keeps its clock and its "
+            "history, and is told by itself if it outlives this one.",
+            width="content",
+        )
+    if found.children:
+        case_queue.rows_table(found.children, now, key="children", hours=hours)
 
 
 def related(found: CaseDetail, now: datetime) -> None:

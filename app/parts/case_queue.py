@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from app.links import CaseLink, ExceptionsLink
 from app.parts.pager import pager
-from app.parts.tables import ROW_PX, table
-from app.parts.words import SEVERITIES, ago, many, money, severity
+from app.parts.tables import height_of, table
+from app.parts.words import SEVERITIES, ago, many, money, severity, span
 from db.reads.cases import CaseGroup, CasePage
+from tower.calendars import Calendar
 from tower.categories import CATEGORIES
+from tower.errors import TowerError
+from tower.root_causes import KIND
 
 MOST_GROUPS_PX = 300
 
@@ -44,7 +47,8 @@ def group_table(groups: Sequence[CaseGroup], now: datetime) -> None:
     several = [g for g in groups if g.n > 1]
     if not several:
         return
-    st.subheader("By cause", anchor=False)
+    st.subheader("Alike", anchor=False)
+    st.caption("cases of one category and supplier")
     table(
         {
             "What": [category_words(g.category) for g in several],
@@ -66,48 +70,111 @@ def group_table(groups: Sequence[CaseGroup], now: datetime) -> None:
             "Customer orders": st.column_config.NumberColumn(width=120),
             "Severity": st.column_config.TextColumn(width=92),
         },
-        height=min(MOST_GROUPS_PX, ROW_PX * (len(several) + 1) + 3),
+        height=height_of(len(several), MOST_GROUPS_PX),
     )
 
 
-def case_table(page: CasePage, after: str | None, now: datetime) -> None:
-    """Cases by consequence, paged; each title leads to its case."""
+STATES = {
+    "new": "new",
+    "taken": "taken",
+    "waiting": "waiting",
+    "snoozed": "snoozed",
+}
+SORTS = {
+    "consequence": "By consequence",
+    "severity": "By severity",
+    "age": "Oldest first",
+    "newest": "Newest first",
+}
+VIEWS = {"causes": "By cause", "all": "Every case"}
+
+
+def summary(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """How many cases there are, and how many lines of work that makes."""
+    shown = counts["shown"]
+    if not shown["causes"]:
+        return many(shown["cases"], "open case")
+    return (
+        f"{many(shown['cases'], 'open case')}, some under {many(shown['causes'], 'shared cause')}: "
+        f"{many(shown['lines'], 'line')} of work"
+    )
+
+
+def case_table(
+    page: CasePage, after: str | None, now: datetime, hours: Calendar | None
+) -> None:
+    """Cases in the order chosen, paged; each title leads to its case."""
     st.subheader("Cases", anchor=False)
-    rows_table(page.rows, now, key="cases")
+    rows_table(page.rows, now, key="cases", hours=hours)
     pager(len(page.rows), page.total, capped=False, after=after, following=page.following)
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]], now: datetime, *, key: str) -> None:
-    """The table of cases alone."""
+def open_hours(row: Mapping[str, Any], now: datetime, hours: Calendar | None) -> timedelta | None:
+    """Age of a case in the owner's open hours; None where no calendar tells."""
+    if hours is None:
+        return None
+    try:
+        return hours.between(row["opened_at"], row["resolved_at"] or now)
+    except TowerError:  # beyond the years of the calendar
+        return None
+
+
+def _age(row: Mapping[str, Any], now: datetime) -> str:
+    return span(((row["resolved_at"] or now) - row["opened_at"]).total_seconds())
+
+
+def rows_table(
+    rows: Sequence[Mapping[str, Any]],
+    now: datetime,
+    *,
+    key: str,
+    hours: Calendar | None = None,
+) -> None:
+    """The table of cases alone. Ages run in clock hours and in the owner's open hours."""
+    ages = [open_hours(r, now, hours) for r in rows]
     table(
         {
-            "Title": [r["title"] for r in rows],
+            "Title": [_title(r) for r in rows],
             "Severity": [severity(r["severity"]) for r in rows],
-            "State": [_state(r) for r in rows],
-            "Owner": [r["owner"] for r in rows],
-            "Opened": [ago(r["opened_at"], now) for r in rows],
-            "Customer orders": [r["orders_affected"] or None for r in rows],
             "At risk": [
                 money(r["value_at_risk"], r["currency"]) if r["orders_affected"] else None
                 for r in rows
             ],
+            "Orders": [r["orders_affected"] or None for r in rows],
+            "Age": [_age(r, now) for r in rows],
+            "Open h": [None if a is None else round(a / timedelta(hours=1), 1) for a in ages],
+            "State": [_state(r) for r in rows],
+            "Owner": [r["owner"] for r in rows],
+            "Priority": [None if r["priority"] is None else round(r["priority"]) for r in rows],
             "Case": [r["id"] for r in rows],
         },
         alt="Exception cases by consequence",
         key=key,
         opens="Title",
-        opens_width=450,
+        opens_width=370,
         links=[CaseLink(id=r["id"]) for r in rows],
         config={
             "Owner": st.column_config.TextColumn(width=130),
             "Severity": st.column_config.TextColumn(width=92),
             "State": st.column_config.TextColumn(width=90),
-            "Opened": st.column_config.TextColumn(width=104),
-            "At risk": st.column_config.TextColumn(width=96, alignment="right"),
-            "Customer orders": st.column_config.NumberColumn(width=120),
+            "Age": st.column_config.TextColumn(
+                width=84, alignment="right", help="clock hours since it was true"
+            ),
+            "Open h": st.column_config.NumberColumn(
+                width=76, format="%.1f", help="age in the owner's open hours"
+            ),
+            "At risk": st.column_config.TextColumn(width=92, alignment="right"),
+            "Orders": st.column_config.NumberColumn(width=72, help="customer orders affected"),
+            "Priority": st.column_config.NumberColumn(
+                width=84, format="localized", help="value at risk x urgency x confidence"
+            ),
             "Case": st.column_config.NumberColumn(width=64, format="%d"),
         },
     )
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    return f"▸ {row['title']}" if row["kind"] == KIND else str(row["title"])
 
 
 def _state(row: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 from app.links import Link
 from app.parts.words import MISSING
 
-ROW_PX = 35
+ROW_PX = 31  # of the grid at the font size of our theme; given to it, so that heights fit
 MOST_PX = 640
 
 
@@ -54,11 +54,17 @@ def table(
         pa.table({name: _column(values) for name, values in columns.items()}),
         hide_index=True,
         column_config=shown,
-        height=height or min((rows + 1) * ROW_PX + 3, MOST_PX),
+        height=height or height_of(rows),
+        row_height=ROW_PX,
         placeholder=MISSING,
         key=key,
         alt=alt,
     )
+
+
+def height_of(rows: int, most: int = MOST_PX) -> int:
+    """Height of a table of so many rows: all of them, or as many as fit into ``most``."""
+    return min((rows + 1) * ROW_PX + 3, most)
 
 
 def _column(values: Sequence[Any]) -> Any:

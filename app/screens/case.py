@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import data
 from app.links import CaseLink, ExceptionsLink
-from app.parts import case_page
+from app.parts import case_acts, case_page
 from app.parts.empty import nothing_here
 from app.parts.header import header
 from app.session import current_viewer
@@ -27,15 +27,21 @@ if found is None:
     )
     st.stop()
 
+hours = data.hours(viewer.scope)
 header(case_page.title(found), viewer)
-case_page.banner(found, now, viewer.zone)
+case_page.banner(found, now, viewer.zone, hours)
+case_page.parent(found)
 left, right = st.columns([3, 2], gap="medium")
 with left:
     case_page.why(found, now, viewer.zone)
     case_page.impact(found)
+    case_page.ladder(found, data.rulebook(viewer.scope), viewer.zone)
+    case_page.consequence(found)
     case_page.history(found, viewer.zone)
 with right:
     case_page.next_step(found)
-    case_page.wishes(found, viewer, now)
+    case_acts.acts(found, viewer, now)
+    case_acts.feedback(found, viewer, now)
     case_page.mails(found, viewer.zone)
     case_page.related(found, now)
+case_page.children(found, now, hours)

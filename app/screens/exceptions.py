@@ -23,6 +23,10 @@ wanted = cases.CaseFilter(
     owner=link.owner,
     supplier=link.supplier,
     age=link.age,
+    rule=link.rule,
+    state=link.state or "open",
+    view=link.view,
+    sort=link.sort,
 )
 with data.connected() as conn:
     counts = cases.counts(conn, viewer.scope, now)
@@ -31,16 +35,18 @@ with data.connected() as conn:
 
 with st.container(horizontal=True, vertical_alignment="center"):
     segments("severity", "Severity", case_queue.severities(counts), link.severity or "", "")
-    choose("category", "Category", case_queue.categories(counts), link.category, "All categories")
-    choose("owner", "Owner", case_queue.numbered(counts["owner"]), link.owner, "All owners")
-    choose("age", "Age", case_queue.numbered(counts["age"]), link.age, "Any age", 150)
+    kinds = case_queue.categories(counts)
+    choose("category", "Category", kinds, link.category, "All categories", 180)
+    choose("owner", "Owner", case_queue.numbered(counts["owner"]), link.owner, "All owners", 160)
+    choose("state", "State", case_queue.numbered(counts["state"]), link.state, "Any state", 120)
+    choose("age", "Age", case_queue.numbered(counts["age"]), link.age, "Any age", 120)
     choose(
         "supplier",
         "Supplier",
         dict(data.choices(viewer.scope).suppliers),
         link.supplier,
         "All suppliers",
-        220,
+        190,
     )
 
 if not page.total:
@@ -53,5 +59,11 @@ if not page.total:
         )
     st.stop()
 
-case_queue.group_table(groups, now)
-case_queue.case_table(page, link.after, now)
+with st.container(horizontal=True, vertical_alignment="center"):
+    segments("view", "Show", case_queue.VIEWS, link.view, "causes")
+    segments("sort", "Order", case_queue.SORTS, link.sort, "consequence")
+    st.space("stretch")
+    st.caption(case_queue.summary(counts), width="content")
+if link.view == "all":
+    case_queue.group_table(groups, now)
+case_queue.case_table(page, link.after, now, data.hours(viewer.scope))

@@ -38,7 +38,7 @@ kpi_row(
         "asn_on_time": ("the misses", PurchaseOrdersLink(view="asn_late", **same)),
         "asn_valid": ("the misses", PurchaseOrdersLink(view="asn_refused", **same)),
         "otif": ("the misses", PurchaseOrdersLink(view="otif_missed", **same)),
-        "open_exceptions": ("the queue", ExceptionsLink(**same)),
+        "open_exceptions": ("the queue", ExceptionsLink(view="all", **same)),
         "coverage": ("the feeds", HealthLink()),
     },
 )
