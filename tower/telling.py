@@ -225,13 +225,13 @@ def reason_counts(given: Sequence[Reason]) -> list[str]:
         ("new", (Reason.NEW, Reason.AGAIN)),
         ("worse", (Reason.WORSE,)),
         ("escalated", (Reason.ESCALATED,)),
-        ("to remind of", (Reason.REMINDER,)),
+        ("reminder", (Reason.REMINDER,)),
         ("passed on", (Reason.PASSED,)),
         ("settled", (Reason.CLOSED,)),
     ):
         n = sum(r in which for r in given)
         if n:
-            counts.append(f"{n} {word}")
+            counts.append(count(n, word) if word == "reminder" else f"{n} {word}")
     return counts
 
 

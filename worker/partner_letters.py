@@ -104,9 +104,10 @@ def _entry(case: Case, reader: Reader, now: datetime, *, asks: bool) -> PartnerE
         raise AssertionError("chosen by of_partner")
     since = case.due_at or case.opened_at
     age = f", {telling.length(now - since)} ago" if asks and since < now else ""
+    begun = "was due" if case.due_at else "open since"
     return PartnerEntry(
         document=words.document,
-        what=words.what,
-        since=f"{'due' if case.due_at else 'since'} {telling.moment(since, reader.zone)}{age}",
+        what=words.what if asks else "is settled, thank you",
+        since=f"{begun} {telling.moment(since, reader.zone)}{age}",
         ask=words.ask if asks else "",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import email
 import logging
 import re
+import textwrap
 from collections import Counter
 from dataclasses import fields, replace
 from email.headerregistry import Address
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 _COLOUR = {"low": "#5B6B7C", "medium": "#A15C07", "high": "#C2410C", "critical": "#B42318"}
 _MARK = {"low": "\u25cb", "medium": "\u25d0", "high": "\u25b2", "critical": "\u25c6"}
 
+TEXT_WIDTH = 78  # of the plain text, for terminals and old mail readers
+
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
@@ -42,9 +45,25 @@ def clean(value: Any) -> Any:
     return _CONTROL.sub(" ", value) if isinstance(value, str) else value
 
 
+def fold(text: str, begin: str = "", rest: str | None = None) -> str:
+    """Text in lines of at most 78 signs; lines after the first begin under where the text began.
+
+    Addresses and other long words are never cut.
+    """
+    lines = textwrap.wrap(
+        clean(text),
+        TEXT_WIDTH,
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin) if rest is None else rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines) or begin.rstrip()
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("worker", "templates"),
         autoescape=select_autoescape(enabled_extensions=("mjml.j2",), default=False),
         undefined=StrictUndefined,
@@ -53,6 +72,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["fold"] = fold
+    return environment
 
 
 def _kind(letter: Head) -> str:

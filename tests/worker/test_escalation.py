@@ -44,7 +44,7 @@ def test_who_looks_away_is_reminded_then_another_is_told_and_both_hear_of_the_en
         ("30 14:05", "ben", "escalated"),
     ]
     assert house.mails()[1].subject == (
-        "[1 open, 1 to remind of] PO not answered - ACME Fasteners Ltd"
+        "[1 open, 1 reminder] PO not answered - ACME Fasteners Ltd"
     )
     assert {row.recipient: row.role for row in house.rows(select(told))} == {
         "anna": "owner",

@@ -177,3 +177,26 @@ def test_a_header_that_is_not_ours_stops_the_mail() -> None:
     rendering._verify(raw, Counter(names))
     with pytest.raises(Exception, match="bcc"):
         rendering._verify(smuggled, Counter(names))
+
+
+def test_the_text_fits_a_terminal_and_cuts_no_address() -> None:
+    long = entry(
+        title="PO 4500001234567 line 20 not acknowledged by " + "Rheinische Schrauben " * 4,
+        advice="Call the order desk; " * 12,
+        receipt="released Mon 30 Mar 08:00; " * 9,
+        trace_url="http://127.0.0.1:8501/trace?ref=po:main:" + "4711" * 20,
+    )
+    text = text_of(letter(long))
+    lines = text.splitlines()
+    assert max(len(line) for line in lines if "http" not in line) <= 78
+    assert "http://127.0.0.1:8501/trace?ref=po:main:" + "4711" * 20 in text
+    begin = next(n for n, line in enumerate(lines) if line.startswith("  Advice:   "))
+    assert lines[begin + 1][:12] == " " * 12, "what goes on stands under where it began"
+
+
+def test_readers_who_prefer_the_dark_get_dark_cards_with_severities_that_stand_out() -> None:
+    html = html_of(letter())
+    assert "prefers-color-scheme: dark" in html
+    assert '<meta name="color-scheme" content="light dark"' in html
+    for name in ("low", "medium", "high", "critical"):
+        assert f".card .{name}" in html
