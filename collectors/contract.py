@@ -61,6 +61,28 @@ class Interpreter(Protocol):
     def interpret(self, raw: Raw, net: Network, source: Source) -> Interpretation: ...
 
 
+class PartInterpreter(Interpreter, Protocol):
+    """An interpreter that can give what a large message says part by part.
+
+    The parts follow each other: each has the next events, with origins by their place in the part.
+    What is known only at the end (findings, dead letters, partner, control numbers), of the whole
+    message, comes with the last one. Together they are what ``interpret`` gives.
+    """
+
+    def parts(self, raw: Raw, net: Network, source: Source) -> Iterator[Interpretation]: ...
+
+
+PART_EVENTS = 5000
+PART_BYTES = 1 << 20
+"""A part ends behind the first set, row or line with which it has this many events, or bytes: then
+what is noted for it, some forty times its bytes, stays small, and its transaction short."""
+
+
+def is_full(events: int, size: int) -> bool:
+    """Whether a part of so many events, out of so many bytes, ends here."""
+    return events >= PART_EVENTS or (size >= PART_BYTES and events > 0)
+
+
 class Spending:
     """How much of a budget one read has used. At least one message is always allowed."""
 

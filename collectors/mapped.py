@@ -7,9 +7,11 @@ cannot be used becomes a dead letter with its place, and its neighbours are read
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from io import BytesIO
+from itertools import islice
 from typing import Any
 
-from collectors.contract import PARTNER, RENDERED
+from collectors.contract import PARTNER, RENDERED, is_full
 from collectors.csv_rows import (
     CsvFile,
     CsvRecord,
@@ -36,6 +38,19 @@ class MappedInterpreter:
     version: int
 
     def interpret(self, raw: Raw, net: Network, source: Source) -> Interpretation:
+        reading = self._begin(raw, net, source)
+        if isinstance(reading, Interpretation):
+            return reading
+        try:
+            self._read(reading, raw)
+        except PayloadRejected as error:
+            reading.refuse(error, "")
+        return reading.result(self.name, self.version)
+
+    def _begin(
+        self, raw: Raw, net: Network, source: Source
+    ) -> MappedReading | Interpretation:
+        """What reads the message; else why nothing can."""
         partner = raw.headers.get(PARTNER) or source.partner
         if partner is not None and partner not in net.partners:
             return self._refuse(
@@ -57,12 +72,7 @@ class MappedInterpreter:
                     "interpret again.",
                 ),
             )
-        reading = MappedReading(raw, net, source, partner, program_of(found[1], found[0]))
-        try:
-            self._read(reading, raw)
-        except PayloadRejected as error:
-            reading.refuse(error, "")
-        return reading.result(self.name, self.version)
+        return MappedReading(raw, net, source, partner, program_of(found[1], found[0]))
 
     def _read(self, reading: MappedReading, raw: Raw) -> None:
         raise NotImplementedError
@@ -70,6 +80,34 @@ class MappedInterpreter:
     def _refuse(self, partner: str | None, error: PayloadRejected) -> Interpretation:
         letter = DeadLetter(error.code, str(error), error.advice, partner=partner)
         return Interpretation(self.name, self.version, dead_letters=(letter,), partner=partner)
+
+
+class SteppingInterpreter(MappedInterpreter):
+    """One whose records are read one after the other, so that a large message is given in parts."""
+
+    def parts(self, raw: Raw, net: Network, source: Source) -> Iterator[Interpretation]:
+        """What ``interpret`` gives, holding no more than the events of one part."""
+        reading = self._begin(raw, net, source)
+        if isinstance(reading, Interpretation):
+            yield reading
+            return
+        begins = 0
+        try:
+            for at in self._steps(reading, raw):
+                if is_full(reading.held, at - begins):
+                    begins = at
+                    yield reading.part(self.name, self.version)
+        except PayloadRejected as error:
+            reading.refuse(error, "")
+        yield reading.result(self.name, self.version)
+
+    def _read(self, reading: MappedReading, raw: Raw) -> None:
+        for _ in self._steps(reading, raw):
+            pass
+
+    def _steps(self, reading: MappedReading, raw: Raw) -> Iterator[int]:
+        """Read record by record; gives the offset in the bytes after each."""
+        raise NotImplementedError
 
 
 class JsonInterpreter(MappedInterpreter):
@@ -99,17 +137,17 @@ class JsonInterpreter(MappedInterpreter):
                 )
 
 
-class LogInterpreter(MappedInterpreter):
+class LogInterpreter(SteppingInterpreter):
     """Lines of text, each a JSON object; usually a message is one line."""
 
     name = "log"
     version = 1
 
-    def _read(self, reading: MappedReading, raw: Raw) -> None:
+    def _steps(self, reading: MappedReading, raw: Raw) -> Iterator[int]:
         nulls = reading.program.nulls
-        lines = raw.body.splitlines() if b"\n" in raw.body else [raw.body]
-        for n, line in enumerate(lines, start=1):
-            if not line.strip() and len(lines) > 1:
+        alone = len([*islice(_lines(raw.body), 2)]) == 1
+        for n, (line, ends) in enumerate(_lines(raw.body), start=1):
+            if not line.strip() and not alone:
                 continue
             try:
                 value = parse_json(line)
@@ -124,17 +162,18 @@ class LogInterpreter(MappedInterpreter):
                 if reading.program.mapping.other_lines == "refuse":
                     reading.refuse(error, f"line:{n}")
                 continue
-            where = "$" if len(lines) == 1 else f"line {n} $"
+            where = "$" if alone else f"line {n} $"
             reading.record(JsonRecord(value, where, nulls), None, f"line:{n}")
+            yield ends
 
 
-class CsvInterpreter(MappedInterpreter):
+class CsvInterpreter(SteppingInterpreter):
     """A delimited file: rows, or rows grouped into documents."""
 
     name = "csv"
     version = 1
 
-    def _read(self, reading: MappedReading, raw: Raw) -> None:
+    def _steps(self, reading: MappedReading, raw: Raw) -> Iterator[int]:
         program = reading.program
         mapping = program.mapping
         file = CsvFile(
@@ -168,9 +207,13 @@ class CsvInterpreter(MappedInterpreter):
         if not mapping.group_by:
             for record in good:
                 reading.record(record, (record,), f"row:{record.row.number}")
+                yield record.row.offset
             return
+        held = 0
         for group in _grouped(reading, good, mapping.group_by):
             reading.record(group[0], group, f"row:{group[0].row.number}")
+            held += sum(sum(map(len, record.row.pieces)) for record in group)
+            yield held
 
     def _good_rows(
         self,
@@ -196,6 +239,18 @@ class CsvInterpreter(MappedInterpreter):
                 ),
                 f"row:{row.number}",
             )
+
+
+def _lines(body: bytes) -> Iterator[tuple[bytes, int]]:
+    """Each line with the offset behind it. Bytes without a line feed are one line."""
+    if b"\n" not in body:
+        yield body, len(body)
+        return
+    ends = 0
+    for physical in BytesIO(body):
+        ends += len(physical)
+        for line in physical.splitlines():  # a carriage return ends a line as well
+            yield line, ends
 
 
 def records_in(value: Any, path: str) -> Iterator[tuple[Any, str]]:

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -52,7 +51,7 @@ class MappedReading:
             program.mapping.zone or (profile.zone if profile else None) or source.zone
         )
         self._events: list[Event] = []
-        self._own_ids: dict[UUID, bytes] = {}
+        self._own_ids: dict[object, bytes] = {}
         self._partners: set[str | None] = set()
         self._sheets: list[Callable[[], tuple[Origin, ...]]] = []
         self._findings: list[Finding] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from collectors.access_log import AccessLogInterpreter
@@ -16,7 +16,7 @@ from collectors.contract import Interpreter, Reader, refusal_of
 from collectors.dead_letters import DeadLetterInterpreter
 from collectors.drop_folder import DropFolder
 from collectors.edifact.interpreter import EdifactInterpreter
-from collectors.gaps import gap_of
+from collectors.gaps import GAP, gap_of
 from collectors.kafka_lag import KafkaLag
 from collectors.key_sweep import Known
 from collectors.log_file import LogFiles
@@ -107,6 +107,35 @@ def reader_for(
     )
 
 
+LARGE = 1 << 22
+"""Bytes of a message from which on it is read and stored part by part."""
+
+
+def parts(raw: Raw, net: Network) -> Iterator[Interpretation] | None:
+    """What ``interpret`` gives of a large message, part by part (collectors/contract.py).
+
+    None for a message that is small, or of a format that is only read as a whole.
+    """
+    source = net.sources.get(raw.source)
+    if len(raw.body) < LARGE or source is None or GAP in raw.headers:
+        return None
+    interpreter = interpreter_for(source)
+    giving = getattr(interpreter, "parts", None)
+    if interpreter is None or giving is None:
+        return None
+    return _guarded(interpreter, giving(raw, net, source), raw, source)
+
+
+def _guarded(
+    interpreter: Interpreter, readings: Iterator[Interpretation], raw: Raw, source: Source
+) -> Iterator[Interpretation]:
+    """The readings; a crash on the way is a dead letter, and what was read before it stays."""
+    try:
+        yield from readings
+    except Exception as error:
+        yield _crashed(interpreter, error, raw, source)
+
+
 def interpreter_for(source: Source) -> Interpreter | None:
     """The interpreter of a source's format."""
     return INTERPRETERS.get(source.format)
@@ -144,19 +173,25 @@ def interpret(raw: Raw, net: Network) -> Interpretation:
     try:
         return interpreter.interpret(raw, net, source)
     except Exception as error:
-        log.exception(
-            "Interpreter failed",
-            extra={"action": "interpret.crashed", "source": raw.source, "format": source.format},
-        )
-        said = str(error).splitlines()
-        letter = DeadLetter(
-            code="crash",
-            cause=f"Interpreter {interpreter.name} version {interpreter.version} failed on this "
-            f"message: {type(error).__name__}{': ' + said[0][:200] if said else ''}",
-            advice="The bytes are kept. Report the cause to the maintainers; interpret again after "
-            "an update.",
-        )
-        return Interpretation(interpreter.name, interpreter.version, dead_letters=(letter,))
+        return _crashed(interpreter, error, raw, source)
+
+
+def _crashed(
+    interpreter: Interpreter, error: Exception, raw: Raw, source: Source
+) -> Interpretation:
+    log.exception(
+        "Interpreter failed",
+        extra={"action": "interpret.crashed", "source": raw.source, "format": source.format},
+    )
+    said = str(error).splitlines()
+    letter = DeadLetter(
+        code="crash",
+        cause=f"Interpreter {interpreter.name} version {interpreter.version} failed on this "
+        f"message: {type(error).__name__}{': ' + said[0][:200] if said else ''}",
+        advice="The bytes are kept. Report the cause to the maintainers; interpret again after "
+        "an update.",
+    )
+    return Interpretation(interpreter.name, interpreter.version, dead_letters=(letter,))
 
 
 def _nothing(letter: DeadLetter) -> Interpretation:

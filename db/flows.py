@@ -15,7 +15,6 @@ from psycopg import Cursor
 from db import staging
 from db.driver import Conflict
 from tower.correlation import IDS_PER_ID, ROOTS_PER_ID, Link, Node, Tie, Web
-from tower.identity import ROOT_KINDS
 from tower.timelines import stamp
 
 TieKey = tuple[int, int, str]
@@ -174,27 +173,48 @@ def links(cursor: Cursor[Any], homes: Iterable[int]) -> dict[int, list[Link]]:
     return found
 
 
+_KEPT = (
+    "SELECT l.home_key, l.other_key, l.basis, (extract(epoch FROM l.since) * 1000000)::bigint "
+    "FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS asked (home_key, other_key, basis) "
+    "JOIN flow_link l ON l.home_key = asked.home_key AND l.other_key = asked.other_key "
+    "AND l.basis = asked.basis"
+)
+
+
 def kept_ties(
     cursor: Cursor[Any], ties: Iterable[Tie], standing: Mapping[int, Flow]
 ) -> dict[TieKey, int]:
     """Those of the ties that are kept already, and since when.
 
-    Each is looked up at the end that has fewer: an order has a handful of ids, an id that
-    identifies nothing has orders without number.
+    Each is asked for by itself: the number of an interchange ties as many orders as a file holds.
     """
-    ends = set()
-    for tie in ties:
-        one, other = standing.get(tie.one.home), standing.get(tie.other.home)
-        if one is not None and other is not None:
-            heavy = one.kind in ROOT_KINDS or one.not_identifying
-            ends.add(tie.other.home if heavy and not other.not_identifying else tie.one.home)
-    if not ends:
+    asked = [
+        (tie.one.home, tie.other.home, tie.basis)
+        for tie in ties
+        if tie.one.home in standing and tie.other.home in standing
+    ]
+    if not asked:
         return {}
+    ones, others, bases = zip(*asked, strict=True)
+    cursor.execute(
+        _KEPT, (staging.numbers(ones), staging.numbers(others), staging.literal(bases))
+    )
     return {
-        tie_key(home, one.other, one.basis): one.since
-        for home, found in links(cursor, ends).items()
-        for one in found
+        tie_key(home, other, basis): since for home, other, basis, since in cursor.fetchall()
     }
+
+
+_BETWEEN = (
+    "SELECT DISTINCT home_key FROM flow_link WHERE home_key = ANY(%s::bigint[]) AND NOT to_root"
+)
+
+
+def lonely(cursor: Cursor[Any], homes: Collection[int]) -> set[int]:
+    """Those of the ids at these homes that are tied to orders alone."""
+    if not homes:
+        return set()
+    cursor.execute(_BETWEEN, (staging.numbers(sorted(homes)),))
+    return set(homes) - {row[0] for row in cursor.fetchall()}
 
 
 _WIDE = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -75,6 +75,17 @@ def write_events(cursor: Cursor[Any], gathered: Gathered) -> None:
     """The events that are new, and what they say about each document they name."""
     staging.copy_binary(cursor, "event", EVENT_COLUMNS, gathered.event_rows)
     staging.copy_binary(cursor, "event_object", OBJECT_COLUMNS, gathered.object_rows)
+
+
+def write_origins(cursor: Cursor[Any], item: Item, without: Collection[UUID]) -> None:
+    """Where the fields of a message's events stand, except of events that have theirs."""
+    origins = [*_origin_lines(item, without)]
+    staging.copy(cursor, "origin", ORIGIN_COLUMNS, origins)
+
+
+def write_letters(cursor: Cursor[Any], item: Item, now: datetime) -> None:
+    """The dead letters of a message that has none yet."""
+    staging.copy(cursor, "dead_letter", LETTER_COLUMNS, [*_letter_lines(item, now)])
 
 
 def note_again(
@@ -364,9 +375,9 @@ def _fields_at(item: Item) -> str | None:
     return elements.pop() if len(elements) == 1 and not item.n_known else None
 
 
-def _origin_lines(item: Item) -> Iterator[str]:
+def _origin_lines(item: Item, without: Collection[UUID] = ()) -> Iterator[str]:
     events = item.reading.events
-    seen: set[UUID] = set()
+    seen: set[UUID] = set(without)
     for index, origins in item.reading.origins.items():
         event_id = events[index].id
         if origins and event_id not in seen:

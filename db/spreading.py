@@ -74,12 +74,14 @@ class Spreading:
             if since < kept.get(key, since + 1)
         }
         # A tie that is new, or older than was known, may bring events that came before it.
-        seeds |= {
+        tied = {
             node.home
             for tie, _ in ties.values()
             for node in (tie.one, tie.other)
             if not node.is_root and node.home in standing
         }
+        idle = self._idle(tied - seeds, gathered, standing)
+        seeds |= tied - idle
         seeds -= {home for home, flow in standing.items() if flow.not_identifying}
         if not seeds.isdisjoint(standing):
             part = flows.component(cursor, seeds & standing.keys())
@@ -88,6 +90,8 @@ class Spreading:
             standing |= self._lock_around(gains, part)
         _match_at_once(gains, ties.values(), standing)
         locked = flows.gain(cursor, gains.values(), standing)
+        if idle and self._idle(idle, gathered, locked) != idle:
+            raise Conflict("An id got events or ties to other ids meanwhile")
         flows.link(cursor, ties, kept)
         self._match_documents(gains, ties.values(), standing, locked)
         seeds = {h for h in seeds if h not in locked or not locked[h].not_identifying}
@@ -108,6 +112,28 @@ class Spreading:
             ]
             flows.set_matched(cursor, changed, mark)
         return woven
+
+    def _idle(
+        self, homes: Collection[int], gathered: Gathered, standing: Mapping[int, Flow]
+    ) -> set[int]:
+        """Those of these ids that lead nothing to orders: no event lives there, nor at an id tied
+        to them, before this batch and after it.
+
+        The number of an interchange ties all orders of a file. It need not be walked around for
+        each batch of them, as long as nobody has answered it.
+        """
+        found = {
+            home
+            for home in homes
+            if standing[home].kind == "id"
+            and not standing[home].n_events
+            and not standing[home].not_identifying
+        }
+        for tie, _ in gathered.ties.values():
+            if not (tie.one.is_root or tie.other.is_root):
+                found -= {tie.one.home, tie.other.home}
+        found -= {home for home, gain in gathered.gains.items() if gain.events}
+        return flows.lonely(self.cursor, found)
 
     def _flip(self, ties: Iterable[tuple[Tie, int]]) -> set[int]:
         """Correlation ids that now tie too many orders to identify one."""

@@ -317,6 +317,7 @@ flow_link = Table(
     Column("evidence", Text, nullable=False),  # the id or document that ties
     Column("to_root", Boolean, nullable=False),  # the other end is a purchase or customer order
     Column("since", _Instant, nullable=False),  # earliest receipt that told it
+    Index("ix_flow_link_between", "home_key", postgresql_where=text("NOT to_root")),
     info=HOME,
 )
 

@@ -262,7 +262,10 @@ def apply(
 
 
 def orders_at(cursor: Cursor[Any], homes: Iterable[int]) -> dict[int, tuple[str, str, str]]:
-    """(kind, scope, number) of the orders that live at these homes, by their flows' anchors."""
+    """(kind, scope, number) of the orders that live at these homes.
+
+    One that events only name, without a word about it, has no document yet: its flow is asked.
+    """
     found: dict[int, tuple[str, str, str]] = {}
     cursor.execute(
         "SELECT home_key, kind, scope, number FROM document "
@@ -271,5 +274,19 @@ def orders_at(cursor: Cursor[Any], homes: Iterable[int]) -> dict[int, tuple[str,
     )
     for home, kind, scope, number in cursor.fetchall():
         found[home] = (kind, scope, number)
+    for home, flow in flows.look_up(cursor, sorted(set(homes) - found.keys())).items():
+        named = _named(flow) if flow.kind in ("po", "order") else None
+        if named is not None:
+            found[home] = named
     return found
+
+
+def _named(flow: flows.Flow) -> tuple[str, str, str] | None:
+    """The order that an anchor names ("po:main:4711"); its home tells where the scope ends."""
+    words = flow.anchor.split(":")[1:]
+    for n in range(1, len(words)):
+        scope, number = ":".join(words[:n]), ":".join(words[n:])
+        if document_home(flow.kind, scope, number) == flow.home:
+            return flow.kind, scope, number
+    return None
 

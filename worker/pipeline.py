@@ -22,6 +22,8 @@ from db import ingest
 from db.driver import no_garbage
 from tower.network import Network
 from tower.raw import DeadLetter, Heartbeat, Interpretation, Interpreted, Raw, Sample
+from worker import large_messages
+from worker.large_messages import Hold
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +174,6 @@ def _crashed(item: Interpreted, error: Exception) -> Interpreted:
     )
 
 
-@no_garbage()  # until all that was interpreted is gone again: a collection would look at all of it
 def ingest_raws(
     engine: Engine,
     net: Network,
@@ -182,31 +183,74 @@ def ingest_raws(
     samples: Sequence[Sample] = (),
     heartbeat: Heartbeat | None = None,
     bookmark: ingest.Bookmark | None = None,
+    hold: Hold = large_messages.hold_nothing,
     lanes: Helpers | None = None,
 ) -> Outcome:
-    """Interpret and store, with the help of ``lanes`` if it is much."""
-    shared = None if lanes is None else lanes.store(net, raws, now)
-    if shared is not None:
-        store(
+    """Interpret and store, with the help of ``lanes`` if it is much.
+
+    What is large together is stored in several transactions, so that its events are never held at
+    once; the last one has the bookmark. ``hold`` renews the lease in the parts of a large message,
+    and raises LeaseLost where it is gone.
+    """
+    *earlier, last = shares(raws)
+    outcomes: list[Outcome] = []
+    for share in earlier:
+        fence = None if bookmark is None else replace(bookmark, mark=None, next_at=None)
+        told = ingest.Told(None, fence)
+        outcomes.append(_ingest_share(engine, net, share, now, told, hold, lanes))
+    told = ingest.Told(heartbeat, bookmark)
+    outcomes.append(_ingest_share(engine, net, last, now, told, hold, lanes, samples))
+    return Outcome(
+        tuple(item for outcome in outcomes for item in outcome.items),
+        sum(outcome.events for outcome in outcomes),
+    )
+
+
+def _ingest_share(
+    engine: Engine,
+    net: Network,
+    share: Sequence[Raw],
+    now: datetime,
+    told: ingest.Told,
+    hold: Hold,
+    lanes: Helpers | None,
+    samples: Sequence[Sample] = (),
+) -> Outcome:
+    if len(share) == 1 and not samples:
+        item = large_messages.store(engine, net, share[0], now=now, told=told, hold=hold)
+        if item is not None:
+            return Outcome((item,), item.events)
+    shared = None if lanes is None else lanes.store(net, share, now)
+    # Until all that was interpreted is gone again: a collection would look at all of it.
+    with no_garbage():
+        outcome = store(
             engine,
             net,
-            (),
+            interpret(net, share) if shared is None else (),
             now=now,
             samples=samples,
-            heartbeat=heartbeat,
-            bookmark=bookmark,
-            brought=shared.brought,
+            heartbeat=told.heartbeat,
+            bookmark=told.bookmark,
+            brought=None if shared is None else shared.brought,
         )
-        return shared.outcome
-    return store(
-        engine,
-        net,
-        interpret(net, raws),
-        now=now,
-        samples=samples,
-        heartbeat=heartbeat,
-        bookmark=bookmark,
-    )
+    return outcome if shared is None else shared.outcome
+
+
+SHARE_BYTES = 1 << 22
+"""Bytes of messages that are interpreted together: their events take some forty times as much."""
+
+
+def shares(raws: Sequence[Raw]) -> list[Sequence[Raw]]:
+    """The messages in their order, a large one by itself; at least one share, be it empty."""
+    found: list[list[Raw]] = [[]]
+    size = 0
+    for raw in raws:
+        if found[-1] and size + len(raw.body) > SHARE_BYTES:
+            found.append([])
+            size = 0
+        found[-1].append(raw)
+        size += len(raw.body)
+    return list(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from collectors.contract import Reader
 from db import ingest, sources
@@ -55,10 +56,18 @@ def read_source(
     ``probe`` is called with the name of each step, so that tests can cut the power there.
     """
     source = net.sources[name]
+    began = time.monotonic()
     with engine.begin() as conn:
         lease = sources.claim(conn, name, holder, now)
     if lease is None:
         return ReadResult(name, None)
+
+    def hold(conn: Connection) -> None:
+        """Renew the lease: what is large takes longer to store than a lease lasts."""
+        passed = timedelta(seconds=time.monotonic() - began)
+        if not sources.renew(conn, lease, now + passed):
+            raise ingest.LeaseLost(name)
+
     messages = events = repeated = dead = 0
     more = given_back = False
     try:
@@ -79,6 +88,7 @@ def read_source(
                     batch.mark,
                     next_at=_next(source, batch, now) if is_last(batch) else None,
                 ),
+                hold=hold,
             )
             given_back = is_last(batch)
             probe("stored")
@@ -91,8 +101,7 @@ def read_source(
             more = batch.more
             if not given_back:
                 with engine.begin() as conn:
-                    if not sources.renew(conn, lease, now):
-                        raise ingest.LeaseLost(name)
+                    hold(conn)
     except ingest.LeaseLost:
         log.warning("Lease lost", extra={"action": "source.lease_lost", "source": name})
         return ReadResult(name, None, messages, events, repeated, dead)

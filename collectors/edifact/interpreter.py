@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from collectors.contract import is_full
 from collectors.edifact.acks import read_advice, read_syntax
 from collectors.edifact.answers import read_answer
 from collectors.edifact.draft import Labels, Sheet, origins_of
@@ -63,6 +64,18 @@ class EdifactInterpreter:
 
         ``source`` is the feed the bytes came by, by default the one that ``raw`` names.
         """
+        (whole,) = self._readings(raw, net, source, in_parts=False)
+        return whole
+
+    def parts(
+        self, raw: Raw, net: Network, source: Source | None = None
+    ) -> Iterator[Interpretation]:
+        """The same part by part: no more than the events of one part are held."""
+        return self._readings(raw, net, source, in_parts=True)
+
+    def _readings(
+        self, raw: Raw, net: Network, source: Source | None, *, in_parts: bool
+    ) -> Iterator[Interpretation]:
         feed = source or net.sources.get(raw.source)
         system = feed.system if feed else ""
         # Whoever brought the bytes may know whose they are: a folder, a credential, the feed.
@@ -71,13 +84,20 @@ class EdifactInterpreter:
         sheets: list[Callable[[], tuple[Origin, ...]]] = []
         envelopes = EnvelopeReader(raw.body, f"Raw message {raw.source}/{raw.key}")
         partners: set[str | None] = set()
+        begins = 0
         for message in envelopes:
             before = len(outcome.events)
             partners.add(_read(raw, net, system, named, outcome, message))
             if len(outcome.events) > before:
                 sheet = Sheet(partial(_origins, raw, net, system, named, message))
                 sheets += [partial(sheet.of, n) for n in range(len(outcome.events) - before)]
-        return Interpretation(
+            if in_parts and is_full(len(outcome.events), message.unh.offset - begins):
+                begins = message.unh.offset
+                yield Interpretation(
+                    self.name, self.version, tuple(outcome.events), LazyOrigins(sheets)
+                )
+                outcome.events, sheets = [], []
+        yield Interpretation(
             self.name,
             self.version,
             tuple(outcome.events),
@@ -113,7 +133,7 @@ def _read(
         partner = parties.partner
         reading.meet(parties)
         if kind is None or not (kind.from_us if parties.outbound else kind.from_partner):
-            outcome.findings.append(_unsupported(kind, parties, message))
+            outcome.find(_unsupported(kind, parties, message))
         elif kind.needs_partner and partner is None:
             dead = _stranger(parties, message)
         else:

@@ -44,6 +44,14 @@ class Outcome:
     met: tuple[tuple[Interchange | None, Group | None, bool], Parties] | None = None
     """Who the parties of the last message are, if its envelope or the feed alone told."""
 
+    def find(self, finding: Finding) -> None:
+        found = self.findings
+        if len(found) < FINDINGS_LIMIT:
+            found.append(finding)
+        elif len(found) == FINDINGS_LIMIT:
+            more = "there are more; see the bytes"
+            found.append(Finding("more_findings", more, finding.offset))
+
 
 @dataclass(frozen=True, slots=True)
 class Parties:
@@ -350,18 +358,11 @@ class MessageReading:
             self._outcome.notes.append(draft.notes)
 
     def find(self, code: str, message: str, spot: Spot, *, expected: str = "") -> None:
-        findings = self._outcome.findings
-        if len(findings) > FINDINGS_LIMIT:
-            return
-        offset = spot.segment.place(spot.element, spot.component)[0]
-        if len(findings) == FINDINGS_LIMIT:
-            findings.append(Finding("more_findings", "there are more; see the bytes", offset))
-            return
-        findings.append(
+        self._outcome.find(
             Finding(
                 code,
                 f"{element_name(spot)}: {message}",
-                offset,
+                spot.segment.place(spot.element, spot.component)[0],
                 expected=expected,
                 got=spot.text[:80],
                 position=self._position,

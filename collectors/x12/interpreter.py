@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from collectors.contract import is_full
 from collectors.x12.acks import read_functional, read_receipt
 from collectors.x12.advices import read_advice
 from collectors.x12.answers import read_answer, read_change_answer
@@ -79,6 +80,18 @@ class X12Interpreter:
 
         ``source`` is the feed the bytes came by, by default the one that ``raw`` names.
         """
+        (whole,) = self._readings(raw, net, source, in_parts=False)
+        return whole
+
+    def parts(
+        self, raw: Raw, net: Network, source: Source | None = None
+    ) -> Iterator[Interpretation]:
+        """The same part by part: no more than the events of one part are held."""
+        return self._readings(raw, net, source, in_parts=True)
+
+    def _readings(
+        self, raw: Raw, net: Network, source: Source | None, *, in_parts: bool
+    ) -> Iterator[Interpretation]:
         feed = source or net.sources.get(raw.source)
         system = feed.system if feed else ""
         # Whoever brought the bytes may know whose they are: a folder, a credential, the feed.
@@ -86,7 +99,9 @@ class X12Interpreter:
         outcome = Outcome()
         envelopes = EnvelopeReader(raw.body, f"Raw message {raw.source}/{raw.key}")
         partners: set[str | None] = set()
-        noting = len(raw.body) <= NOTES_KEPT_BELOW
+        # A part is asked for its origins at once: noting them is less work than reading again.
+        noting = in_parts or len(raw.body) <= NOTES_KEPT_BELOW
+        begins = 0
         met: tuple[object, ...] = ()
         parties = Parties(outbound=False, partner=None)
         for one in envelopes:
@@ -98,7 +113,7 @@ class X12Interpreter:
                 partners.add(parties.partner)
             kind = _KINDS.get(type_)
             if kind is None or not (kind.from_us if parties.outbound else kind.from_partner):
-                outcome.findings.append(_unsupported(kind, parties, one))
+                outcome.find(_unsupported(kind, parties, one))
             elif kind.needs_partner and parties.partner is None:
                 outcome.dead_letters.append(_stranger(parties, one))
             else:
@@ -108,7 +123,10 @@ class X12Interpreter:
                 if not noting:
                     again = partial(_again, kind, raw, net, system, parties, Where(one))
                     outcome.origins.later(len(outcome.events) - before, again)
-        return Interpretation(
+            if in_parts and is_full(len(outcome.events), one.segments[-1].offset - begins):
+                begins = one.segments[-1].offset
+                yield Interpretation(self.name, self.version, *outcome.take())
+        yield Interpretation(
             self.name,
             self.version,
             tuple(outcome.events),

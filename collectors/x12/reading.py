@@ -35,6 +35,10 @@ _ITEM_QUALIFIERS = (  # X12 235
 _ITEM_RANK = {qualifier: rank for rank, qualifier in enumerate(_ITEM_QUALIFIERS)}
 
 
+FINDINGS_LIMIT = 1000
+"""Of one payload, over those of its envelopes."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """What one raw message gave so far."""
@@ -45,6 +49,20 @@ class Outcome:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     transmitted: tuple[Group, ZoneInfo, tuple[datetime, TimeQuality]] | None = None
     """When the last group was sent, for the sets that follow in it."""
+
+    def find(self, finding: Finding) -> None:
+        found = self.findings
+        if len(found) < FINDINGS_LIMIT:
+            found.append(finding)
+        elif len(found) == FINDINGS_LIMIT:
+            more = "there are more; see the bytes"
+            found.append(Finding("more_findings", more, finding.offset))
+
+    def take(self) -> tuple[tuple[Event, ...], Origins]:
+        """Events and origins so far, which are forgotten here."""
+        taken = (tuple(self.events), self.origins)
+        self.events, self.origins = [], Origins()
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +337,7 @@ class SetReading:
         self, code: str, message: str, segment: Segment, element: int = 0, *, got: str = ""
     ) -> None:
         where = self._named().of(segment, element) if element else segment.tag
-        self._outcome.findings.append(
+        self._outcome.find(
             Finding(
                 code,
                 f"{where}: {message}",

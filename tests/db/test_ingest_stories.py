@@ -129,6 +129,29 @@ def test_what_a_997_carries_does_not_tie_the_orders_it_answers(connection: Conne
     assert the(connection, "po", "2")["failed_at"] == at(1)
 
 
+def test_a_receipt_reaches_an_order_that_was_only_named(connection: Connection) -> None:
+    t = Teller()
+    advice = {"supplier": "ACME", "po": "4:7", "erp": "main", "document": "4:7",
+              "verdict": "rejected", "errors": []}  # fmt: skip
+    keep(
+        connection,
+        t.tell("advice.received", advice, hours=2, system="edi", carries=("interchange:1",)),
+    )
+    keep(
+        connection,
+        t.tell(
+            "fa.received",
+            {"answered": "interchange", "verdict": "accepted"},
+            hours=3,
+            system="edi",
+            answers=("interchange:1",),
+        ),
+    )
+    assert not the(connection, "po", "4:7")["known"]
+    keep(connection, t.tell("po.released", released("4:7"), hours=0))
+    assert the(connection, "po", "4:7")["fa_status"] == "accepted"
+
+
 def test_an_asn_before_its_po_is_linked_when_the_po_arrives(connection: Connection) -> None:
     t = Teller()
     asn = t.tell("asn.received", shipped("S1", on("1", "10")), hours=40, system="edi")
@@ -482,7 +505,9 @@ def test_touched_units_are_due_when_they_heard_it(connection: Connection) -> Non
     keep(connection, t.tell("po.transmitted", po("1"), hours=4, received=7))
     home = str(the(connection, "po", "1")["home_key"])
     assert timers(connection) == {home: at(6)}
-    generation = connection.execute(text("SELECT generation FROM timer")).scalar_one()
+    generation = connection.execute(
+        text("SELECT generation FROM timer WHERE kind = 'unit'")
+    ).scalar_one()
     assert generation == 2
     keep(connection, t.tell("asn.received", shipped("S", on("1", "10")), hours=8, system="edi"))
     assert set(timers(connection)) == {home, str(the(connection, "asn", "S")["home_key"])}

@@ -25,7 +25,7 @@ from worker import configuration, pipeline
 from worker.answers import EXIT_FAULT, EXIT_NOT_FOUND, AsJson, emit, table
 from worker.lanes import LEAST_MESSAGES, Lanes
 
-MOST_BYTES = 100 * 1024 * 1024
+MOST_BYTES = 512 * 1024 * 1024
 BATCH = 500
 BATCH_BYTES = 32 * 1024 * 1024
 
