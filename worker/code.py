@@ -12,8 +12,7 @@ from db import clocks, configuration, impact, timers
 from db.timers import Timer
 from tower.court import Code, new_profiles
 from tower.rulebook import VolumeRule
-from worker.judging import Judging
-from worker.partners_judge import timer_kind
+from worker.judging import Judging, timer_kind
 
 _lock = threading.Lock()
 _prepared: WeakKeyDictionary[Engine, tuple[Judging, Code]] = WeakKeyDictionary()

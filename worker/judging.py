@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from db import timers
+from tower.court import Code
 from tower.network import Network
 from tower.rulebook import RuleBook
 
@@ -26,3 +28,8 @@ class Judging:
     sender: str = "tower@localhost"
     quiet_before: datetime | None = None
     late_after: timedelta = timedelta(minutes=15)
+
+
+def timer_kind(code: Code, home: int, otherwise: str = timers.UNIT) -> str:
+    """Which timer has this home judged."""
+    return timers.PARTNER if home in code.network.partner_keys else otherwise

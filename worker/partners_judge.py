@@ -43,11 +43,6 @@ class Looked:
     held_by: set[str] = field(default_factory=set)
 
 
-def timer_kind(code: Code, home: int, otherwise: str = timers.UNIT) -> str:
-    """Which timer has this home judged."""
-    return PARTNER if home in code.network.partner_keys else otherwise
-
-
 def look(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> Looked:

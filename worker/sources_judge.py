@@ -21,8 +21,7 @@ from tower.evidence import of_source
 from tower.identity import source_key
 from tower.signs import Spell, Subject
 from worker import addressing, casework
-from worker.judging import Judging
-from worker.partners_judge import timer_kind
+from worker.judging import Judging, timer_kind
 from worker.units import visit
 
 LOOK_AGAIN = timedelta(minutes=1)  # how often a silent source is asked whether it is back
