@@ -49,7 +49,7 @@ def _documents(conn: Connection, homes: frozenset[int]) -> dict[str, dict[str, s
     rows = conn.execute(select(document).where(document.c.home_key.in_(sorted(homes))))
     found = {}
     for row in rows:
-        values: Mapping[str, Any] = row._mapping
+        values: Mapping[str, Any] = row._asdict()
         ref = ObjectRef(row.kind, row.scope, row.number, row.line)
         found[str(ref)] = {
             name: _shown(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from typing import Any
 
 from tower.agreement import as_deadline, compared
@@ -29,6 +28,7 @@ from tower.rulebook import (
     VolumeRule,
 )
 from tower.signs import Evidence, RuleInForce, Setting, SettingAt, Sign, Spell
+from tower.silent_sources import fold_source, versions_of
 from tower.volumes import fold_volume
 
 
@@ -45,7 +45,7 @@ def fold(
     again. For a rule of kind source the spells are those of the source itself.
     """
     if isinstance(rule.rule, SourceRule):
-        return _source(rule.rule, spells, setting_at, now)
+        return fold_source(rule.rule, spells, setting_at, now)
     if isinstance(rule.rule, QueueRule):
         return fold_queue(rule, rule.rule, signs, setting_at, now)
     if isinstance(rule.rule, RatioRule):
@@ -339,7 +339,8 @@ def _stages(run: _Run, rule: DeadlineRule) -> _Stages:
         rule, run.start, run.setting.calendar, run.attributes, run.statements, run.pauses
     )
     due = planned.due
-    early, later = [], []
+    early: list[Fact] = []
+    later: list[Fact] = []
     for name, at in planned.levels.items():
         if at is not None:
             (early if due is None or at <= due else later).append(Fact(name, at))
@@ -461,16 +462,8 @@ def _excluded(run: _Run, reason: str, receipt: Mapping[str, Any]) -> Cycle:
         ended=run.end,
         reason=reason,
         receipt=_receipt(run, receipt),
-        **_versions(run.setting),
+        **versions_of(run.setting),
     )
-
-
-def _versions(setting: Setting) -> dict[str, Any]:
-    return {
-        "rule_version": setting.rule.version,
-        "calendar_version": setting.calendar.version,
-        "profile_version": setting.profile_version,
-    }
 
 
 def _receipt(run: _Run, arithmetic: Mapping[str, Any]) -> dict[str, Any]:
@@ -566,84 +559,3 @@ class _Judge:
     def _look_at(self, at: datetime) -> None:
         if at > self._now and (self.next is None or at < self.next):
             self.next = at
-
-
-# --- sources ------------------------------------------------------------------------------------
-
-
-def _source(
-    body: SourceRule, spells: Sequence[Spell], setting_at: SettingAt, now: datetime
-) -> Folded:
-    """Each spell that outlives the source's ``silent_after`` is a cycle, breached at that instant.
-
-    Shorter ones only make clocks wait; they are no cycle and nobody hears of them.
-    """
-    cycles: list[Cycle] = []
-    upcoming: datetime | None = None
-    for spell in sorted(set(spells), key=attrgetter("from_at", "known_at")):
-        number = len(cycles) + 1
-        setting = setting_at(number, spell.from_at)
-        if body.applies_when is not None and not body.applies_when.holds(setting.attributes):
-            continue
-        breach = max(spell.known_at, spell.from_at + setting.silent_after)
-        if spell.to_at is not None and spell.to_at <= breach:
-            continue
-        if breach > now:
-            upcoming = _earlier(upcoming, breach)
-        else:
-            cycles.append(_spell_cycle(number, spell, breach, body, setting, now))
-    return Folded(tuple(cycles), upcoming)
-
-
-def _spell_cycle(
-    number: int, spell: Spell, breach: datetime, body: SourceRule, setting: Setting, now: datetime
-) -> Cycle:
-    versions = _versions(setting)
-    receipt = {
-        "rule": body.id,
-        "rule_version": setting.rule.version,
-        "start": spell.from_at.isoformat(),
-        "zone": setting.calendar.spec.zone,
-        "silent": spell.source,
-        "due": breach.isoformat(),
-    }
-    for exemption in setting.rule.exemptions:
-        if exemption.when.holds(setting.attributes):
-            reason = exemption.because or exemption.when.sentence()
-            return Cycle(
-                number, Verdict.NOT_MEASURED, False, False, spell.from_at, None,
-                (Fact("excluded", spell.from_at, {"reason": reason}),), None,
-                reason=reason, receipt=receipt, **versions,
-            )  # fmt: skip
-    over = spell.to_at if spell.to_at is not None and spell.to_at <= now else None
-    following = spell.to_at if over is None else None
-    standing = [Fact("started", spell.from_at), Fact("breach", breach)]
-    for name, level in body.levels.items():
-        if level.at is None:
-            continue
-        at = after(breach, level.at, setting.calendar)
-        if at <= now if over is None else at < over:
-            standing.append(Fact(name, at))
-        elif over is None:
-            following = _earlier(following, at)
-    if over is not None:
-        standing.append(Fact("end:late", over, {"by": "source.heartbeat"}))
-    return Cycle(
-        number=number,
-        verdict=Verdict.BREACHED if over is None else Verdict.MET_LATE,
-        open=over is None,
-        paused=False,
-        started=spell.from_at,
-        due=breach,
-        facts=tuple(standing),
-        next=following,
-        ended=over,
-        receipt=receipt,
-        **versions,
-    )
-
-
-def _earlier(first: datetime | None, second: datetime | None) -> datetime | None:
-    if first is None or second is None:
-        return first or second
-    return min(first, second)

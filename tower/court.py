@@ -21,10 +21,10 @@ from tower.conditions import Condition
 from tower.cycles import Cycle
 from tower.evidence import resolve
 from tower.network import Network, Partner
+from tower.rule_terms import Exemption
 from tower.rulebook import (
     AgreementRule,
     AnyRule,
-    Exemption,
     ImpactRule,
     RatioRule,
     Rule,

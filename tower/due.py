@@ -13,7 +13,8 @@ from typing import Any
 
 from tower.calendars import BeyondHorizon, Calendar
 from tower.durations import Point, Span, Unit
-from tower.rulebook import ANSWER_WITHIN, DO_NOT_MEASURE, ClockSpec, DeadlineRule, Due
+from tower.rule_terms import ANSWER_WITHIN, DO_NOT_MEASURE, ClockSpec, Due
+from tower.rulebook import DeadlineRule
 
 Pauses = Sequence[tuple[datetime, datetime | None]]
 """Ascending stretches during which a budget does not run; the last may be open."""

@@ -15,7 +15,7 @@ from datetime import datetime
 from tower.calendars import Calendar
 from tower.cases import ESCALATES_FOR, Case
 from tower.durations import Span, Unit
-from tower.rulebook import NotifyPolicy
+from tower.rule_terms import NotifyPolicy
 
 RESTARTS = frozenset({"assigned", "expired", "released", "reopened", "woken"})
 """Kinds of notes after which a chain that was stopped starts over."""

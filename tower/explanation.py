@@ -14,7 +14,8 @@ from typing import Any
 from tower.calendars import BeyondHorizon, Calendar
 from tower.cycles import Cycle, Verdict
 from tower.receipts import receipt_text
-from tower.rulebook import DO_NOT_MEASURE, Rule
+from tower.rule_terms import DO_NOT_MEASURE
+from tower.rulebook import Rule
 
 MOST_STRETCHES = 40  # of skipped time; a longer wait is told by its sum
 

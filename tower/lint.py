@@ -16,14 +16,12 @@ from tower.categories import CATEGORIES
 from tower.conditions import Condition, implies
 from tower.errors import ConfigError, Problem
 from tower.evidence import SUPPLIER_FEEDS, evidence_words
+from tower.rule_terms import ANSWER_WITHIN, RESERVED_LEVELS, NotifyPolicy
 from tower.rulebook import (
-    ANSWER_WITHIN,
-    RESERVED_LEVELS,
     AgreementRule,
     DeadlineRule,
     EventRule,
     ImpactRule,
-    NotifyPolicy,
     RatioRule,
     Rule,
     RuleBook,

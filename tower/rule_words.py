@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tower.categories import CATEGORIES, OWNERS
-from tower.rulebook import DO_NOT_MEASURE, Rule, RuleBook
+from tower.rule_terms import DO_NOT_MEASURE
+from tower.rulebook import Rule, RuleBook
 
 _SPAN = re.compile(r"([+-]?)(\d+(?:\.\d+)?)(s|m|h|bh|bd)\Z")
 _UNITS = {

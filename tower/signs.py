@@ -14,10 +14,10 @@ from uuid import UUID
 from tower.attributes import STATEMENTS, Statement
 from tower.calendars import Calendar
 from tower.conditions import Condition
+from tower.rule_terms import Exemption
 from tower.rulebook import (
     AgreementRule,
     EventRule,
-    Exemption,
     ImpactRule,
     QueueRule,
     RatioRule,

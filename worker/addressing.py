@@ -17,7 +17,7 @@ from tower.cases import Case, Changed, is_past
 from tower.court import Code
 from tower.lint import PARTNER_CONTACT
 from tower.root_causes import KIND
-from tower.rulebook import NotifyPolicy
+from tower.rule_terms import NotifyPolicy
 from tower.telling import BEFORE_ACTIVATION, IN_SUMMARY, group_due, summary_due
 from worker import chains, grouping
 from worker.judging import Judging

@@ -14,7 +14,8 @@ from tower.calendars import Calendar
 from tower.cases import Changed
 from tower.court import Code
 from tower.escalating import Chain, after_change, next_due
-from tower.rulebook import NotifyPolicy, RuleBook
+from tower.rule_terms import NotifyPolicy
+from tower.rulebook import RuleBook
 from worker.judging import Judging
 
 

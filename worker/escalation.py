@@ -16,7 +16,7 @@ from db.timers import Timer
 from tower.cases import AUTHOR, Case, Note
 from tower.court import Code
 from tower.escalating import Chain, Rung, next_due, ring
-from tower.rulebook import NotifyPolicy
+from tower.rule_terms import NotifyPolicy
 from worker.addressing import group_key, person_for, wait
 from worker.chains import counting_hours, timer_key
 from worker.judging import Judging

@@ -11,7 +11,7 @@ from tower.calendars import Calendar, CalendarSpec
 from tower.cases import Case
 from tower.durations import Span
 from tower.escalating import Chain, after_change, next_due, ring
-from tower.rulebook import EscalationStep, NotifyPolicy
+from tower.rule_terms import EscalationStep, NotifyPolicy
 from tower.signs import Subject
 
 HQ = Calendar(
