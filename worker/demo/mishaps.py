@@ -14,7 +14,7 @@ from worker.demo.stage import Doors
 
 STRANGERS = 5  # files of a sender who is not in the network
 BROKEN = 3  # files that end before their end
-_SENDER = re.compile(rb"(ISA[*|][^~]{30})(.{15})([*|])")
+_SENDER = re.compile(rb"(ISA[*|][^~]{31})(.{15})([*|])")
 NOBODY = b"0847719350     "
 LOOKED_AT = 400  # newest finished files that are looked at
 

@@ -1,0 +1,42 @@
+"""Who did what, and whether nobody altered that."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import data
+from app.links import AuditLink
+from app.parts import audit_page
+from app.parts.empty import nothing_here
+from app.parts.header import header
+from app.session import current_viewer
+from db import audit
+
+viewer = current_viewer()
+link = AuditLink.from_query(st.query_params)
+header("Audit", viewer)
+if not viewer.scope.sees_all:
+    nothing_here("The audit belongs to those who see all partners.")
+    st.stop()
+with data.connected() as conn:
+    newest = audit.newest(conn)
+    found = audit.entries(
+        conn,
+        under=link.subject,
+        actor=link.actor,
+        before=link.after,
+        limit=audit_page.PAGE_ROWS,
+    )
+audit_page.chain(newest)
+if not newest:
+    nothing_here(
+        "Nobody did anything yet.",
+        next_step="Replays, dead letters set aside, notes on failures and the read-only switch "
+        "are written down here.",
+    )
+    st.stop()
+audit_page.narrow(link)
+if not found:
+    nothing_here("No entry fits these choices.", back=AuditLink())
+    st.stop()
+audit_page.entries(found, link, viewer)
