@@ -8,7 +8,7 @@ always succeeds here, as what was believed matters, not the weather of a mail se
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 
@@ -38,6 +38,7 @@ from worker.escalation import REMINDED
 from worker.judging import Judging
 from worker.quiet import NOTHING, Quiet, planned_work
 from worker.readers import reader_of
+from worker.rehearsed_causes import Causes
 from worker.wakeups import due_at
 
 Work = tuple[Brief, Sequence[Happening]]
@@ -116,6 +117,8 @@ class Rehearsal:
         self._groups: dict[GroupKey, datetime] = {}
         self._digests: dict[tuple[str, str], datetime] = {}
         self._wakes: dict[int, datetime] = {}
+        self._causes = Causes(self.cases)
+        self._names = {key: partner.name for key, partner in code.network.partners.items()}
         self._chains: dict[int, Chain] = {}
         self._rings: dict[int, datetime] = {}
 
@@ -182,6 +185,7 @@ class Rehearsal:
         self._newest = max(self._newest, number)
         self.cases[number] = case
         self._latest[case.fingerprint] = number
+        self._causes.place(case)
         of_rule = self._open_now.setdefault(case.rule, {})
         if case.open:
             of_rule.setdefault(number)
@@ -249,12 +253,21 @@ class Rehearsal:
 
     # --- who must hear ----------------------------------------------------------------------------
 
-    def _mark(self, changes: Sequence[Changed], now: datetime) -> None:
+    def _mark(self, news: Sequence[Changed], now: datetime) -> None:
+        changes = self._causes.follow(news, self._keep, self._names, now)
+        under = {
+            c.case.id for c in changes if c.case.open and self._causes.told_above(c.case)
+        }
+        self._leave_to_causes(under)
         bygone = {c.case.id for c in changes if is_past(c)}
-        self._follow([c for c in changes if c.case.id not in bygone], now)
         raised = raised_again(changes)
         telling = {c.case.id or 0: c.case for c in changes if c.tell}
         telling |= self._outliving(telling.values())
+        outlived = self._causes.outlived(list(telling.values()))
+        telling |= outlived
+        alone = [c for c in changes if c.case.id not in bygone and c.case.id not in under]
+        alone.extend(Changed(case, (), True) for case in outlived.values())
+        self._follow(alone, now)
         found: dict[tuple[GroupKey, int], str] = {}
         known: set[tuple[str, int]] = set()
         for number in telling:
@@ -267,7 +280,7 @@ class Rehearsal:
         before = self._config.quiet_before
         for number, case in telling.items():
             for key, role in addressees(case, self._config) if case.open else ():
-                if (key.recipient, number) in known:
+                if (key.recipient, number) in known or number in under:
                     continue
                 if before is not None and case.opened_at < before:
                     self._quiet(number, key.recipient, now, BEFORE_ACTIVATION)
@@ -280,6 +293,16 @@ class Rehearsal:
             else:
                 again = number in raised and (key.recipient, number) in known
                 self._wait(key, number, role, telling[number], now, remind=again)
+
+    def _leave_to_causes(self, under: Set[int | None]) -> None:
+        """Nobody waits any more to be told of these cases by themselves."""
+        for number in under:
+            self._chains.pop(number or 0, None)
+            self._rings.pop(number or 0, None)
+        for key, members in self._members.items() if under else ():
+            for number in under & members.keys():
+                if (key.recipient, number or 0) not in self._heard:
+                    del members[number or 0]
 
     def _wait(
         self,

@@ -11,9 +11,13 @@ from sqlalchemy import select
 
 from db import cases as kept
 from db.tables import exception_case, suppression
+from tests.worker.conftest import berlin
 from tests.worker.test_telling import text_of
 from tower.access import EVERYTHING
 from tower.root_causes import KIND
+from worker.commands.rule_changes import hindsight
+from worker.configuration import Configuration
+from worker.hindsight import judge_past
 
 ORDERS = 40
 
@@ -117,3 +121,20 @@ def test_the_group_is_the_same_whichever_order_is_known_first(
         [parent] = parents(house)
         found.append(sorted(c.number for c in children(house, parent.id)))
     assert found[0] == found[1] == [f"{4700 + n}" for n in range(8)]
+
+
+def test_a_backtest_groups_as_the_worker_did(house: Any) -> None:
+    outage(house, 7)
+    house.live("03-31 08:00")
+    with house.engine.connect() as conn:
+        code, seen = hindsight(
+            conn,
+            Configuration(house.network, house.rulebook, "", ""),
+            berlin("03-30 00:00"),
+            berlin("03-31 08:01"),
+            "arrival",
+        )
+        judge_past(conn, [seen], [code], berlin("03-31 08:01"))
+    told = [(m.at, m.recipient, m.daily) for m in seen.mails()]
+    assert told == [(m.created_at, m.recipient, m.reason == "digest") for m in house.mails()]
+    assert len(told) == 2  # one about the cause, one summary
