@@ -154,12 +154,16 @@ def _class_of_element(format_: str, leaf: Leaf) -> str:
 
 
 def hidden_ranges(
-    body: bytes, reveals: frozenset[str], read: Iterable[tuple[str, int, int]] = ()
+    body: bytes,
+    reveals: frozenset[str],
+    read: Iterable[tuple[str, int, int]] = (),
+    named: Mapping[str, str] | None = None,
 ) -> list[Hidden]:
     """What of a payload is hidden from somebody to whom these classes are revealed.
 
     ``read``: (field, offset, length) of values that an interpreter read; the name of a field tells
-    more than that of its element.
+    more than that of its element. ``named``: the same by the path of an element, where an
+    interpreter knows no offsets.
     """
     if reveals >= ALL:
         return []
@@ -180,6 +184,8 @@ def hidden_ranges(
                 break
             if begin <= leaf.offset and stop >= end:
                 names.append(name)
+        if named and leaf.path in named:
+            names.append(named[leaf.path])
         kind = _class_of(parts.format, leaf, names)
         if kind != OPEN and kind not in reveals:
             found.append(Hidden(leaf.offset, leaf.length, kind))

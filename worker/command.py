@@ -33,6 +33,7 @@ from worker.commands import (
     audits,
     bring,
     broker,
+    bundle,
     cases,
     find,
     house,
@@ -104,6 +105,7 @@ mail.register(mail_words)
 audit_words.command("self")(self_audit.tell)
 reinterpret.register(app)
 find.register(app)
+bundle.register(app)
 trace.register(app)
 letters.register(app, letter_words)
 replay.register(replay_words)

@@ -118,8 +118,10 @@ def as_shown(
     body: bytes, scope: Scope, origins: Iterable[FieldOrigin]
 ) -> tuple[bytes, list[Hidden]]:
     """The bytes as this viewer may see them, and what of them is hidden."""
+    origins = tuple(origins)
     read = [(o.field, o.offset, o.length or 0) for o in origins if o.offset is not None]
-    hidden = hidden_ranges(body, scope.reveals, read)
+    named = {o.element: o.field for o in origins if o.offset is None and o.element}
+    hidden = hidden_ranges(body, scope.reveals, read, named)
     return masked(body, hidden), hidden
 
 

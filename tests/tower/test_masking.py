@@ -78,6 +78,8 @@ def test_the_name_of_a_field_that_was_read_counts_before_its_element() -> None:
     body = b'{"colour": "45", "qty": "9"}'
     read = [("po", 12, 2), ("price", 25, 1)]
     assert masked(body, hidden_ranges(body, NOTHING, read)) == b'{"colour": "45", "qty": "#"}'
+    named = {"$.colour": "po", "$.qty": "price"}
+    assert hidden_ranges(body, NOTHING, (), named) == hidden_ranges(body, NOTHING, read)
 
 
 def test_data_and_headers() -> None:
