@@ -102,9 +102,9 @@ def _say_mistakes(
 ) -> None:
     lines = text.splitlines()
     for one in problems[:50]:
-        place = "" if one.line is None else f"line {one.line}, column {one.col}: "
+        place = "" if one.line is None else f"**line {one.line}, column {one.col}:** "
         with st.container(border=True):
-            st.markdown(f":red[✕] **{place}** {plain(one.message)}")
+            st.markdown(f":red[✕] {place}{plain(one.message)}")
             if one.line is not None and 0 < one.line <= len(lines):
                 st.code(
                     f"{one.line:>4}  {lines[one.line - 1]}", language="yaml", wrap_lines=True
@@ -147,7 +147,9 @@ def _watched(number: int, viewer: Viewer) -> None:
             st.progress(0.0, text="waits for a worker; is one running? (Health)")
         else:
             share = found.done / found.total if found.total else 0.0
-            text = f"{count(found.done)} of {many(found.total, 'document')} judged"
+            text = "reads the past"
+            if found.total:
+                text = f"{count(found.done)} of {many(found.total, 'document')} judged"
             st.progress(min(share, 1.0), text=text)
         if st.button("Call it off", icon=":material/cancel:"):
             with data.writing() as conn:

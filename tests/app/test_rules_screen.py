@@ -55,7 +55,7 @@ def test_a_mistake_in_an_edited_book_is_shown_at_its_line(
     line = broken.splitlines().index("  due: {otherwise: 2 days}") + 1
     at.text_area[0].set_value(broken)
     at.button(key="trial ask").click().run()
-    assert f"line {line}, column" in words(at)
+    assert f"**line {line}, column" in words(at)
     assert any("2 days" in code.value for code in at.code)
     with database.connect() as conn:
         assert conn.execute(select(rule_trial.c.id)).all() == []

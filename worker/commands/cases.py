@@ -164,8 +164,9 @@ def _outside(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def show(number: Number, as_json: AsJson = False) -> int:
-    """One case: why, history, impact, mails, its cause. Example: tower case 12
+    """One case: why, history, impact, mails, its cause. Example: tower case show 12
 
+    The word show may be left out.
     Exit code 3 if there is none.
     """
     with asking() as (conn, now):
