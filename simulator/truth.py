@@ -17,6 +17,9 @@ COVERED = frozenset(
         "FA_OVERDUE",
         "ACK_NOT_IN_ERP",
         "SOURCE_SILENT",
+        "PARTNER_ERRORS",
+        "QUEUE_BACKLOG",
+        "VOLUME_ANOMALY",
     }
 )
 """Categories that a rule of the shipped rule book opens."""

@@ -24,6 +24,7 @@ from simulator.plots import Plotter, Skew
 from simulator.queues import Backlog, Stay
 from simulator.stage import Outage, Stage
 from simulator.story import Storyteller
+from simulator.troubles import BACKLOG_SHARE, STORM_SHARE, Troubles
 from simulator.truth import FaultBook, Planted, Score
 
 FIRST_ORDER = 4_500_010_000
@@ -73,6 +74,8 @@ class World:
         self.stage.outages.extend(self._outages())
         self._skew = self._clock_skew()
         self._constant_flow()
+        self._troubles = self._make_troubles(first)
+        self.backlogs.extend(self._troubles.watched)
         self._teller = Storyteller(
             self.stage,
             self._house,
@@ -143,7 +146,25 @@ class World:
         """
         self._trickle.open_span(start, end, per_minute)
 
+    @property
+    def watched(self) -> list[Backlog]:
+        """Queues in trouble: only samples close to each other tell of it."""
+        return self._troubles.watched
+
     # --- what is wrong with whole systems ---------------------------------------------------------
+
+    def _make_troubles(self, first: date) -> Troubles:
+        made = Troubles(
+            self.book,
+            self._house,
+            self.seed,
+            self._workday(STORM_SHARE),
+            self._workday(BACKLOG_SHARE),
+        )
+        made.plan_backlog(self.start)
+        skewed = self._skew.supplier if self._skew is not None else ""
+        made.plan_quiet(self.cast.suppliers, first, self.days, skewed)
+        return made
 
     def _workday(self, share: float) -> date:
         """The headquarters' business day at this share of the history before its end."""
@@ -222,11 +243,13 @@ class World:
                 self.book.earn(2.0 if recent and day <= HQ.local_day(self.as_of) else 1.0)
             before = len(self.planted)
             self._teller.tell(rng, bunch)
+            self._troubles.know(bunch, day)
             told += [(po, len(self.planted) > before) for po in bunch]
+        self._troubles.strike(day)
         self._demand.follow(rng, told)
 
     def _bunches(self, rng: Random, day: date) -> list[list[Po]]:
-        suppliers = self.cast.suppliers
+        suppliers = [s for s in self.cast.suppliers if self._troubles.buys_from(s, day)]
         weights = [supplier.weight for supplier in suppliers]
         count = max(1, round(rng.gauss(self.pos_per_day, self.pos_per_day * 0.12)))
         bunches: list[list[Po]] = []
@@ -243,7 +266,7 @@ class World:
             if n > 1:  # they are answered together, so none of them is in a hurry
                 bunch = [replace(po, kind="standard") for po in bunch]
             bunches.append(bunch)
-        return bunches
+        return bunches + self._troubles.bunches(rng, day)
 
 
 def _released(rng: Random, day: date) -> datetime:

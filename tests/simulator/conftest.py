@@ -125,6 +125,7 @@ class Reading:
     )
     shipments: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     correlations: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    steps: dict[str, list[tuple[datetime, str]]] = field(default_factory=lambda: defaultdict(list))
 
     def order(self, number: str) -> OrderRead:
         return self.orders.setdefault(number, OrderRead(number))
@@ -321,6 +322,7 @@ class Reader:
     def _log(self, line: dict[str, Any]) -> None:
         if line["step"] == "order.transmitted":
             self.out.order(line["po"]).transmitted.append(instant(line["ts"]))
+        self.out.steps[self.by_vendor[line["partner"]]].append((instant(line["ts"]), line["step"]))
         if "po" in line:
             self.out.correlations[line["correlation_id"]].add(line["po"])
 

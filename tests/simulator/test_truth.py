@@ -11,6 +11,7 @@ import pytest
 from simulator import limits
 from simulator.cast import HQ, Supplier
 from simulator.emissions import Emissions
+from simulator.queues import QUEUES, Broker
 from simulator.truth import COVERED, NEVER_DUE, Planted, score
 from simulator.world import World, build
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from conftest import OrderRead, Reading
 
 AS_OF = datetime(2026, 3, 27, 14, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 Found = set[tuple[str, str]]
 
 
@@ -77,8 +79,60 @@ def silent(world: World) -> Found:
     return {("SOURCE_SILENT", f"source::{outage.door}") for outage in world.outages}
 
 
+def failing(reading: Reading) -> Found:
+    """Partners of whose messages most failed within an hour."""
+    found: Found = set()
+    for key, steps in reading.steps.items():
+        bad = sorted(at for at, step in steps if step == "delivery.failed")
+        came = sorted(at for at, step in steps if step in ("inbound.received", "order.received"))
+        for at in bad:
+            n_bad = sum(at - HOUR < t <= at for t in bad)
+            n_came = sum(at - HOUR < t <= at for t in came)
+            if n_bad >= 3 and max(n_bad, n_came) >= 10 and n_bad > n_came / 2:
+                found.add(("PARTNER_ERRORS", f"partner::{key}"))
+    return found
+
+
+def quiet(reading: Reading, now: datetime) -> Found:
+    """Suppliers with thirty orders under way that say nothing for two business days."""
+    suppliers = {s.key: s for s in reading.world.cast.suppliers}
+    words: dict[str, list[datetime]] = {key: [] for key in suppliers}
+    orders: dict[str, list[OrderRead]] = {key: [] for key in suppliers}
+    for order in reading.orders.values():
+        orders[order.supplier].append(order)
+        words[order.supplier] += order.functional + order.accepted + order.rejected
+        words[order.supplier] += [t for times in order.announced.values() for t in times]
+    found: Found = set()
+    for key, spoken in words.items():
+        spoken.sort()
+        for word, following in zip(spoken, [*spoken[1:], now], strict=False):
+            due = suppliers[key].hours.end_of_business_day(word, 2)
+            under_way = [
+                o
+                for o in orders[key]
+                if o.released < word and all(min(t) > due for t in o.announced.values())
+            ]
+            if following > due and len(under_way) >= 30:
+                found.add(("VOLUME_ANOMALY", f"supplier::{key}"))
+    return found
+
+
+def backed_up(world: World, now: datetime) -> Found:
+    """Queues deeper than five hundred, looked at every ten minutes."""
+    broker = Broker(world.seed, world.stays, world.backlogs)
+    found: Found = set()
+    at = world.start
+    while at <= now:
+        for queue in QUEUES:
+            if broker.totals(queue, at)["messages"] > 500:
+                found.add(("QUEUE_BACKLOG", f"queue:broker:{queue.name}"))
+        at += timedelta(minutes=10)
+    return found
+
+
 def assert_true(world: World, reading: Reading, now: datetime) -> None:
-    result = world.score(judge(reading, now) | silent(world), now)
+    troubles = failing(reading) | quiet(reading, now) | backed_up(world, now)
+    result = world.score(judge(reading, now) | silent(world) | troubles, now)
     assert result.false == []
     assert result.missed == []
     assert result.expected > 0

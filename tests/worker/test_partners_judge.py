@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from db.tables import partner_count, suppression
 from tests.worker.conftest import House, berlin
 from tower.event import Event
+from tower.rulebook import RuleBook
 from tower.vocabulary import make_event
 
 
@@ -173,52 +175,60 @@ def test_what_was_agreed_with_a_partner_counts_before_the_rule(
 # --- gone quiet ---------------------------------------------------------------------------------
 
 
-def test_a_supplier_that_owes_us_something_and_says_nothing_is_a_case(house: House) -> None:
-    house.until("03-27 08:00")
-    house.released("1", "03-27 10:00")
-    house.acknowledged("1", "03-27 11:00")
-    house.live("03-31 17:09")  # two business days, and time for stragglers
-    assert house.cases("VOLUME_ANOMALY") == []
-    house.live("03-31 17:10")
-    [case] = house.cases("VOLUME_ANOMALY")
+@pytest.fixture
+def quiet(
+    make_house: Callable[..., House], rules_of: Callable[[str], RuleBook], shipped_text: str
+) -> House:
+    """With the shipped rules, but one open order is enough."""
+    return make_house(rules_of(shipped_text.replace("open_pos: {ge: 30}", "open_pos: {ge: 1}")))
+
+
+def test_a_supplier_that_owes_us_something_and_says_nothing_is_a_case(quiet: House) -> None:
+    quiet.until("03-27 08:00")
+    quiet.released("1", "03-27 10:00")
+    quiet.acknowledged("1", "03-27 11:00")
+    quiet.live("03-31 17:09")  # two business days, and time for stragglers
+    assert quiet.cases("VOLUME_ANOMALY") == []
+    quiet.live("03-31 17:10")
+    [case] = quiet.cases("VOLUME_ANOMALY")
     assert (case.kind, case.number, case.opened_at) == ("supplier", "ACME", berlin("03-31 17:00"))
     assert case.title == "Nothing comes from ACME Fasteners Ltd any more"
-    house.acknowledged("1", "04-01 09:00")
-    house.live("04-01 10:00")
-    [case] = house.cases("VOLUME_ANOMALY")
+    quiet.acknowledged("1", "04-01 09:00")
+    quiet.live("04-01 10:00")
+    [case] = quiet.cases("VOLUME_ANOMALY")
     assert (case.state, case.resolution) == ("resolved", "healed")
 
 
-def test_nothing_is_expected_of_a_supplier_that_owes_us_nothing(house: House) -> None:
-    house.until("03-23 08:00")
-    house.released("1", "03-23 10:00")
-    house.acknowledged("1", "03-23 11:00")
-    house.tell("po.closed", {"po": "1", "erp": "main"}, "03-24 10:00")
-    house.live("03-27 18:00")
-    assert house.cases("VOLUME_ANOMALY") == []
+def test_nothing_is_expected_of_a_supplier_that_owes_us_nothing(quiet: House) -> None:
+    quiet.until("03-23 08:00")
+    quiet.released("1", "03-23 10:00")
+    quiet.acknowledged("1", "03-23 11:00")
+    quiet.tell("po.closed", {"po": "1", "erp": "main"}, "03-24 10:00")
+    quiet.live("03-27 18:00")
+    assert quiet.cases("VOLUME_ANOMALY") == []
     # A new order: from its release on something is expected, however long it was quiet.
-    house.released("2", "03-30 10:00")
-    house.live("04-01 17:09")
-    assert house.cases("VOLUME_ANOMALY") == []
-    house.live("04-01 17:10")
-    assert [c.state for c in house.cases("VOLUME_ANOMALY")] == ["new"]
-    house.tell("po.cancelled", {"po": "2", "erp": "main"}, "04-02 09:00")
-    house.live("04-02 10:00")
-    assert [c.state for c in house.cases("VOLUME_ANOMALY")] == ["resolved"]
-    assert house.journal("supplier.quiet")[-1] == ("end:cancelled", "04-02 09:00")
+    quiet.released("2", "03-30 10:00")
+    quiet.live("04-01 17:09")
+    assert quiet.cases("VOLUME_ANOMALY") == []
+    quiet.live("04-01 17:10")
+    assert [c.state for c in quiet.cases("VOLUME_ANOMALY")] == ["new"]
+    quiet.tell("po.cancelled", {"po": "2", "erp": "main"}, "04-02 09:00")
+    quiet.live("04-02 10:00")
+    assert [c.state for c in quiet.cases("VOLUME_ANOMALY")] == ["resolved"]
+    assert quiet.journal("supplier.quiet")[-1] == ("end:cancelled", "04-02 09:00")
 
 
-def test_while_our_own_feed_is_silent_nobody_is_called_quiet(house: House) -> None:
-    house.until("03-27 08:00")
-    house.released("1", "03-27 10:00")
-    house.acknowledged("1", "03-27 11:00")
-    house.until("03-30 12:00")
+def test_while_our_own_feed_is_silent_nobody_is_called_quiet(quiet: House) -> None:
+    quiet.until("03-27 08:00")
+    quiet.released("1", "03-27 10:00")
+    quiet.acknowledged("1", "03-27 11:00")
+    quiet.until("03-30 12:00")
     for source in ("erp", "portal"):
-        house.heard(source, berlin("04-01 10:00"))
-    house.until("04-01 10:00", fresh=False)  # edi_in spoke last on Monday
-    assert house.cases("VOLUME_ANOMALY") == []
-    [judged] = [c for c in house.clocks() if c.rule == "supplier.quiet"]
+        quiet.heard(source, berlin("04-01 10:00"))
+    quiet.until("04-01 10:00", fresh=False)  # edi_in spoke last on Monday
+    assert quiet.cases("VOLUME_ANOMALY") == []
+    [judged] = [c for c in quiet.clocks() if c.rule == "supplier.quiet"]
     assert (judged.verdict, judged.held_by) == ("unknown", "edi_in")
-    house.until("04-01 10:30")
-    house.until("04-01 10:45")
-    assert [c.state for c in house.cases("VOLUME_ANOMALY")] == ["new"]
+    quiet.until("04-01 10:30")
+    quiet.until("04-01 10:45")
+    assert [c.state for c in quiet.cases("VOLUME_ANOMALY")] == ["new"]

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 STEP = timedelta(hours=2)
 QUIET_STEP = timedelta(minutes=220)  # shorter than the four hours after which a feed counts silent
 QUIET_FROM, QUIET_TO = 20, 6  # hours of the day at headquarters in which hardly anything happens
+SAMPLED = timedelta(minutes=5)
+DRAINS = timedelta(minutes=45)  # until a queue that was in trouble is empty again
 LATE_AFTER = 2 * STEP  # what a mail of the history calls late
 BEATS_APART = timedelta(hours=1)
 HOLDER = "history"
@@ -86,10 +88,17 @@ class History:
         return self.spent
 
     def _step(self, now: datetime) -> timedelta:
-        """How far to go from here: further by night and at weekends."""
+        """How far to go from here: further by night and at weekends, in small steps while a queue
+        is in trouble."""
         local = now.astimezone(self._zone)
         quiet = local.weekday() > 4 or local.hour >= QUIET_FROM or local.hour < QUIET_TO
-        return QUIET_STEP if quiet else STEP
+        step = QUIET_STEP if quiet else STEP
+        for trouble in self.world.watched:
+            if trouble.start <= now < trouble.end + DRAINS:
+                return SAMPLED
+            if now < trouble.start:
+                step = min(step, trouble.start - now)
+        return step
 
     def one_step(self, now: datetime) -> None:
         """Everything that happens up to ``now``: arrivals, reads, judgements, mails."""
