@@ -312,7 +312,7 @@ def _replay(group: Group, picked: Sequence[Letter], open_now: int, viewer: Viewe
         most = min(open_now, MOST_ITEMS)
         slice_of = most
         if picked:
-            st.caption(f"The {many(len(picked), 'letter')} ticked.")
+            st.caption(f"Only what is ticked: {many(len(picked), 'letter')}.")
         else:
             slice_of = st.number_input(
                 f"How many of the {count(open_now)} open, the oldest first",

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import pyarrow as pa
 import streamlit as st
 
 from app import data
-from app.links import AuditLink, DeadLettersLink, ReplaysLink, TraceLink
+from app.links import AuditLink, ReplaysLink
 from app.parts.acting import wish
 from app.parts.dead_letters_page import ACTION_NAMES
 from app.parts.replay_list import state_of
-from app.parts.tables import ROW_PX, go
-from app.parts.words import MISSING, ago, count, day_clock, many, plain, span
+from app.parts.tables import go
+from app.parts.words import ago, count, day_clock, many, plain, span
 from app.session import Viewer
 from db import replay_wishes, replays
+from db.reads import repairs
+from db.reads.connection import Asking
 from db.reads.repairs import Verdicts
 from db.replays import Item, Replay
-from tower.replays import ACTIONS, REINTERPRET, RUNNING, VERDICT_VALID, Counters, LetterRef
+from tower.replays import (
+    ACTIONS,
+    REINTERPRET,
+    RUNNING,
+    VERDICT_VALID,
+    Counters,
+    ReplayRefused,
+)
 
-PAGE_ROWS = 100
 LOOK_AGAIN_S = 2.0  # how often a page of a replay that moves asks how far it is
 
 _BADGE = {
@@ -41,21 +47,6 @@ _VERDICT_SIGNS = {
     "duplicate": ":orange[– duplicate]",
     "blocked": ":red[▲ blocked]",
     "": ":gray[○ not yet tried]",
-}
-ITEM_WORDS = {
-    "drafted": "○ drafted",
-    "ready": "○ waiting",
-    "claimed": "◐ claimed",
-    "sending": "◐ sending",
-    "awaiting_effect": "◐ sent, awaits its effect",
-    "resolved": "● resolved",
-    "failed_again": "▲ failed again",
-    "returned": "▲ returned",
-    "uncertain": "◆ uncertain",
-    "duplicate": "– duplicate",
-    "blocked": "– blocked",
-    "skipped": "– skipped",
-    "cancelled": "– cancelled",
 }
 COUNTED = (
     ("waiting", "waiting", "gray"),
@@ -215,7 +206,8 @@ def progress(one: Replay) -> None:
         st.markdown("**Progress**")
         st.progress(
             min(1.0, c.resolved / max(1, c.total)),
-            text=f"{count(c.resolved)} of {count(c.total)} resolved: their effect was seen",
+            text=f"{count(c.resolved)} of {count(c.total)} resolved: "
+            + ("they can be read now" if one.action == REINTERPRET else "their effect was seen"),
         )
         shown = [
             f":{colour}[**{count(getattr(c, name))}** {word}]"
@@ -366,6 +358,12 @@ def _close(one: Replay, viewer: Viewer) -> None:
                     id=one.id, items="failed_again" if c.failed_again else "returned"
                 ).to_query(),
             )
+            if st.button(
+                "Pick what failed",
+                icon=":material/replay:",
+                help="A new draft of the letters that are open because of it",
+            ):
+                _again(one, viewer)
         if one.signed_by is not None:
             st.caption(f"{plain(one.signed_by)} signed it off.")
         elif st.button(
@@ -377,6 +375,26 @@ def _close(one: Replay, viewer: Viewer) -> None:
             at = data.this_instant()
             if wish(lambda conn: replays.sign_off(conn, one.id, viewer.name, at)):
                 st.rerun()
+
+
+def _again(one: Replay, viewer: Viewer) -> None:
+    """Draft a new replay of what failed, and open it."""
+    network, at = data.network(viewer.scope), data.this_instant()
+    made: list[Replay] = []
+
+    def freeze(conn: Asking) -> None:
+        refs = repairs.failed_letters(conn, one.id)
+        if network is None or not refs:
+            raise ReplayRefused("Nothing that failed is open any more; look at its letters.")
+        remark = f"what failed in replay {one.id}"
+        made.append(
+            replay_wishes.draft(
+                conn, network, viewer.scope, one.action, refs, viewer.name, at, remark=remark
+            )
+        )
+
+    if wish(freeze):
+        go(ReplaysLink(id=made[0].id))
 
 
 def _with_reason(word: str, one: Replay, act: Any, viewer: Viewer) -> None:
@@ -426,138 +444,3 @@ def uncertain_box(one: Replay, uncertain: Sequence[Item], viewer: Viewer) -> Non
                     )
                 ):
                     st.rerun()
-
-
-# --- items ----------------------------------------------------------------------------------------
-
-
-def item_table(
-    one: Replay,
-    page: Sequence[Item],
-    states: Mapping[str, int],
-    documents: Mapping[LetterRef, str],
-    link: ReplaysLink,
-    viewer: Viewer,
-) -> None:
-    """Every letter of it with its state and reason; what it is about opens on Trace."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Letters", anchor=False)
-        st.space("stretch")
-        if len(states) > 1 or link.items:
-            _state_choice(states, link)
-    message, about = "items message", "items about"
-    shown = pa.table(
-        {
-            "Item": [item.n for item in page],
-            "Message": [item.ref.key for item in page],
-            "State": [_state(item) for item in page],
-            "Reason": [item.cause for item in page],
-            "Speaks of": [documents.get(item.ref, "") for item in page],
-            "Effect": pa.array(
-                [None if i.effect_at is None else day_clock(i.effect_at, viewer.zone)
-                 for i in page], pa.string(),
-            ),
-            "Sent": pa.array(
-                [None if i.sent_at is None else day_clock(i.sent_at, viewer.zone) for i in page],
-                pa.string(),
-            ),
-            "Attempt": pa.array([item.new_attempt for item in page], pa.int64()),
-            "Queue": [item.queue for item in page],
-        }
-    )  # fmt: skip
-    st.dataframe(
-        shown,
-        hide_index=True,
-        key="items",
-        row_height=ROW_PX,
-        height=min(520, ROW_PX * (len(page) + 1) + 3),
-        placeholder=MISSING,
-        alt="Letters of this replay in the order in which they are sent",
-        column_config={
-            "Item": st.column_config.NumberColumn(width=56),
-            "Message": st.column_config.ButtonColumn(
-                "Message", width=190, type="tertiary", alignment="left", key=message,
-                on_click=_open, args=(message, tuple(_letter(item) for item in page)),
-            ),
-            "State": st.column_config.TextColumn(width=166),
-            "Reason": st.column_config.TextColumn(width=280),
-            "Speaks of": st.column_config.ButtonColumn(
-                "Speaks of", width=152, type="tertiary", alignment="left", key=about,
-                on_click=_open,
-                args=(about, tuple(_about(item, documents) for item in page)),
-            ),
-            "Effect": st.column_config.TextColumn(
-                width=142, help="when the business document moved after the message was sent"
-            ),
-            "Sent": st.column_config.TextColumn(width=142),
-            "Attempt": st.column_config.NumberColumn(width=72),
-            "Queue": st.column_config.TextColumn(width=120),
-        },
-    )  # fmt: skip
-    _pages(one, page, states, link)
-
-
-def _state(item: Item) -> str:
-    if item.state == "drafted" and item.verdict:
-        return {"ready": "○ ready"}.get(item.verdict, f"– {item.verdict}")
-    return ITEM_WORDS.get(item.state, item.state)
-
-
-def _letter(item: Item) -> TraceLink:
-    return TraceLink(ref=f"{item.ref.source}/{item.ref.key}")
-
-
-def _about(item: Item, documents: Mapping[LetterRef, str]) -> TraceLink:
-    return TraceLink(ref=documents.get(item.ref) or f"{item.ref.source}/{item.ref.key}")
-
-
-def _open(click: str, links: Sequence[TraceLink | DeadLettersLink]) -> None:
-    row = st.session_state[click].row
-    if 0 <= row < len(links):
-        go(links[row])
-
-
-def _state_choice(states: Mapping[str, int], link: ReplaysLink) -> None:
-    names = {state: f"{ITEM_WORDS.get(state, state)} ({n:,})" for state, n in states.items()}
-    if link.items:
-        names.setdefault(link.items, link.items)
-    key = "items state"
-    st.session_state[key] = link.items
-    st.selectbox(
-        "State",
-        sorted(names),
-        index=None,
-        format_func=lambda state: names.get(state, state),
-        key=key,
-        placeholder="Every state",
-        label_visibility="collapsed",
-        width=230,
-        on_change=_choose_state,
-        args=(key,),
-    )
-
-
-def _choose_state(key: str) -> None:
-    st.query_params.pop("after", None)
-    chosen = st.session_state[key]
-    if chosen is None:
-        st.query_params.pop("items", None)
-    else:
-        st.query_params["items"] = chosen
-
-
-def _pages(
-    one: Replay, page: Sequence[Item], states: Mapping[str, int], link: ReplaysLink
-) -> None:
-    total = states.get(link.items, 0) if link.items else one.n_items
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"showing {count(len(page))} of {count(total)}", width="content")
-        st.space("stretch")
-        if link.after is not None and st.button(
-            "First page", icon=":material/first_page:", type="tertiary"
-        ):
-            go(replace(link, after=None))
-        if len(page) == PAGE_ROWS and st.button(
-            "Next page", icon=":material/chevron_right:", icon_position="right", type="tertiary"
-        ):
-            go(replace(link, after=page[-1].n))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import data
 from app.links import ReplaysLink
-from app.parts import replay_list, replay_page
+from app.parts import replay_items, replay_list, replay_page
 from app.parts.acting import acting
 from app.parts.empty import nothing_here
 from app.parts.header import header
@@ -37,7 +37,7 @@ with data.connected() as conn:
         link.id,
         states=[link.items] if link.items else None,
         after=link.after or 0,
-        limit=replay_page.PAGE_ROWS,
+        limit=replay_items.PAGE_ROWS,
     )
     documents = repairs.documents_of(conn, viewer.scope, [item.ref for item in page])
     uncertain = replays.items(conn, link.id, states=["uncertain"], limit=50)
@@ -57,5 +57,5 @@ with left:
 with right:
     replay_page.decisions(one, said, viewer, now)
     replay_page.uncertain_box(one, uncertain, viewer)
-replay_page.item_table(one, page, states, documents, link, viewer)
+replay_items.item_table(one, page, states, documents, link, viewer)
 replay_page.watch(one)

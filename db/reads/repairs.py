@@ -64,6 +64,26 @@ def verdicts(conn: Connection, replay_id: int) -> list[Verdicts]:
     return found
 
 
+def failed_letters(conn: Connection, replay_id: int) -> list[LetterRef]:
+    """Open letters that a replay left behind: what came back to us, and the newer attempts of what
+    died again.
+    """
+    same = (
+        (_d.source == _i.source) & (_d.key == _i.key) & (_d.attempt == _i.attempt)
+        & (_d.position == _i.position)
+    )  # fmt: skip
+    newer = (_d.source == _i.source) & (_d.message == _i.message_key)
+    found: set[LetterRef] = set()
+    for state, joined in (("returned", same), ("failed_again", newer)):
+        asked = (
+            select(_d.source, _d.key, _d.attempt, _d.position)
+            .select_from(replay_item.join(dead_letter, joined))
+            .where(_i.replay_id == replay_id, _i.state == state, _d.state == "open")
+        )
+        found.update(LetterRef(*row) for row in conn.execute(asked))
+    return sorted(found)
+
+
 def _after(cause: str) -> str:
     return cause.partition(":")[2].strip() or cause
 

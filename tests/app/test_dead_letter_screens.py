@@ -182,6 +182,11 @@ def test_a_person_says_what_became_of_what_is_uncertain(
     press(at, "Say so")
     assert "returned" in said(at)
     assert [letter.state for letter in kept(database)] == ["open"] * 3
+    work.advance(database, net, "w", datetime.now(UTC), secrets={})  # it ends
+    at = screens("replays", id="1")
+    press(at, "Pick what failed")
+    assert at.title[0].value == "Replay 2"
+    assert "what failed in replay 1" in said(at)
 
 
 def test_a_draft_that_cannot_be_checked_says_why_and_is_checked_again(
