@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.links import CaseLink, MailboxLink, RulesLink, TraceLink
 from app.parts import case_queue
+from app.parts.rule_book import level_line
 from app.parts.tables import height_of, table
 from app.parts.words import MISSING, ago, day, day_clock, many, money, plain, severity, span
 from db.reads.cases import CaseDetail
@@ -154,23 +155,11 @@ def consequence(found: CaseDetail) -> None:
                 f"**{case['priority']:,.0f}** = {plain(value)} x {factors['urgency']:g} x "
                 f"{factors['confidence']:g}"
             )
-        table(
-            {
-                "Factor": ["Value", "Urgency", "Confidence"],
-                "Is": [
-                    value,
-                    MISSING if factors["urgency"] is None else f"{factors['urgency']:.2f}",
-                    f"{factors['confidence']:.2f}",
-                ],
-                "Because": [_value_words(factors), _need_words(factors), _sure_words(factors)],
-            },
-            alt="Factors of the priority",
-            key="case priority",
-            config={
-                "Factor": st.column_config.TextColumn(width=84),
-                "Is": st.column_config.TextColumn(width=96, alignment="right"),
-                "Because": st.column_config.TextColumn(width="large"),
-            },
+        urgent = MISSING if factors["urgency"] is None else f"{factors['urgency']:.2f}"
+        st.markdown(
+            f"- **Value** {plain(value)}: {plain(_value_words(factors))}\n"
+            f"- **Urgency** {urgent}: {plain(_need_words(factors))}\n"
+            f"- **Confidence** {factors['confidence']:.2f}: {plain(_sure_words(factors))}"
         )
 
 
@@ -307,27 +296,15 @@ def ladder(found: CaseDetail, book: RuleBook | None, zone: ZoneInfo) -> None:
     standing = set(case["levels"])
     with st.container(border=True):
         st.markdown("**Levels**")
-        rows = words(rule, book).levels
-        table(
-            {
-                "Level": [
-                    f"{'●' if r.level in standing or r.level in reached else '○'} {r.level}"
-                    for r in rows
-                ],
-                "Severity": [severity(r.severity) for r in rows],
-                "When": [
-                    day_clock(reached[r.level], zone) if r.level in reached else r.when
-                    for r in rows
-                ],
-                "Told": [r.told or "screens only" for r in rows],
-            },
-            alt="Levels of the rule, reached ones filled",
-            key="case levels",
-            config={
-                "Level": st.column_config.TextColumn(width=110),
-                "Severity": st.column_config.TextColumn(width=92),
-            },
-        )
+        lines = [
+            level_line(
+                row,
+                sign="● " if row.level in standing or row.level in reached else "○ ",
+                when=f"since {day_clock(reached[row.level], zone)}" if row.level in reached else "",
+            )
+            for row in words(rule, book).levels
+        ]
+        st.markdown("\n".join(lines))
         if found.chain is not None:
             _chain(found.chain, zone)
 

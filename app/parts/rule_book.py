@@ -18,7 +18,7 @@ from db.reads import rule_figures
 from db.reads.cases import CaseFilter, queue
 from db.reads.rule_figures import RuleFigures
 from tower.precision import JUDGEMENTS
-from tower.rule_words import RuleWords, words
+from tower.rule_words import LevelRow, RuleWords, words
 from tower.rulebook import RuleBook
 
 MOST_CASES = 50
@@ -236,18 +236,17 @@ def _says(said: RuleWords) -> None:
             )
     with st.container(border=True):
         st.markdown("**Levels and who is told**")
-        table(
-            {
-                "Level": [level.level for level in said.levels],
-                "When": [level.when for level in said.levels],
-                "Severity": [severity(level.severity) for level in said.levels],
-                "Told": [level.told or "nobody; shown on screens" for level in said.levels],
-            },
-            alt="Levels of the rule",
-            key="levels",
-            config={"Severity": st.column_config.TextColumn(width=96)},
-        )
+        st.markdown("\n".join(level_line(level) for level in said.levels))
         st.caption(f"Its cases belong to the {said.owner}.")
+
+
+def level_line(level: LevelRow, *, sign: str = "", when: str = "") -> str:
+    """One level as a line that wraps on any width; ``when`` says when it was reached."""
+    told = plain(level.told) if level.told else "nobody, shown on screens"
+    return (
+        f"- {sign}**{plain(level.level)}**, {severity(level.severity)}, "
+        f"{plain(when or level.when)}: {told}"
+    )
 
 
 def _does(figures: RuleFigures) -> None:
@@ -275,7 +274,7 @@ def _does(figures: RuleFigures) -> None:
                 alt="Who has most cases of this rule",
                 key="noisiest",
                 opens="Who",
-                opens_width=260,
+                opens_width=170,
                 links=[
                     ExceptionsLink(rule=figures.rule, supplier=who) for who, _ in figures.noisiest
                 ],

@@ -24,7 +24,7 @@ def test_a_rule_is_told_in_sentences_with_its_times_and_levels(screens: Open, sh
     assert "After PO released, there must be PO acknowledged or PO rejected in time" in said
     tables = [frame.value.to_dict("list") for frame in at.dataframe]
     assert {"Line": [1], "For whom": ["everybody"], "Within": ["2 business days"]} in tables
-    assert any(t.get("Told") == ["the owner (business)"] for t in tables)
+    assert "**breach**, ● medium, at due: the owner" in said
     assert any(t.get("Title") == ["ACK_OVERDUE of 4500000007"] for t in tables)
 
 
