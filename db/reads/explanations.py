@@ -13,7 +13,16 @@ from sqlalchemy import Connection, select
 from db import clocks, configuration
 from db.reads import stories
 from db.root_causes import in_case
-from db.tables import group_member, outbox, suppression, timer, told
+from db.tables import (
+    clock,
+    exception_case,
+    group_member,
+    outbox,
+    suppression,
+    timer,
+    told,
+    transition,
+)
 from db.timers import MAIL_GROUP
 from tower.access import Scope
 from tower.court import Code
@@ -28,9 +37,10 @@ from tower.explanation import (
     steps,
     why_no_mail,
 )
+from tower.identity import partner_id
 from tower.network import load_network
 from tower.rulebook import Rule, load_rulebook, title_of
-from tower.signs import Subject
+from tower.signs import COUNTED, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +98,18 @@ class ClockExplained:
 def explain(conn: Connection, scope: Scope, ref: str) -> list[ClockExplained]:
     """Every clock of the document that ``ref`` names, also of what is tied to it, oldest first.
 
-    A reference to one line tells of that line and its order. Empty if nothing is known, or no rule
-    looks at it.
+    A reference to one line tells of that line and its order; "partner::ACME" and "supplier::ACME"
+    of what is counted of a partner. Empty if nothing is known, or no rule looks at it.
     """
-    story = stories.story(conn, scope, ref)
+    story = _counted(conn, scope, ref) or stories.story(conn, scope, ref)
     code = _code(conn)
     if story is None or code is None:
         return []
     named = stories.parse_ref(ref)
     line = named.line if named is not None else ""
-    rows = [row for row in story.clocks if not line or row["line"] in ("", line)]
+    rows = [
+        row for row in story.clocks if not line or row["line"].partition(" ")[0] in ("", line)
+    ]
     posts = _posts(conn, story.cases)
     known = clocks.feeds(conn, code.network.sources, None)
     found = []
@@ -145,6 +157,47 @@ def explain(conn: Connection, scope: Scope, ref: str) -> list[ClockExplained]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Clocks of what is counted of a partner, with their journal and cases."""
+
+    clocks: Sequence[Mapping[str, Any]]
+    journal: Sequence[Mapping[str, Any]]
+    cases: Sequence[Mapping[str, Any]]
+
+
+def _counted(conn: Connection, scope: Scope, ref: str) -> _Counted | None:
+    kind, _, rest = ref.strip().partition(":")
+    key = rest.rpartition(":")[2]
+    if kind not in COUNTED or not key:
+        return None
+    if scope.partners is not None and key not in scope.partners:
+        return None
+    home = partner_id(key)
+    tables = (
+        (clock, (clock.c.rule, clock.c.cycle)),
+        (transition, (transition.c.rule, transition.c.n)),
+        (exception_case, (exception_case.c.id,)),
+    )
+    clocks_, journal, cases = (
+        [
+            dict(row._mapping)
+            for row in conn.execute(
+                select(table)
+                .where(table.c.home_key == home, table.c.kind == kind, table.c.number == key)
+                .order_by(*order)
+            )
+        ]
+        for table, order in tables
+    )
+    return _Counted(clocks_, journal, cases) if clocks_ else None
+
+
+def counted_as(conn: Connection, scope: Scope, ref: str) -> str | None:
+    """The reference itself if it names a partner of which rules counted something."""
+    return ref.strip() if _counted(conn, scope, ref) is not None else None
+
+
 _CLOCK = ("home_key", "rule", "kind", "scope", "number", "line", "cycle")
 _JOURNAL = ("name", "effective_at", "detected_at", "handled_at", "rule_hash", "why")
 
@@ -176,6 +229,8 @@ def _rule(code: Code, rule_id: str, cycle: Cycle) -> Rule | None:
 
 def _named(subject: Subject) -> dict[str, Any]:
     header = "po" if subject.kind == "po_line" else subject.kind
+    if subject.kind in COUNTED:
+        return {"partner.name": subject.number, "supplier.name": subject.number}
     return {f"{header}.number": subject.number, f"{subject.kind}.line": subject.line or None}
 
 

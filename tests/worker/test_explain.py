@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from db import configuration
 from db.reads.explanations import ClockExplained, explain
 from tests.worker.conftest import NETWORK, House, berlin
-from tower.access import EVERYTHING
+from tower.access import EVERYTHING, Scope
+from tower.identity import own_event_id
 
 
 def explained(house: House, shipped: str, ref: str = "po:main:4711") -> dict[str, ClockExplained]:
@@ -64,3 +67,27 @@ def test_a_reference_to_a_line_tells_of_that_line(house: House, shipped_text: st
 
 def test_nothing_known_explains_nothing(house: House, shipped_text: str) -> None:
     assert explained(house, shipped_text) == {}
+
+
+def test_what_is_counted_of_a_partner_is_explained_to_who_may_see_it(
+    house: House, shipped_text: str
+) -> None:
+    events = []
+    for n in range(20):
+        for m, kind in enumerate(("received", "failed")):
+            event = house.event(f"message.{kind}", {"message": f"M{n}"}, "03-30 09:02")
+            id_ = own_event_id("test", f"{n}/{m}")
+            events.append((replace(event, partner="ACME", id=id_), berlin("03-30 09:03")))
+    house.store(events)
+    house.live("03-30 12:00")
+    clock = explained(house, shipped_text, "partner::ACME")["partner.errors"]
+    assert (clock.verdict, clock.title) == ("breached", "Messages of ACME Fasteners Ltd fail")
+    assert clock.receipt == (
+        "20 of 20 went wrong within 1h up to Mon 30 Mar 09:00 Europe/Berlin: at 95% confidence at "
+        "least 83.9 %, more than the 20 % that may"
+    )
+    assert [entry["name"] for entry in clock.journal] == ["started", "warn", "breach"]
+    assert clock.no_mail == ["warn: shown on screens only, the level names no policy"]
+    with house.engine.connect() as conn:
+        assert explain(conn, Scope(frozenset({"BOLT"})), "partner::ACME") == []
+        assert explain(conn, EVERYTHING, "partner::NOBODY") == []

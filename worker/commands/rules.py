@@ -42,14 +42,17 @@ def explain(
 ) -> int:
     """Why each clock of a document says what it says. Example: tower rules explain 4500001234
 
+    partner::ACME and supplier::ACME tell of what is counted of a partner.
+
     Exit code 3 if nothing of that name was ever seen.
     """
     with asking() as (conn, _):
-        found = stories.search(conn, EVERYTHING, ref)
+        counted = explanations.counted_as(conn, EVERYTHING, ref)
+        found = [] if counted else stories.search(conn, EVERYTHING, ref)
         documents = [one for one in found if one.kind not in ("id", "raw")]
-        only = documents[0] if len(documents) == 1 else None
-        clocks = [] if only is None else explanations.explain(conn, EVERYTHING, only.ref)
-    if not documents:
+        only = documents[0].ref if len(documents) == 1 else counted
+        clocks = [] if only is None else explanations.explain(conn, EVERYTHING, only)
+    if not documents and counted is None:
         typer.echo(
             f'No document is called "{ref}". Write its number, or a reference like '
             "po:main:4500001234.",
@@ -67,12 +70,12 @@ def explain(
                 )
             )
         elif not clocks:
-            console.print(f"No rule has a clock on {only.ref}.")
+            console.print(f"No rule has a clock on {only}.")
         for clock in clocks:
             _say_clock(console, clock)
 
     answer: dict[str, Any] = {
-        "ref": ref if only is None else only.ref,
+        "ref": ref if only is None else only,
         "found": documents,
         "clocks": clocks,
     }
