@@ -61,6 +61,16 @@ class Alert:
         return (self.rule, self.subject, self.started, self.level)
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one rule book says of some of the documents."""
+
+    verdicts: dict[str, Counter[str]]
+    alerts: dict[tuple[str, str, datetime, str], Alert]
+    news: list[tuple[datetime, int, int, Work]]
+    raises: dict[str, int]
+
+
 class Hindsight:
     """What one rule book says of the past between two instants.
 
@@ -73,7 +83,7 @@ class Hindsight:
         self.alerts: dict[tuple[str, str, datetime, str], Alert] = {}
         self._config, self._code = config, code
         self._begin, self._end, self._by = begin, end, by
-        self._news: list[tuple[datetime, int, Work]] = []
+        self._news: list[tuple[datetime, int, int, Work]] = []  # instant, home, order in it
         self._raises: dict[str, int] = {}
 
     def take(self, rows: UnitRows, feeds: Feeds) -> None:
@@ -99,11 +109,23 @@ class Hindsight:
         court = UnitCourt(self._code, None, {subject: {"source.name": name}}, {})
         self._judge(source_key(name), court, {subject: []}, spells)
 
+    def parcel(self) -> Parcel:
+        """What was found so far, to be sent to another process."""
+        return Parcel(self.verdicts, self.alerts, self._news, self._raises)
+
+    def absorb(self, other: Parcel) -> None:
+        """Add what the same book says of other documents."""
+        for rule, counts in other.verdicts.items():
+            self.verdicts.setdefault(rule, Counter()).update(counts)
+        self.alerts |= other.alerts
+        self._news.extend(other.news)
+        self._raises |= other.raises
+
     def mails(self) -> list[Posting]:
         """The mails that would have gone out in that time, after all documents were taken."""
         told = Rehearsal(self._config, self._code, self._raise_by)
-        self._news.sort(key=lambda item: item[:2])
-        for at, _, work in self._news:
+        self._news.sort(key=lambda item: item[:3])
+        for at, _, _, work in self._news:
             told.until(at - timedelta(microseconds=1))
             told.happen([work], at)
         told.until(self._end - timedelta(microseconds=1))
@@ -139,7 +161,7 @@ class Hindsight:
                 court, brief.rule, brief.subject, until
             )
             for at, group in _by_instant(happenings):
-                self._news.append((at, len(self._news), (brief, group)))
+                self._news.append((at, home, len(self._news), (brief, group)))
 
     def _note(self, result: Advance, court: UnitCourt) -> None:
         for entry in result.journal:
@@ -202,11 +224,15 @@ def judge_past(
     codes: Sequence[Code],
     end: datetime,
     told: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    part: int = 0,
+    parts: int = 1,
 ) -> tuple[int, int]:
     """Have every book judge every document known before ``end``: (documents, events).
 
     Read slice by slice, each in three questions, whatever the number of documents; ``told`` is
-    called with (done, all) after each slice.
+    called with (done, all) after each slice. Of several ``parts`` (a power of two) only the
+    documents of one are judged, and the feeds with the first; see worker/backtest.py.
     """
     kinds = {HEADER_OF.get(kind, kind) for code in codes for kind in code.by_subject}
     unheard = frozenset.intersection(*(code.unheard for code in codes))
@@ -214,7 +240,7 @@ def judge_past(
     feeds = clocks.feeds(conn, sources, None)
     total, done, events = past.count_homes(conn, kinds, end), 0, 0
     last: int | None = None
-    while homes := past.homes(conn, kinds, end, last, SLICE):
+    while homes := past.homes(conn, kinds, end, last, SLICE, part, parts):
         last = homes[-1]
         for rows in clocks.load(conn, homes, unheard).values():
             events += sum(map(len, rows.signs.values()))
@@ -222,7 +248,7 @@ def judge_past(
                 book.take(rows, feeds)
         done += len(homes)
         told(done, max(total, done))
-    for name in sorted(sources):
+    for name in sorted(sources) if part == 0 else ():
         for book in books:
             book.take_source(name, feeds)
     return done, events

@@ -26,9 +26,18 @@ def count_homes(conn: Connection, kinds: Iterable[str], until: datetime) -> int:
 
 
 def homes(
-    conn: Connection, kinds: Iterable[str], until: datetime, after: int | None, limit: int
+    conn: Connection,
+    kinds: Iterable[str],
+    until: datetime,
+    after: int | None,
+    limit: int,
+    part: int = 0,
+    parts: int = 1,
 ) -> list[int]:
-    """The next homes, ascending; ``after`` is the last one of the slice before."""
+    """The next homes, ascending; ``after`` is the last one of the slice before.
+
+    Of several ``parts``, a power of two, the homes of one: homes are hashes, so parts are alike.
+    """
     e = event_object.c
     query = (
         select(e.home_key)
@@ -39,6 +48,8 @@ def homes(
     )
     if after is not None:
         query = query.where(e.home_key > after)
+    if parts > 1:
+        query = query.where(e.home_key.bitwise_and(parts - 1) == part)
     return list(conn.execute(query).scalars())
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
 
-from db import clocks
+from db import clocks, configuration
 from db.tables import clock, exception_case, outbox, transition
-from tests.worker.conftest import House, berlin
+from tests.worker.conftest import NETWORK, House, berlin
 from tower.court import Code
 from tower.rulebook import RuleBook, load_rulebook
+from worker.backtest import judge_in_parts
+from worker.commands.rule_changes import books_of
 from worker.hindsight import By, Hindsight, differences, judge_past, uncovered
 from worker.judging import Judging
 
@@ -84,6 +87,28 @@ def test_by_arrival_it_mails_what_the_worker_mailed(lived: House) -> None:
     assert really
 
 
+def test_two_processes_say_what_one_says(
+    lived: House, database_url: str, shipped_text: str
+) -> None:
+    with lived.engine.begin() as conn:
+        configuration.activate(conn, configuration.NETWORK, NETWORK, BEGIN)
+        configuration.activate(conn, configuration.RULES, shipped_text, BEGIN)
+    make = partial(books_of, rules=None, begin=BEGIN, end=END, by="arrival")
+    told: list[tuple[int, int]] = []
+    with lived.engine.connect() as conn:
+        [(_, alone)], *counted = judge_in_parts(conn, database_url, make, END)
+        [(_, together)], *summed = judge_in_parts(
+            conn, database_url, make, END, lambda *n: told.append(n), small=0
+        )
+    assert summed == counted
+    assert counted[0] == 4
+    assert together.alerts == alone.alerts
+    assert len(alone.alerts) > 3
+    assert together.verdicts == alone.verdicts
+    assert together.mails() == alone.mails()
+    assert told[-1] == (4, 4)
+
+
 def test_by_occurrence_it_says_what_was_true(lived: House) -> None:
     [seen] = past(lived, lived.rulebook, by="occurred")
     breached = {a.subject for a in seen.alerts.values() if a.rule == "po.unacknowledged"}
@@ -137,4 +162,5 @@ def test_two_books_differ_in_added_removed_and_moved_alerts(
 
 def test_what_is_not_judged_from_events_is_named(lived: House) -> None:
     code = Code(lived.network, lived.rulebook, {})
-    assert all(lived.rulebook.rule(rule).kind == "queue" for rule in uncovered(code))  # type: ignore[union-attr]
+    kinds = {rule.kind for rule in lived.rulebook.rules if rule.id in uncovered(code)}
+    assert kinds <= {"queue", "ratio", "volume", "impact"}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from tower.zones import zone
 from worker import configuration as files
 from worker import rule_plan
 from worker.answers import AsJson, emit, one_of, progress, shown, table
+from worker.backtest import judge_in_parts
 from worker.commands.ask import asking
 from worker.configuration import Configuration
 from worker.hindsight import (
@@ -73,14 +75,10 @@ def backtest(
         first, last = _instant("--from", begin, local), _instant("--to", end, local)
         if last <= first:
             raise ConfigError("--to must come after --from.")
-        books = [active]
-        if rules is not None:
-            books.append(draft(conn, rules))
-        pairs = [hindsight(conn, config, first, last, how) for config in books]
+        make = partial(books_of, rules=rules, begin=first, end=last, by=how)
+        address = db_engine.address(settings_module.load())
         with progress("Documents") as told:
-            documents, events = judge_past(
-                conn, [p[1] for p in pairs], [p[0] for p in pairs], last, told
-            )
+            pairs, documents, events = judge_in_parts(conn, address, make, last, told)
     code, seen = pairs[-1]
     mails = seen.mails()
     compared = differences(pairs[0][1], seen) if rules is not None else None
@@ -255,6 +253,16 @@ def draft(conn: Connection, rules: Path, network: Path | None = None) -> Configu
     active = configuration.active(conn, configuration.NETWORK)
     body = "" if active is None else active.body
     return files.parse(body, files.text_of(rules), "network.yaml", rules.name)
+
+
+def books_of(
+    conn: Connection, rules: Path | None, begin: datetime, end: datetime, by: By
+) -> list[tuple[Code, Hindsight]]:
+    """The book in force, and another one if it is given, ready to judge the past."""
+    configs = [in_force(conn)]
+    if rules is not None:
+        configs.append(draft(conn, rules))
+    return [hindsight(conn, config, begin, end, by) for config in configs]
 
 
 def hindsight(
