@@ -21,6 +21,7 @@ from collectors.amqp_link import connection_parameters
 from collectors.dead_letters import REPLAY_ATTEMPT, REPLAY_ID, REPLAY_OF, TYPED
 
 PERSISTENT = 2
+ACCESS_REFUSED = 403
 
 _OF_THE_DEATH = ("x-first-death-", "x-last-death-")
 STRIPPED = frozenset(
@@ -103,6 +104,11 @@ class AmqpSender:
             return Sent("returned", f'the broker has no queue "{queue}"')
         except refusals.NackError:
             return Sent("returned", "the broker refused it (is the queue full?)")
+        except refusals.ChannelClosedByBroker as error:
+            self._channel = None
+            if error.reply_code == ACCESS_REFUSED:  # looked at before it is routed
+                return Sent("returned", f"the account may not publish: {error.reply_text}")
+            return Sent("uncertain", f"the channel was closed before the answer: {_said(error)}")
         except (refusals.AMQPError, OSError) as error:
             self.close()
             return Sent("uncertain", f"the connection broke before the answer: {_said(error)}")

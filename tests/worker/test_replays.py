@@ -24,6 +24,7 @@ from db.tables import audit_entry, dead_letter, raw_message, replay, replay_item
 from tests.collectors.brokers import RabbitHost
 from tests.worker.replaying import QUEUE, REPLAY, SECRETS, Dock, body, number
 from tower.access import EVERYTHING
+from tower.network import load_network
 from tower.raw import Raw
 from tower.replays import FORCE, REINTERPRET, REPROCESS, SECOND_PERSON_ABOVE, ReplayRefused
 from tower.vocabulary import make_event
@@ -177,6 +178,25 @@ def test_a_queue_that_is_gone_is_said_before_and_a_returned_message_stays(dock: 
     with dock.engine.connect() as conn:
         kept = conn.execute(select(func.count()).select_from(raw_message)).scalar_one()
     assert kept == 2
+
+
+def test_an_account_that_may_not_publish_sends_nothing_and_says_so(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = dock.dead(1)
+    one = dock.start(refs(dead))
+    host = dock.host
+    read_only = {"configure": "", "write": "", "read": ".*"}
+    host.call("PUT", f"/api/permissions/{host.vhost}/{host.user}", read_only)
+    monkeypatch.setitem(SECRETS, "PW", host.password)
+    dock.net = load_network(
+        dock.text(REPLAY).replace("user: guest", f"user: {host.user}"), "network.yaml"
+    )
+    dock.advance()
+    (item,) = dock.items(one)
+    assert (item.state, "may not publish" in item.cause) == ("returned", True)
+    assert [letter.state for letter in dock.letters()] == ["open"]
+    assert dock.arrived() == []
 
 
 def test_a_full_queue_refuses_and_nothing_is_lost(host: RabbitHost, database: Engine) -> None:
