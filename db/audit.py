@@ -83,7 +83,8 @@ def keep_at_commit(engine: Engine) -> None:
 
 
 def _forget_pending(conn: Connection) -> None:
-    conn.info.pop(_PENDING, None)
+    if not conn.invalidated:  # what goes with a lost connection is forgotten with it
+        conn.info.pop(_PENDING, None)
 
 
 def _write_pending(conn: Connection) -> None:
