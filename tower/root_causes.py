@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from tower.cases import AUTHOR, BY_HAND, Case, Changed, Note, case_fingerprint, heal, severity_rank
 from tower.categories import CATEGORIES
+from tower.rulebook import RuleBook
 from tower.signs import Subject
 
 KIND = "cause"
@@ -42,6 +43,12 @@ class Grouping:
 
 
 GROUPING = Grouping()
+
+
+def grouping_of(book: RuleBook) -> Grouping:
+    """What the rule book says of it."""
+    said = book.root_causes
+    return Grouping(said.at_least, said.within.length, said.joins.length)
 
 
 def of_source(name: str) -> str:

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from tower.durations import ClockSpan
+from tower.durations import ClockSpan, Span
 from tower.strict_yaml import mistake
 
 
@@ -232,6 +232,26 @@ Enough = Annotated[
         }
     ),
 ]
+
+
+# --- what is told as one ------------------------------------------------------------------------
+
+
+class RootCauses(Strict):
+    """When cases that share a cause are told as one."""
+
+    at_least: int = Field(default=5, ge=2)
+    """So many of them begin a group."""
+    within: ClockSpan = Span.parse("30m")
+    """True within so long a time; what one silent source held back counts by joins."""
+    joins: ClockSpan = Span.parse("24h")
+    """A later one joins while it follows the last of them this closely."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.joins.length < self.within.length:
+            raise mistake("joins is shorter than within", "write joins: 24h")
+        return self
 
 
 # --- what two systems tell ----------------------------------------------------------------------

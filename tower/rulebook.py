@@ -23,7 +23,15 @@ from tower import strict_yaml
 from tower.categories import CATEGORIES
 from tower.conditions import Condition
 from tower.durations import ClockSpan, RunningSpan, Span, Unit
-from tower.rule_parts import Comparison, Enough, Guard, QueueLimit, Strict, Window
+from tower.rule_parts import (
+    Comparison,
+    Enough,
+    Guard,
+    QueueLimit,
+    RootCauses,
+    Strict,
+    Window,
+)
 from tower.rule_terms import (
     DO_NOT_MEASURE,
     Budget,
@@ -374,6 +382,8 @@ class RuleBook(Strict):
     """What a changed book does to running cycles: judge them anew, or leave them."""
     notify: dict[str, NotifyPolicy] = Field(default_factory=dict)
     """Policies of telling people, by name."""
+    root_causes: RootCauses = RootCauses()
+    """When cases that share a cause are told as one."""
     rules: tuple[AnyRule, ...]
     """The rules; their order means nothing."""
 

@@ -13,7 +13,7 @@ from db import root_causes as rows
 from tower.cases import Case, Changed, is_past
 from tower.court import Code
 from tower.cycles import text_of
-from tower.root_causes import GROUPING, KIND, regroup, shared_name
+from tower.root_causes import KIND, grouping_of, regroup, shared_name
 from tower.timeline import REJUDGED
 
 
@@ -34,11 +34,12 @@ def follow(
     # A case whose instant moved may leave the group it was in.
     for name, at in rows.first_of(conn, (c.parent_id for c in changed if c.parent_id)).items():
         touched[name] = min(touched.get(name, at), at)
-    sharing = rows.sharing(conn, touched, GROUPING.joins)
+    grouping = grouping_of(code.book)
+    sharing = rows.sharing(conn, touched, grouping.joins)
     wanted = {
         name: cases
         for name, cases in sharing.items()
-        if len(cases) >= GROUPING.at_least or any(c.parent_id for c in cases)
+        if len(cases) >= grouping.at_least or any(c.parent_id for c in cases)
     }
     if not wanted:
         return list(changes)
@@ -52,7 +53,7 @@ def follow(
     summed: set[int] = set()
     for name, cases in sorted(wanted.items()):
         own = {n: p for n, p in known_parents.items() if shared_name(p) == name}
-        found = regroup(name, cases, own, names, now)
+        found = regroup(name, cases, own, names, now, grouping)
         for group in found.groups:
             before = own.get(group.parent.case.id or 0)
             parent = group.parent

@@ -18,6 +18,7 @@ from tower.calendars import Calendar
 from tower.cases import Brief, Case, Changed, Happening, case_fingerprint, fold, is_past, with_raise
 from tower.court import Code
 from tower.escalating import Chain, after_change, next_due, ring
+from tower.root_causes import grouping_of
 from tower.telling import (
     BEFORE_ACTIVATION,
     CLOSED_UNTOLD,
@@ -117,7 +118,7 @@ class Rehearsal:
         self._groups: dict[GroupKey, datetime] = {}
         self._digests: dict[tuple[str, str], datetime] = {}
         self._wakes: dict[int, datetime] = {}
-        self._causes = Causes(self.cases)
+        self._causes = Causes(self.cases, grouping_of(code.book))
         self._names = {key: partner.name for key, partner in code.network.partners.items()}
         self._chains: dict[int, Chain] = {}
         self._rings: dict[int, datetime] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tower.cases import Case, Changed
-from tower.root_causes import GROUPING, KIND, regroup, shared_name
+from tower.root_causes import GROUPING, KIND, Grouping, regroup, shared_name
 
 
 @dataclass(slots=True)
@@ -19,6 +19,7 @@ class Causes:
     """
 
     cases: dict[int, Case]
+    grouping: Grouping = GROUPING
     _lines: dict[str, list[tuple[datetime, int]]] = field(default_factory=dict)
     _placed: dict[int, tuple[str, datetime]] = field(default_factory=dict)
     _parents: dict[str, set[int]] = field(default_factory=dict)
@@ -59,10 +60,10 @@ class Causes:
         found = {c.case.id or 0: c for c in changes}
         for name, at in sorted(touched.items()):
             run = self._run(name, at)
-            if len(run) < GROUPING.at_least and all(c.parent_id is None for c in run):
+            if len(run) < self.grouping.at_least and all(c.parent_id is None for c in run):
                 continue
             own = {n: self.cases[n] for n in self._parents.get(name, ())}
-            grouped = regroup(name, run, own, names, now)
+            grouped = regroup(name, run, own, names, now, self.grouping)
             for group in grouped.groups:
                 parent = group.parent
                 if parent.notes or parent.tell or parent.case != own.get(parent.case.id or 0):
@@ -96,7 +97,7 @@ class Causes:
         line = self._lines[name]
         first = bisect_left(line, (at, 0))
         while 0 < first <= len(line) and (
-            first == len(line) or line[first][0] - line[first - 1][0] <= GROUPING.joins
+            first == len(line) or line[first][0] - line[first - 1][0] <= self.grouping.joins
         ):
             first -= 1
         return [self.cases[number] for _, number in line[first:]]

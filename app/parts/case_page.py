@@ -304,7 +304,7 @@ def ladder(found: CaseDetail, book: RuleBook | None, zone: ZoneInfo) -> None:
             )
             for row in words(rule, book).levels
         ]
-        st.markdown("\n".join(lines))
+        st.markdown("  \n".join(lines))
         if found.chain is not None:
             _chain(found.chain, zone)
 

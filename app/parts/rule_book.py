@@ -244,7 +244,7 @@ def level_line(level: LevelRow, *, sign: str = "", when: str = "") -> str:
     """One level as a line that wraps on any width; ``when`` says when it was reached."""
     told = plain(level.told) if level.told else "nobody, shown on screens"
     return (
-        f"- {sign}**{plain(level.level)}**, {severity(level.severity)}, "
+        f"{sign or '- '}**{plain(level.level)}**, {severity(level.severity)}, "
         f"{plain(when or level.when)}: {told}"
     )
 

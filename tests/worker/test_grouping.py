@@ -138,3 +138,15 @@ def test_a_backtest_groups_as_the_worker_did(house: Any) -> None:
     told = [(m.at, m.recipient, m.daily) for m in seen.mails()]
     assert told == [(m.created_at, m.recipient, m.reason == "digest") for m in house.mails()]
     assert len(told) == 2  # one about the cause, one summary
+
+
+def test_the_rule_book_says_how_many_make_a_cause(
+    make_house: Callable[..., Any], rules_of: Callable[[str], Any], shipped_text: str
+) -> None:
+    changed = shipped_text.replace("\nrules:\n", "\nroot_causes: {at_least: 50}\nrules:\n", 1)
+    house = make_house(rules_of(changed))
+    for n in range(6):
+        house.released(f"{4700 + n}", "03-30 08:00")
+    house.live("03-30 13:06")
+    assert parents(house) == []
+    assert house.mails()[0].subject.startswith("[6 open, 6 new]")
