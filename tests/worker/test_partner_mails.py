@@ -6,19 +6,23 @@ import email
 import email.policy
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from db.tables import suppression, told
-from tests.worker.conftest import NETWORK, House
+from tests.worker.conftest import NETWORK, House, berlin
+from tower.cases import Case
 from tower.categories import CATEGORIES
 from tower.errors import ConfigError
 from tower.network import load_network
-from tower.partner_words import _WORDS
+from tower.partner_words import _WORDS, partner_words
+from tower.signs import Subject
 from worker.letter import PartnerEntry, PartnerLetter, PartnerSection
+from worker.partner_letters import of_partner
+from worker.readers import Reader
 
 BREACH = "breach: {severity: medium, notify: business}   # at due"
 HOSTILE = (
@@ -202,3 +206,35 @@ def test_times_are_told_in_the_zone_of_the_partner(house_of: Any) -> None:
 
 
     assert "Mon 30 Mar 2026 05:00 America/Chicago (10:00 UTC)" in bodies(mail)[0]
+
+
+CASE = Case(
+    id=7, fingerprint="x", cycle=1, subject=Subject("po", "main", "4711"), home_key=1,
+    category="ACK_OVERDUE", rule="po.unacknowledged", level="breach", levels=("breach",),
+    base_severity="medium", severity="medium", state="new", resolution=None, clock_cycle=1,
+    partner_id=None, supplier="ACME", title="for customer Brandt", advice="", owner="anna",
+    letter="D", policy="business", cause="unknown", opened_at=berlin("03-30 12:00"),
+    detected_at=berlin("03-30 12:10"), due_at=None, resolved_at=None,
+)  # fmt: skip
+
+
+def test_only_documents_of_the_reader_are_told_whatever_is_asked() -> None:
+    """Fails when `of_partner` no longer asks whose a case is, or whether it may be told."""
+    acme = Reader("partner:ACME", "ACME", "orders@acme.example", "UTC", partner="ACME")
+    cases = {
+        1: CASE,
+        2: replace(CASE, supplier="BOLT"),
+        3: replace(CASE, supplier=None),
+        4: replace(CASE, category="ORDER_AFFECTED"),
+        5: replace(CASE, subject=Subject("order_line", "main", "SO-1", "1")),
+    }
+    assert list(of_partner(acme, cases)) == [1]
+
+
+def test_words_to_partners_are_letters_and_digits() -> None:
+    """Fails when the number of a document is told as it came."""
+    evil = "47<b>\u202e=?utf-8?q?x?=\r\nBcc: x"
+    words = partner_words(replace(CASE, subject=Subject("po_line", "main", evil, "1<i>")))
+    assert words is not None
+    assert not any(c in words.document for c in "<>\u202e?=\r\n")
+    assert "Brandt" not in str(words)
