@@ -171,6 +171,9 @@ def _title(ref: ObjectRef) -> str:
 
 def _by_identifier(conn: Connection, scope: Scope, wanted: str) -> list[Found]:
     """A correlation, message or control id, or the key of a raw message."""
+    if wanted.startswith("raw:"):  # as an answer named it
+        return raw_by_key(conn, scope, wanted.removeprefix("raw:"))
+    wanted = wanted.removeprefix("id:")
     found: list[Found] = []
     row = conn.execute(
         select(flow.c.last_at, flow.c.matched, flow.c.not_identifying).where(

@@ -89,6 +89,22 @@ def test_a_hit_tells_the_documents_of_its_message(connection: Connection) -> Non
     assert hit.documents == ("po:main:4711",)
 
 
+def test_what_an_answer_names_can_be_asked_for(connection: Connection) -> None:
+    t = Teller()
+    told = t.tell("message.sent", {"message": "m-77"}, hours=0, correlation="corr-77")
+    store(connection, [told], net=NET, now=NOW)
+    put(connection, "a/b", b"needle-77")
+    index(connection)
+    for name, ref in (
+        ("corr-77", "id:corr-77"),
+        ("id:corr-77", "id:corr-77"),
+        ("raw:erp/a/b", "raw:erp/a/b"),
+        ("erp/a/b", "raw:erp/a/b"),
+    ):
+        found = find(connection, EVERYTHING, name, NOW, in_text="never").found
+        assert [one.ref for one in found] == [ref]
+
+
 def test_what_was_not_searched_is_said(connection: Connection) -> None:
     put(connection, "old", b"needle-77", hours=1)
     before = find(connection, EVERYTHING, "needle-77", NOW)

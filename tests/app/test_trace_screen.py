@@ -1,0 +1,63 @@
+"""The trace page without a browser: one box, tabs, lineage, hops, masked values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+from tests.app.papers import ORDER, bring
+from tests.desk import Desk
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def number(database: Engine, shop: Desk, now: datetime) -> str:
+    bring(database, now)
+    return ORDER.split(b"BEG*")[1].split(b"*")[2].decode()
+
+
+def told(at: AppTest) -> str:
+    return "\n".join(
+        str(one.value) for one in (*at.markdown, *at.caption, *at.subheader, *at.error)
+    )
+
+
+def test_text_of_a_payload_is_found_and_what_was_not_searched_is_said(
+    screens: Open, number: str
+) -> None:
+    at = screens("trace", ref="order-77.edi")
+    assert not at.exception
+    assert "1 message" in told(at)
+    assert any("expired" in one.value for one in at.markdown)
+    nothing = screens("trace", ref="zebra-stripes")
+    assert not nothing.exception
+    assert "Nothing was found" in told(nothing)
+
+
+def test_a_number_opens_its_document_and_every_tab_draws(screens: Open, number: str) -> None:
+    at = screens("trace", ref=number)
+    assert not at.exception
+    assert f"Purchase order {number}" in told(at)
+    for tab in ("lineage", "hops", "agreement", "systems", "clocks", "cases", "related"):
+        at = screens("trace", ref=f"po:main:{number}", tab=tab)
+        assert not at.exception, tab
+
+
+def test_the_address_says_where_the_walk_stands(screens: Open, number: str) -> None:
+    field = f"field:po:main:{number}#currency"
+    at = screens("trace", ref=f"po:main:{number}", tab="lineage", node=field, depth="3")
+    assert not at.exception
+    assert "**Document field** currency" in told(at)
+    odd = screens("trace", ref=f"po:main:{number}", tab="lineage", node="nonsense")
+    assert not odd.exception
+
+
+@pytest.mark.parametrize("screen", ["integrations", "reconciliation"])
+def test_the_other_pages_of_support_draw(screens: Open, number: str, screen: str) -> None:
+    at = screens(screen)
+    assert not at.exception
