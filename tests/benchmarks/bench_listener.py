@@ -1,0 +1,129 @@
+"""P4: from an event to its exception case, seen by a listener, idle and under full ingest.
+
+The worker's round is called again at once; in a running worker up to 100 ms of pause come first.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import Engine, text
+
+from db import engine as engines
+from tests.benchmarks.bench_ingest import BATCH, NETWORK, START, SUPPLIERS, stream
+from tests.benchmarks.bench_replay import network_text
+from tower.network import load_network
+from tower.raw import Raw
+from tower.rulebook import load_rulebook
+from worker import pipeline
+from worker.judge import tick
+from worker.judging import Judging
+
+pytestmark = pytest.mark.benchmark
+
+SAMPLES = 60
+STREAM = 60_000  # events that another process stores meanwhile
+WAIT_S = 30.0
+RULES = Path(__file__).resolve().parents[2] / "sla_rules.yaml"
+TYPE = "application/cloudevents+json"
+Record = Callable[[str, str, str, str], None]
+
+
+@pytest.fixture
+def house(new_database: Callable[[], str]) -> Iterator[tuple[Engine, Judging, str]]:
+    url = new_database()
+    engine = engines.create(url, idle_s=None)
+    config = Judging(
+        load_network(network_text(), "network.yaml"),
+        load_rulebook(RULES.read_text(encoding="utf-8")),
+    )
+    yield engine, config, url
+    engine.dispose()
+
+
+def refusal(n: int, now: datetime) -> Raw:
+    """A supplier refuses an order: a case at once."""
+    body = {
+        "specversion": "1.0",
+        "id": f"refusal-{n}",
+        "source": "/erp/main",
+        "type": "po.rejected",
+        "time": now.isoformat(),
+        "data": {"po": f"99{n:08}", "erp": "main", "supplier": SUPPLIERS[n % len(SUPPLIERS)]},
+    }
+    return Raw("bench", f"r{n}", orjson.dumps(body), now, TYPE, {"content-type": TYPE})
+
+
+def keep_storing(url: str, events: int, ready: Any, go: Any) -> None:
+    """The stream of the ingest benchmark, batch after batch; runs in a process of its own."""
+    told = stream(events)
+    engine = engines.create(url)
+    ready.release()
+    go.wait()
+    headers = {"content-type": TYPE}
+    for first in range(0, len(told), BATCH):
+        raws = [
+            Raw("bench", f"s{first + n}", body, at, TYPE, headers)
+            for n, (at, body) in enumerate(told[first : first + BATCH])
+        ]
+        pipeline.ingest_raws(engine, NETWORK, raws, now=START + timedelta(days=100))
+
+
+def seen_after_ms(engine: Engine, config: Judging, first: int) -> list[float]:
+    """Milliseconds from the receipt of each refusal until a listener sees its case."""
+    asked = text("SELECT 1 FROM exception_case WHERE number = :number AND kind = 'po'")
+    taken = []
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        for n in range(first, first + SAMPLES):
+            now = datetime.now(UTC)
+            raw = refusal(n, now)
+            began = time.perf_counter()
+            pipeline.ingest_raws(engine, config.network, [raw], now=now)
+            while conn.execute(asked, {"number": f"99{n:08}"}).first() is None:
+                assert time.perf_counter() - began < WAIT_S
+                time.sleep(0.0003)
+            taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def test_an_event_is_a_case_at_once(
+    house: tuple[Engine, Judging, str], record: Record
+) -> None:
+    engine, config, url = house
+    stop = threading.Event()
+
+    def judge() -> None:
+        while not stop.is_set():
+            if not tick(engine, config, datetime.now(UTC)).more:
+                time.sleep(0.0005)
+
+    judging = threading.Thread(target=judge)
+    judging.start()
+    spawn = multiprocessing.get_context("spawn")
+    ready, go = spawn.Semaphore(0), spawn.Event()
+    other = spawn.Process(target=keep_storing, args=(url, STREAM, ready, go), daemon=True)
+    try:
+        seen_after_ms(engine, config, 0)  # warms up what is compiled on first use
+        idle = seen_after_ms(engine, config, SAMPLES)
+        other.start()
+        ready.acquire()
+        go.set()
+        busy = seen_after_ms(engine, config, 2 * SAMPLES)
+    finally:
+        other.terminate()
+        other.join()
+        stop.set()
+        judging.join()
+    for what, taken, goal in (("idle", idle, ""), ("under full ingest", busy, "5 / 20 ms")):
+        cuts = quantiles(taken, n=20)
+        value = f"{cuts[9]:.1f} / {cuts[18]:.1f} ms"
+        record("P4", f"event to case, {what}: p50 / p95", value, goal)
