@@ -107,10 +107,11 @@ class Regrouped:
 def groups(cases: Iterable[Case], grouping: Grouping = GROUPING) -> list[list[Case]]:
     """Cases of one shared name that belong together, each group in the order of their instants.
 
-    A case whose facts were taken back counts no more.
+    A case whose facts were taken back counts no more, nor does one that a person merged elsewhere.
     """
     counted = sorted(
-        (c for c in cases if c.levels), key=lambda c: (c.opened_at, str(c.subject), c.cycle)
+        (c for c in cases if c.levels and c.resolution != "merged"),
+        key=lambda c: (c.opened_at, str(c.subject), c.cycle),
     )
     last = grouping.at_least - 1
     dense = [False] * len(counted)
@@ -165,7 +166,11 @@ def regroup(
     for number in sorted(_hung(cases, parents) - used):
         if parents[number].open:
             ended.append(heal(parents[number], now, "its cases share no cause any more"))
-    loose = [c for c in cases if c.parent_id is not None and c.id not in held]
+    loose = [
+        c
+        for c in cases
+        if c.parent_id in parents and c.id not in held and c.resolution != "merged"
+    ]
     return Regrouped(tuple(found), tuple(ended), tuple(loose))
 
 

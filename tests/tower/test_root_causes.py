@@ -168,6 +168,14 @@ def test_the_order_in_which_cases_are_found_changes_no_group(seed: int) -> None:
     assert standing == set(under)
 
 
+def test_what_a_person_merged_elsewhere_stays_there() -> None:
+    cases = [case(n, n) for n in range(1, 7)]
+    cases[0] = replace(cases[0], state="resolved", resolution="merged", parent_id=77)
+    found = regroup(NAME, cases, {}, NAMES, NOW)
+    assert [c.id for c in found.groups[0].members] == [2, 3, 4, 5, 6]
+    assert found.loose == ()
+
+
 def test_what_a_silence_held_back_counts_by_the_day() -> None:
     name = of_source("erp")
     assert len(groups([case(n, n * 100, shares=name) for n in range(5)], Grouping().of(name))) == 1
