@@ -16,7 +16,8 @@ from tower.raw import Interpretation, Interpreted
 
 NOW = at(12)
 _KEPT = """
-    SELECT partner_id, type, date_bin('5 minutes', occurred_at, timestamptz '2000-01-01 00:00:00+00'),
+    SELECT partner_id, type,
+           date_bin('5 minutes', occurred_at, timestamptz '2000-01-01 00:00:00+00'),
            date_bin('1 minute', received_at + interval '59.999999 seconds',
                     timestamptz '2000-01-01 00:00:00+00'), count(*)
     FROM event WHERE partner_id IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
