@@ -64,16 +64,16 @@ def orders(sets: int, lines: int = 6) -> bytes:
 
 
 def seconds(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median time of each; they take turns, so that a busy machine is busy for all of them."""
+    """Median CPU time of each, in turns: what else the machine does then matters least."""
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
             gc.collect()
             gc.disable()
             try:
-                start = time.perf_counter()
+                start = time.process_time()
                 work()
-                taken[name].append(time.perf_counter() - start)
+                taken[name].append(time.process_time() - start)
             finally:
                 gc.enable()
     return {name: median(times) for name, times in taken.items()}

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 
-from collectors import registry
+from collectors import contract, registry
 from collectors.drop_folder import DropFolder
 from db import sources
 from db.tables import checkpoint, event, ingest_ledger
@@ -156,6 +156,35 @@ def test_a_reader_killed_at_any_step_loses_and_doubles_nothing(
     reading.read_source(database, net, "files", reader(net, tmp_path), holder="w2", now=later)
     assert count(database) == (1, 2)
     assert not (tmp_path / "in" / "a.csv").exists()
+
+
+def test_a_large_file_is_stored_in_parts_while_its_lease_is_renewed(
+    database: Engine,
+    net: Network,
+    tmp_path: Path,
+    drop: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "LARGE", 1)
+    monkeypatch.setattr(contract, "PART_EVENTS", 1)
+    rows = "".join(f"45{n:08},10,5,OK\n" for n in range(4))
+    drop("a.csv", f"po,line,qty,status\n{rows}")
+    renewals: list[datetime] = []
+    renew = sources.renew
+
+    def noted(conn: Connection, lease: sources.Lease, now: datetime) -> bool:
+        renewals.append(now)
+        return renew(conn, lease, now)
+
+    monkeypatch.setattr(sources, "renew", noted)
+    result = reading.read_source(
+        database, net, "files", reader(net, tmp_path), holder="w1", now=NOW
+    )
+    assert (result.state, result.messages, result.events) == ("up", 1, 4)
+    assert len(renewals) == 4
+    assert NOW < renewals[0] < renewals[-1]  # a lease that lasts longer with each part
+    assert count(database) == (1, 4)
+    assert list((tmp_path / "in" / "done").rglob("a.csv*"))
 
 
 class Failing:
