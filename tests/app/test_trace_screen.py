@@ -61,3 +61,32 @@ def test_the_address_says_where_the_walk_stands(screens: Open, number: str) -> N
 def test_the_other_pages_of_support_draw(screens: Open, number: str, screen: str) -> None:
     at = screens(screen)
     assert not at.exception
+
+
+def test_lines_on_which_systems_differ_are_told_with_whose_word_counts(
+    screens: Open, database: Engine, shop: Desk, now: datetime
+) -> None:
+    since = now.isoformat()
+    shop.line(
+        "4500000007",
+        "20",
+        reports={
+            "erp": {"confirmed_qty": ["40", since], "price": ["2.50", since]},
+            "portal": {"confirmed_qty": ["35", since], "price": ["2.5", since]},
+        },
+    )
+    with database.begin() as conn:
+        shop.write(conn)
+    at = screens("reconciliation")
+    assert not at.exception
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert (shown["Lines"], shown["Quantity breaks"], shown["Price breaks"]) == ("1", "1", "0")
+    (table,) = at.dataframe
+    (row,) = table.value.to_dict("records")
+    assert row["Line"] == "4500000007 · 20"
+    assert (row["Field"], row["Gap"]) == ("confirmed qty", "5")
+    assert "40" in row["ERP"]
+    assert "portal: 35" in row["Others"]
+    price = screens("reconciliation", kind="price")
+    assert not price.exception
+    assert not price.dataframe
