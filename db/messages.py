@@ -378,9 +378,13 @@ def _fields_at(item: Item) -> str | None:
 def _origin_lines(item: Item, without: Collection[UUID] = ()) -> Iterator[str]:
     events = item.reading.events
     seen: set[UUID] = set(without)
-    for index, origins in item.reading.origins.items():
+    told = item.reading.origins
+    for index in told:
         event_id = events[index].id
-        if origins and event_id not in seen:
+        if event_id in seen:
+            continue  # not looked at: origins are worked out when they are asked for
+        origins = told[index]
+        if origins:
             seen.add(event_id)
             fields = [(o.field, o.element, o.offset, o.length, o.how, o.rule) for o in origins]
             yield f"{item.named}\t{event_id}\t{staging.json(fields)}"
