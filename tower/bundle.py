@@ -74,7 +74,7 @@ def packed(head: Mapping[str, Any], files: Iterable[File]) -> bytes:
 
 
 def checked(source: io.BufferedIOBase) -> Checked:
-    """Check a bundle against its own manifest, and nothing else; whatever is in it, never raises."""
+    """Check a bundle against its own manifest and nothing else; never raises for what is in it."""
     try:
         with zipfile.ZipFile(source) as archive:
             return _checked(archive)
