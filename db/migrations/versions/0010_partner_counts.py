@@ -1,6 +1,6 @@
 """Counts of what partners send, by steps of five minutes
 
-Revision 0008, after 0006. Events that are kept already are counted.
+Revision 0010, after 0009. Events that are kept already are counted.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0006"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

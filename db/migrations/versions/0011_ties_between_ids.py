@@ -1,6 +1,6 @@
 """Ties between ids
 
-Revision 0009, after 0008.
+Revision 0011, after 0010.
 
 An index of the ties that lead to no order. There are few of them beside those of an interchange to
 all its orders, and whoever walks from id to id wants just these.
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
