@@ -24,8 +24,8 @@ from db.flows import Flow, FlowGain, TieKey, tie_key
 from db.ingest import ItemResult, Stored, body_of, result_of
 from db.mirroring import HAND
 from db.spreading import Spreading
-from db.tallies import Tally
 from db.tables import ingest_ledger, raw_message
+from db.tallies import Tally
 from tower.correlation import DOCUMENTS, Node, Tie, document_home, identifies, place
 from tower.documents import HEADER_OF, Owners
 from tower.event import Event
