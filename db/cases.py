@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import records, timers
+from db import audit, records, switches, timers
 from db.tables import case_note, exception_case
 from tower import case_wishes, cases
 from tower.access import Scope
@@ -379,8 +379,11 @@ def note(conn: Connection, scope: Scope, case_id: int, who: str, text: str, now:
     said = text.strip()
     if not said:
         raise cases.NotPossible("The note is empty. Write what you know.")
+    switches.check_writable(conn)
     _visible(by_ids(conn, [case_id]), scope, case_id)
-    add_notes(conn, [(case_id, Note(now, who, "note", said[:4000]))])
+    written = Note(now, who, "note", said[:4000])
+    add_notes(conn, [(case_id, written)])
+    _tell_audit(conn, case_id, [written])
 
 
 def _wish(
@@ -394,9 +397,11 @@ def _wish(
 
     Who accepts a root cause, or calls it a false alarm, decides so about all that hang under it.
     """
+    switches.check_writable(conn)
     timers.sooner(conn, [timers.Timer(timers.CASE, str(case_id), then)])
     changed = act(_visible(by_ids(conn, [case_id], lock=True), scope, case_id))
     write(conn, [changed])
+    _tell_audit(conn, case_id, changed.notes)
     case = changed.case
     if case.subject.kind == CAUSE and case.resolution in _FOR_ALL:
         last = changed.notes[-1]
@@ -411,6 +416,13 @@ def _wish(
             ],
         )
     return case
+
+
+def _tell_audit(conn: Connection, case_id: int, notes: Sequence[Note]) -> None:
+    for one in notes:
+        audit.record(
+            conn, one.author, f"case.{one.kind}", f"case:{case_id}", {"text": one.text}, one.at
+        )
 
 
 _FOR_ALL = ("accepted", "false_alarm")

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, insert, or_, select, update
 
-from db import audit, timers
+from db import audit, switches, timers
 from db.mail import GroupKey
 from db.tables import exception_case, group_member, silence
 from db.timers import MAIL_GROUP, Timer
@@ -37,6 +37,7 @@ def add(
     now: datetime,
 ) -> Silence:
     """Put a silence down. Raises NotASilence where it matches all, has no end or no reason."""
+    switches.check_writable(conn)
     given = {name: value.strip() for name, value in matchers.items() if value and value.strip()}
     checked({name: given.get(name) for name in matchers}, from_at, to_at, reason, author)
     if to_at <= now:
@@ -60,6 +61,7 @@ def add(
 
 def end(conn: Connection, silence_id: int, *, author: str, now: datetime) -> Silence:
     """End a silence before its time: what waited for its end is told. Raises NotASilence."""
+    switches.check_writable(conn)
     row = conn.execute(
         select(silence).where(_s.id == silence_id).with_for_update()
     ).one_or_none()

@@ -22,7 +22,7 @@ from typing import Any
 from psycopg import Cursor
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
-from db import families, flows, staging, weaving
+from db import audit, families, flows, staging, switches, weaving
 from db.driver import Conflict, raw_cursor
 from db.flows import Flow, FlowGain
 from db.mirroring import HAND, mirror
@@ -116,6 +116,7 @@ def ask(
 
     ``what`` is its anchor as the unmatched list names it.
     """
+    switches.check_writable(conn)
     said = _said(why)
     one = _unmatched(conn, scope, what)
     target = _order(conn, scope, order)
@@ -152,6 +153,7 @@ def ask(
         )
         .returning(hand_tie)
     ).one()
+    audit.record(conn, who, "tie.made", f"tie:{what}", {"order": str(order), "why": said}, now)
     return _of_row(row)
 
 
@@ -159,6 +161,7 @@ def ask_undo(
     conn: Connection, scope: Scope, what: str, *, why: str, who: str, now: datetime
 ) -> HandTie:
     """Wish that a standing tie is taken back; TieRefused if there is none."""
+    switches.check_writable(conn)
     row = conn.execute(
         update(hand_tie)
         .where(_t.anchor == what, _t.undone_at.is_(None), *within_scope(hand_tie.c, scope))
@@ -167,6 +170,7 @@ def ask_undo(
     ).one_or_none()
     if row is None:
         raise TieRefused(f'No standing tie of "{what}" is known. tower ties lists them.')
+    audit.record(conn, who, "tie.undone", f"tie:{what}", {"why": row.undone_why}, now)
     return _of_row(row)
 
 

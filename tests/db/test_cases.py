@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
-from db import cases, records, timers
+from db import audit, cases, records, switches, timers
 from db.tables import case_note, timer
 from tower.access import EVERYTHING, Scope
 from tower.cases import Brief, Case, Happening, Level, NotPossible, fold
@@ -145,3 +145,26 @@ def test_rows_of_records_lose_only_what_postgres_cannot_hold(connection: Connect
     records.put(connection, case_note, rows)
     kept = connection.execute(select(case_note.c.author, case_note.c.text)).one()
     assert tuple(kept) == ("ab", 'x\\u0000"\u2028')
+
+
+def test_what_people_do_is_in_the_audit_and_nothing_is_done_while_read_only(
+    database: Engine,
+) -> None:
+    with database.begin() as conn:
+        case_id = opened(conn).id or 0
+    with database.begin() as conn:
+        cases.take(conn, EVERYTHING, case_id, "kim", NOW)
+        cases.note(conn, EVERYTHING, case_id, "kim", "called them", NOW)
+    with database.connect() as conn:
+        told = [(e.act.actor, e.act.action, e.act.subject) for e in audit.entries(conn)]
+    assert told == [
+        ("kim", "case.note", f"case:{case_id}"), ("kim", "case.taken", f"case:{case_id}"),
+    ]  # fmt: skip
+    with database.begin() as conn:
+        switches.set_read_only(conn, "lee", "inventory", NOW)
+    with pytest.raises(switches.ReadOnly, match="inventory"), database.begin() as conn:
+        cases.note(conn, EVERYTHING, case_id, "kim", "once more", NOW)
+    with pytest.raises(switches.ReadOnly), database.begin() as conn:
+        cases.assign(conn, EVERYTHING, case_id, "kim", "anna", NOW)
+    with database.connect() as conn:
+        assert cases.by_ids(conn, [case_id])[0].state == "taken"
