@@ -156,8 +156,8 @@ def hours(scope: Scope) -> Calendar | None:
 
 
 @st.cache_data(ttl=300, max_entries=4, show_spinner="Computing the chain of the audit anew")
-def audit_verified(newest: int) -> audit.Verified:
-    """Whether the audit is unbroken, at most five minutes old; anew with each ``newest`` entry."""
+def audit_verified(scope: Scope, version: int) -> audit.Verified:
+    """Whether the audit is unbroken, at most five minutes old; ``version`` is its newest entry."""
     with connected() as conn:
         return audit.verify(conn)
 

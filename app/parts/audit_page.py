@@ -14,13 +14,14 @@ from app.parts.tables import go, table
 from app.parts.words import count, day_clock, many
 from app.session import Viewer
 from db.audit import Entry
+from tower.access import Scope
 
 PAGE_ROWS = 200
 BY_ITSELF = 20_000
 """Entries up to which the chain is computed anew as soon as one more is there."""
 
 
-def chain(newest: int) -> None:
+def chain(scope: Scope, newest: int) -> None:
     """Whether every entry still fits the one before it."""
     if not newest:
         return
@@ -29,7 +30,7 @@ def chain(newest: int) -> None:
             st.caption(f"{count(newest)} entries, not verified in this session", width="content")
             st.button("Verify", icon=":material/verified:", key="verify the audit")
         return
-    found = data.audit_verified(newest)
+    found = data.audit_verified(scope, newest)
     if found.broken_at is None:
         st.caption(
             f":green[:material/verified: verified up to {count(found.entries)}]: every entry fits "

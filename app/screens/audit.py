@@ -27,12 +27,12 @@ with data.connected() as conn:
         before=link.after,
         limit=audit_page.PAGE_ROWS,
     )
-audit_page.chain(newest)
+audit_page.chain(viewer.scope, newest)
 if not newest:
     nothing_here(
         "Nobody did anything yet.",
-        next_step="Replays, dead letters set aside, notes on failures and the read-only switch "
-        "are written down here.",
+        next_step="What people do to cases, ties, silences, dead letters and replays, and the switch "
+        "that lets nobody change anything, is written down here.",
     )
     st.stop()
 audit_page.narrow(link)
