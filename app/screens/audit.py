@@ -31,8 +31,8 @@ audit_page.chain(viewer.scope, newest)
 if not newest:
     nothing_here(
         "Nobody did anything yet.",
-        next_step="What people do to cases, ties, silences, dead letters and replays, and the switch "
-        "that lets nobody change anything, is written down here.",
+        next_step="What people do to cases, ties, silences, dead letters and replays, and the "
+        "switch that lets nobody change anything, is written down here.",
     )
     st.stop()
 audit_page.narrow(link)
