@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Cursor
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from db import staging
 from db.arrivals import Item
+from db.tables import exception_case
 from db.timers import GAP
 from tower.sequences import Gap, Island, gaps
 
@@ -75,3 +76,12 @@ def keep(cursor: Cursor[Any], items: Iterable[Item]) -> None:
 def missing(conn: Connection, stream: str) -> Sequence[Gap]:
     """The gaps of a stream, lowest first, also those that are younger than ``SETTLE``."""
     return gaps([Island(*row) for row in conn.execute(_ISLANDS, {"of": stream})])
+
+
+def with_open_case(conn: Connection, streams: Iterable[str]) -> set[str]:
+    """Those of the streams of which a case says that numbers are missing."""
+    c = exception_case.c
+    asked = select(c.number).where(
+        c.kind == "stream", c.state != "resolved", c.number.in_(sorted(streams))
+    )
+    return set(conn.execute(asked).scalars())
