@@ -12,11 +12,12 @@ JOBS ?= 2
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types bench fuzz clean
+.PHONY: help install demo test long lint types bench fuzz clean
 
 help:
 	@echo "make demo    install, fill 90 days of a pretend distributor, open the tower, keep it live"
 	@echo "make test    install and run the tests; needs no service"
+	@echo "make long    the tests that take more patience: more seeds, seasons and public data"
 	@echo "make lint    ruff: rules and format of imports"
 	@echo "make types   mypy --strict over all rooms"
 	@echo "make bench   benchmarks: one table and docs/benchmarks.md"
@@ -51,6 +52,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+long: $(STAMP)
+	@exec $(BIN)/python -m pytest -n $(JOBS) --dist load -m long -q $(ARGS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

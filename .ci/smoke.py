@@ -112,6 +112,14 @@ class Failure(Exception):
         super().__init__(message + "\n  last lines:\n    " + "\n    ".join(demo.last_lines))
 
 
+def enter(page: Page, demo: Demo) -> None:
+    """Nobody sees a page without signing in; the demo offers its own accounts."""
+    if not page.url.startswith(f"{demo.address}/signin"):
+        raise Failure(f"{page.url} was shown without signing in", demo)
+    page.locator('button[data-role="leader"]').click()
+    page.wait_for_url(f"{demo.address}/", timeout=60_000)
+
+
 def numbers_on(page: Page, demo: Demo, seconds: float) -> dict[str, str]:
     """The KPI cards of the overview that show a number, once every card has settled."""
     deadline = time.monotonic() + seconds
@@ -172,6 +180,7 @@ def visit(home: Path, patience_s: float, pictures: Path | None) -> dict[str, str
         up = demo.await_page(patience_s)
         with browser_page(pictures) as page:
             page.goto(demo.address, wait_until="domcontentloaded", timeout=60_000)
+            enter(page, demo)
             numbers = numbers_on(page, demo, patience_s)
         seen = time.monotonic() - demo.started
         down = demo.stop()

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from db import configuration, throttles
 from tower.errors import ConfigError
+from tower.keys import Principal
 from tower.network import Network, PartnerLimits, Source, load_network
 from tower.raw import Interpreted
 from worker.pipeline import Intake
@@ -46,6 +47,7 @@ class Doors:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     most_bytes: int = MOST_BYTES
     network_age_s: float = NETWORK_AGE_S
+    keys_required: bool = False
     _network: Network | None = None
     _hash: str = ""
     _looked_at: float | None = None
@@ -79,13 +81,26 @@ class Doors:
                 raise AssertionError("a network was found but not kept")
             return self._network
 
-    def admission(self, source: Source) -> Callable[[Sequence[Interpreted]], None]:
+    def admission(
+        self, source: Source, who: Principal | None = None
+    ) -> Callable[[Sequence[Interpreted]], None]:
         """What keeps a partner to its limits: raises Refused before anything is stored.
 
         Whose messages they are, the source says, else the messages, where all are of one partner.
+        ``who`` presented a key: one that is bound to a partner brings what is of that partner
+        alone, and each key has a limit of its own.
         """
 
         def admit(items: Sequence[Interpreted]) -> None:
+            if who is not None:
+                _only_own(who, source, items)
+                self._charge(
+                    f"key/{who.key.id}",
+                    len(items),
+                    throttles.Rate(who.key.per_minute, who.key.per_minute),
+                    f"This key brings more than {who.key.per_minute:,} messages in a minute.",
+                    "use a key with a higher limit",
+                )
             owner = source.partner or _one_partner(items)
             profile = self.network().partners.get(owner or "")
             if owner is None or profile is None:
@@ -94,21 +109,43 @@ class Doors:
             self._of_size(owner, limits, max((len(i.raw.body) for i in items), default=0))
             if limits.per_minute is None:
                 return
-            rate = throttles.Rate(limits.per_minute, limits.burst or limits.per_minute)
-            with self.engine.begin() as conn:
-                wait_s = throttles.take(
-                    conn, f"partner/{owner}", len(items), rate, self.clock()
-                )
-            if wait_s is not None:
-                raise Refused(
-                    429,
-                    f"{owner} sends more than {limits.per_minute:,} messages in a minute. "
-                    "Nothing of this request was kept.",
-                    f"Wait {wait_s} s and send it again, or raise partners.{owner}.limits.",
-                    retry_after_s=wait_s,
-                )
+            self._charge(
+                f"partner/{owner}",
+                len(items),
+                throttles.Rate(limits.per_minute, limits.burst or limits.per_minute),
+                f"{owner} sends more than {limits.per_minute:,} messages in a minute.",
+                f"raise partners.{owner}.limits",
+            )
 
         return admit
+
+    def _charge(self, bucket: str, cost: int, rate: throttles.Rate, error: str, or_: str) -> None:
+        with self.engine.begin() as conn:
+            wait_s = throttles.take(conn, bucket, cost, rate, self.clock())
+        if wait_s is not None:
+            raise Refused(
+                429,
+                f"{error} Nothing of this request was kept.",
+                f"Wait {wait_s} s and send it again, or {or_}.",
+                retry_after_s=wait_s,
+            )
+
+    def own_source(self, source: Source, name: str, who: Principal | None) -> None:
+        """Refuse the key of a partner where a source speaks for others as well."""
+        if who is not None and who.partner is not None and source.partner != who.partner:
+            raise Refused(
+                403,
+                f'Source "{name}" is not of {who.partner} alone. Nothing was kept.',
+                "Use a key of the house for it.",
+            )
+
+    def shown_sources(self, who: Principal | None) -> frozenset[str] | None:
+        """Names of the sources whose state somebody may see; None for all."""
+        if who is None or who.partner is None:
+            return None
+        return frozenset(
+            name for name, one in self.network().sources.items() if one.partner == who.partner
+        )
 
     def _of_size(self, owner: str, limits: PartnerLimits, size: int) -> None:
         if limits.max_bytes is not None and size > limits.max_bytes:
@@ -131,15 +168,27 @@ class Doors:
             )
         self._hash = found.hash
 
-    def push_source(self, name: str, *formats: str, signed: bool = False) -> Source:
+    def push_source(
+        self, name: str, *formats: str, signed: bool = False, who: Principal | None = None
+    ) -> Source:
         """The push source of this name, or a refusal that lists those there are.
 
         ``signed``: the caller checks signatures; elsewhere a source that wants them is refused.
+        Who holds a key of a partner does not learn of the sources of others.
         """
-        sources = self.network().sources
+        sources = {
+            n: s
+            for n, s in self.network().sources.items()
+            if who is None or who.partner is None or s.partner in (None, who.partner)
+        }
         source = sources.get(name)
         if source is None or source.kind != "push":
-            known = sorted(n for n, s in sources.items() if s.kind == "push") or ["none"]
+            known = sorted(
+                n
+                for n, s in sources.items()
+                if s.kind == "push"
+                and (who is None or who.partner is None or s.partner is not None)
+            ) or ["none"]
             raise Refused(
                 404,
                 f'"{name}" is not a push source of this network.',
@@ -164,6 +213,28 @@ def _address(name: str, source: Source) -> str:
     """Where a push source takes its messages."""
     fixed = {"cloudevents": "/v1/events", "otlp": "/v1/logs"}
     return fixed.get(source.format, f"/v1/documents/{name}")
+
+
+def _only_own(who: Principal, source: Source, items: Sequence[Interpreted]) -> None:
+    """Refuse what a key of one partner says about anybody else, or about nobody."""
+    if who.partner is None:
+        return
+    # On a source of its own what names nobody is its own, too; on a shared one it is nobody's.
+    allowed = {who.partner, None} if source.partner == who.partner else {who.partner}
+    if any(not _parties(item) <= allowed for item in items):
+        raise Refused(
+            403,
+            f"This key brings messages of {who.partner} alone, and not all of these are. "
+            "Nothing of this request was kept.",
+            "Use a key of the sender of these messages.",
+        )
+
+
+def _parties(item: Interpreted) -> set[str | None]:
+    """Whose a message is, by its envelope and by each of its events; {None} if nothing tells."""
+    events = {event.partner for event in item.reading.events}
+    named = {item.reading.partner} - {None}
+    return named | events or {None}
 
 
 def _one_partner(items: Sequence[Interpreted]) -> str | None:

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 
 from api.answers import accepted
 from api.doors import Doors, Refused, bounded_body
+from api.keys import Signer
 from collectors import cloudevents
 from collectors.contract import secret
 from collectors.webhook_signature import Unsigned, check
@@ -36,6 +37,7 @@ def register(app: FastAPI) -> None:
 
 def take_hook(
     request: Request,
+    who: Signer,
     body: Annotated[bytes, Depends(bounded_body)],
     source: Annotated[str, Path()],
 ) -> JSONResponse:
@@ -43,7 +45,7 @@ def take_hook(
     else by its bytes.
     """
     doors: Doors = request.app.state.doors
-    push = doors.push_source(source, *FORMATS, signed=True)
+    push = doors.push_source(source, *FORMATS, signed=True, who=who)
     options = push.feed
     if not isinstance(options, PushOptions) or options.secret_variable is None:
         raise Refused(
@@ -67,9 +69,7 @@ def take_hook(
             401, f"{error} Nothing of it was kept.", "Sign it with the secret that was agreed."
         ) from error
     except ConfigError as error:
-        log.error(
-            "Webhook secret missing", extra={"action": "hook.no_secret", "cause": str(error)}
-        )
+        log.error("Webhook secret missing", extra={"action": "hook.no_secret", "cause": str(error)})
         raise Refused(
             503,
             f'The tower cannot check webhooks of "{source}" now. Nothing was kept.',
@@ -87,11 +87,11 @@ def take_hook(
         headers = {k: v for k, v in headers.items() if k not in ("webhook-id", "idempotency-key")}
     if push.format == "cloudevents":
         parcel = cloudevents.unpack(source, body, headers, at)
-        outcome = doors.intake.accept(source, parcel.raws, admit=doors.admission(push))
+        outcome = doors.intake.accept(source, parcel.raws, admit=doors.admission(push, who))
         if parcel.broken:
             return JSONResponse(
                 {"error": parcel.broken, "next": "Mend the envelope; it was kept."}, status_code=400
             )
         return accepted(outcome)
     raw = cloudevents.document(source, body, headers, at)
-    return accepted(doors.intake.accept(source, [raw], admit=doors.admission(push)))
+    return accepted(doors.intake.accept(source, [raw], admit=doors.admission(push, who)))

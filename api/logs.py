@@ -19,6 +19,7 @@ from fastapi import Depends, FastAPI, Header, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.doors import Doors, Refused, bounded_body
+from api.keys import Pusher
 from collectors import cloudevents, otlp
 from tower.errors import PayloadRejected
 from tower.raw import Raw
@@ -88,6 +89,7 @@ async def _gunzipped(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def push_logs(
     request: Request,
+    who: Pusher,
     body: Annotated[bytes, Depends(unpacked_body)],
     x_tower_source: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -97,7 +99,7 @@ def push_logs(
     _check_type(media_type)
     source = x_tower_source or _only_source(doors)
     try:
-        push = doors.push_source(source, "otlp")
+        push = doors.push_source(source, "otlp", who=who)
     except Refused as error:
         raise _in_otlp(error) from error
     kept = {"content-type": media_type}
@@ -109,7 +111,7 @@ def push_logs(
         records = sum(1 for _ in otlp.log_records(asked))
     except PayloadRejected as error:
         try:
-            doors.intake.accept(source, [raw], admit=doors.admission(push))
+            doors.intake.accept(source, [raw], admit=doors.admission(push, who))
         except Refused as refused:
             raise _in_otlp(refused) from refused
         raise OtlpRefused(400, f"{error} It was kept as a dead letter.", error.advice) from error
@@ -117,7 +119,7 @@ def push_logs(
         doors.intake.beat(source, doors.clock())
         return _answer(media_type, 0, "")
     try:
-        (item,) = doors.intake.accept(source, [raw], admit=doors.admission(push)).items
+        (item,) = doors.intake.accept(source, [raw], admit=doors.admission(push, who)).items
     except Refused as error:
         raise _in_otlp(error) from error
     rejected = min(item.dead_letters, records)
@@ -126,14 +128,15 @@ def push_logs(
 
 def push_lines(
     request: Request,
+    who: Pusher,
     body: Annotated[bytes, Depends(bounded_body)],
     source: Annotated[str, Path()],
 ) -> JSONResponse:
     """Lines of a log, each a JSON object, of the source named in the address."""
     doors: Doors = request.app.state.doors
-    push = doors.push_source(source, "log")
+    push = doors.push_source(source, "log", who=who)
     raw = cloudevents.document(source, body, request.headers, doors.clock())
-    (item,) = doors.intake.accept(source, [raw], admit=doors.admission(push)).items
+    (item,) = doors.intake.accept(source, [raw], admit=doors.admission(push, who)).items
     refused = [{"index": 0, "cause": item.cause, "advice": item.advice}] if item.cause else []
     return JSONResponse(
         {

@@ -16,9 +16,10 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from api import hooks, logs, spoken
+from api import figures, hooks, logs, metrics, reading, spoken
 from api.answers import accepted
 from api.doors import RETRY_AFTER_S, Doors, Refused, bounded_body
+from api.keys import Lister, Pusher
 from collectors import cloudevents
 from db import health, sources
 from db.migrate import check
@@ -34,15 +35,15 @@ SECRET_HEADERS = frozenset(
 Body = Annotated[bytes, Depends(bounded_body)]
 
 
-def create_app(engine: Engine) -> FastAPI:
-    """The application over one database."""
+def create_app(engine: Engine, *, keys_required: bool = False) -> FastAPI:
+    """The application over one database; ``keys_required`` lets nobody push without a key."""
     app = FastAPI(
         title="Tower",
-        description="Push events, documents and beats into the control tower.",
+        description="Push events, documents and beats into the control tower; read what it knows.",
         docs_url=None,  # its pages load scripts from outside the house
         redoc_url=None,
     )
-    app.state.doors = Doors(engine)
+    app.state.doors = Doors(engine, keys_required=keys_required)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(OperationalError, _database_away)
     app.add_exception_handler(DBAPIError, _database_away)
@@ -53,20 +54,22 @@ def create_app(engine: Engine) -> FastAPI:
     logs.register(app)
     hooks.register(app)
     spoken.register(app)
+    reading.register(app, figures.register)
+    metrics.register(app)
     app.get("/v1/sources")(list_sources)
     app.get("/health")(tell_health)
     return app
 
 
 def push_events(
-    request: Request, body: Body, x_tower_source: Annotated[str, Header()]
+    request: Request, who: Pusher, body: Body, x_tower_source: Annotated[str, Header()]
 ) -> JSONResponse:
     """CloudEvents 1.0, structured, batch or binary, of the source named in X-Tower-Source."""
     doors: Doors = request.app.state.doors
-    push = doors.push_source(x_tower_source, "cloudevents")
+    push = doors.push_source(x_tower_source, "cloudevents", who=who)
     at = doors.clock()
     parcel = cloudevents.unpack(x_tower_source, body, dict(request.headers), at)
-    outcome = doors.intake.accept(x_tower_source, parcel.raws, admit=doors.admission(push))
+    outcome = doors.intake.accept(x_tower_source, parcel.raws, admit=doors.admission(push, who))
     if parcel.broken:
         return JSONResponse(
             {"error": parcel.broken, "next": "Mend the envelope and send it again; it was kept."},
@@ -75,13 +78,15 @@ def push_events(
     return accepted(outcome)
 
 
-def push_document(request: Request, body: Body, source: Annotated[str, Path()]) -> JSONResponse:
+def push_document(
+    request: Request, who: Pusher, body: Body, source: Annotated[str, Path()]
+) -> JSONResponse:
     """A document in the source's own format: X12, EDIFACT, CSV, JSON, XML, log lines."""
     doors: Doors = request.app.state.doors
-    push = doors.push_source(source, "x12", "edifact", "csv", "json", "xml", "log")
+    push = doors.push_source(source, "x12", "edifact", "csv", "json", "xml", "log", who=who)
     at = doors.clock()
     raw = document_raw(source, body, request.headers, at)
-    return accepted(doors.intake.accept(source, [raw], admit=doors.admission(push)))
+    return accepted(doors.intake.accept(source, [raw], admit=doors.admission(push, who)))
 
 
 def document_raw(source: str, body: bytes, headers: Mapping[str, str], at: Any) -> Raw:
@@ -89,17 +94,19 @@ def document_raw(source: str, body: bytes, headers: Mapping[str, str], at: Any) 
     return cloudevents.document(source, body, headers, at)
 
 
-def push_beat(request: Request, source: Annotated[str, Path()]) -> JSONResponse:
+def push_beat(request: Request, who: Pusher, source: Annotated[str, Path()]) -> JSONResponse:
     """The sender lives and has nothing to tell."""
     doors: Doors = request.app.state.doors
-    doors.push_source(source)
+    push = doors.push_source(source, who=who)
+    doors.own_source(push, source, who)
     doors.intake.beat(source, doors.clock())
     return JSONResponse({"accepted": 0, "repeated": 0, "refused": []}, status_code=202)
 
 
-def list_sources(request: Request) -> list[dict[str, Any]]:
-    """Every source with its state and how far it is complete."""
+def list_sources(request: Request, who: Lister) -> list[dict[str, Any]]:
+    """Every source with its state and how far it is complete; to a partner its own."""
     doors: Doors = request.app.state.doors
+    shown = doors.shown_sources(who)
     with doors.engine.connect() as conn:
         return [
             {
@@ -111,6 +118,7 @@ def list_sources(request: Request) -> list[dict[str, Any]]:
                 "message": s.message,
             }
             for s in sources.states(conn)
+            if shown is None or s.source in shown
         ]
 
 

@@ -16,7 +16,7 @@ def main() -> int:
     """Serve until SIGTERM; 5 when a setting refuses, 4 while there is no database to be found."""
     try:
         chosen = settings.load()
-        app = create_app(connect(chosen))
+        app = create_app(connect(chosen), keys_required=chosen.api_keys == "required")
     except DatabaseAway as error:
         sys.stderr.write(f"{error}\n")
         return 4

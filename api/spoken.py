@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from api.answers import accepted
 from api.doors import Doors, Refused, bounded_body
+from api.keys import Pusher
 from collectors import manual_answers
 from collectors.limits import parse_json
 from db.reads.lookup import supplier_of_order
@@ -21,7 +22,7 @@ def register(app: FastAPI) -> None:
 
 
 def take_answer(
-    request: Request, body: Annotated[bytes, Depends(bounded_body)]
+    request: Request, who: Pusher, body: Annotated[bytes, Depends(bounded_body)]
 ) -> JSONResponse:
     """An answer by phone or mail, with who heard it from whom and when."""
     doors: Doors = request.app.state.doors
@@ -38,6 +39,12 @@ def take_answer(
                 404,
                 f"Order {said.po} is not known, so neither is its supplier. Nothing was kept.",
                 "Correct po, or name the supplier.",
+            )
+        if who is not None and who.partner not in (None, supplier):
+            raise Refused(
+                404,
+                f"Order {said.po} is not known to {who.partner}. Nothing was kept.",
+                "Correct po.",
             )
         raw = manual_answers.raw_of(source, said, supplier, erp, at)
     except PayloadRejected as error:

@@ -15,7 +15,6 @@ import plotly.graph_objects as go
 
 from app.parts.words import SEVERITIES, severity
 from db.reads.kpis import WeekShare
-from db.reads.orders_at_risk import Stream
 from db.reads.overview import AgeBand, DayCount
 
 ACCENT = "#0F9488"
@@ -30,7 +29,8 @@ CONFIG: dict[str, Any] = {"displayModeBar": False, "responsive": True}
 """What ``st.plotly_chart`` hands to plotly for every picture."""
 
 
-def _figure(height: int) -> go.Figure:
+def blank(height: int) -> go.Figure:
+    """A figure without anything on it, as all pictures begin."""
     return go.Figure(
         layout=go.Layout(
             height=height,
@@ -46,7 +46,7 @@ def days_of_hop(
     days: Sequence[date], events: Mapping[date, int], failed: Mapping[date, int]
 ) -> go.Figure:
     """Events per day, those that failed on top."""
-    figure = _figure(240)
+    figure = blank(240)
     well = [events[day] - failed.get(day, 0) for day in days]
     figure.add_trace(go.Bar(x=list(days), y=well, name="well", marker={"color": ACCENT}))
     figure.add_trace(
@@ -68,7 +68,7 @@ def queue_depth(points: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> go.Figur
     nothing all the time are left out.
     """
     at = [p["at"].astimezone(zone) for p in points]
-    figure = _figure(300)
+    figure = blank(300)
     figure.add_trace(
         go.Scatter(
             x=at,
@@ -114,7 +114,7 @@ def queue_depth(points: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> go.Figur
 
 def case_flow(days: Sequence[DayCount]) -> go.Figure:
     """Exceptions opened (up) and closed (down) per day."""
-    figure = _figure(230)
+    figure = blank(230)
     at = [d.day for d in days]
     figure.add_trace(
         go.Bar(
@@ -148,7 +148,7 @@ def case_flow(days: Sequence[DayCount]) -> go.Figure:
 
 def open_ages(bands: Sequence[AgeBand]) -> go.Figure:
     """Open exceptions by age, split by severity; the sign before the name is not colour alone."""
-    figure = _figure(250)
+    figure = blank(250)
     names = list(dict.fromkeys(b.band for b in bands))
     for word in SEVERITIES:
         counts = {b.band: b.cases for b in bands if b.severity == word}
@@ -192,7 +192,7 @@ def ack_heat(cells: Sequence[WeekShare]) -> go.Figure:
     """
     suppliers = list(dict.fromkeys(c.supplier_name for c in cells))
     weeks = sorted({c.week for c in cells})
-    figure = _figure(54 + ROW_PX * len(suppliers))
+    figure = blank(54 + ROW_PX * len(suppliers))
     known = [c for c in cells if c.share is not None]
     few = [c for c in cells if c.share is None]
     if few:
@@ -270,56 +270,3 @@ _STAYS: dict[str, Any] = {
 
 def _week(monday: date) -> str:
     return f"{monday:%d %b}"
-
-
-def risk_streams(streams: Sequence[Stream], cause_words: Mapping[str, str]) -> go.Figure:
-    """From what is to blame over the supplier to the customer; width = affected order lines."""
-    columns: list[list[str]] = [[], [], []]
-    for stream in streams:
-        for column, name in zip(columns, _ends(stream, cause_words), strict=True):
-            if name not in column:
-                column.append(name)
-    place = {
-        (n, name): sum(len(c) for c in columns[:n]) + i
-        for n, column in enumerate(columns)
-        for i, name in enumerate(column)
-    }
-    links: dict[tuple[int, int], int] = {}
-    for stream in streams:
-        names = _ends(stream, cause_words)
-        for n in (0, 1):
-            key = (place[n, names[n]], place[n + 1, names[n + 1]])
-            links[key] = links.get(key, 0) + stream.lines
-    colours = [
-        colour
-        for column, colour in zip(columns, (SEVERITY_COLOUR["high"], ACCENT, MUTED), strict=True)
-        for _ in column
-    ]
-    figure = _figure(max(300, 30 * max(len(c) for c in columns) + 40))
-    figure.add_trace(
-        go.Sankey(
-            arrangement="snap",
-            textfont={"shadow": "none", "size": 12},
-            node={
-                "label": [name for column in columns for name in column],
-                "color": colours,
-                "pad": 12,
-                "thickness": 10,
-                "line": {"width": 0},
-                "hovertemplate": "%{label}: %{value:,.0f} order lines<extra></extra>",
-            },
-            link={
-                "source": [source for source, _ in links],
-                "target": [target for _, target in links],
-                "value": list(links.values()),
-                "color": "rgba(130,145,160,0.28)",
-                "hovertemplate": "%{source.label} → %{target.label}: %{value:,.0f} order lines"
-                "<extra></extra>",
-            },
-        )
-    )
-    return figure
-
-
-def _ends(stream: Stream, cause_words: Mapping[str, str]) -> tuple[str, str, str]:
-    return (cause_words.get(stream.cause, stream.cause), stream.supplier, stream.customer)

@@ -1,53 +1,27 @@
-"""Tables as CSV that a spreadsheet opens without running anything.
-
-A spreadsheet takes a text that begins with = + - @ as a formula, also after a line break or a
-separator within the cell. Such texts get an apostrophe in front; numbers stay numbers.
-"""
+"""Tables of screens as files that a spreadsheet opens without running anything."""
 
 from __future__ import annotations
 
-import csv
 import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_DANGEROUS = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"  # the last four are their full-width twins
-_BEGINS = re.compile(rf'(^|[,;|\t\r\n"\'])(?=[{re.escape(_DANGEROUS)}])')
-
-
-def safe(text: str) -> str:
-    """The text with an apostrophe wherever a formula could begin."""
-    stripped = text.lstrip(" \u00a0")
-    if stripped != text and stripped[:1] in _DANGEROUS and stripped:
-        text = f"'{text}"
-    return _BEGINS.sub(r"\1'", text)
-
-
-def cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    return safe(str(value))
+from db.outward import csv_file, excel_file
+from tower.spreadsheets import safe
 
 
 def csv_bytes(columns: Mapping[str, Sequence[Any]]) -> bytes:
     """UTF-8 with a mark that makes Excel read it as such; every cell quoted."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow([safe(name) for name in columns])
-    rows: Iterable[tuple[Any, ...]] = zip(*columns.values(), strict=True)
-    for row in rows:
-        writer.writerow([cell(value) for value in row])
-    return out.getvalue().encode("utf-8-sig")
+    out = io.BytesIO()
+    csv_file.write(out, tuple(columns), zip(*columns.values(), strict=True))
+    return out.getvalue()
+
+
+def excel_bytes(columns: Mapping[str, Sequence[Any]], title: str) -> bytes:
+    """A workbook with one sheet; texts are typed as texts, numbers and days as such."""
+    out = io.BytesIO()
+    excel_file.write(out, tuple(columns), zip(*columns.values(), strict=True), title)
+    return out.getvalue()
+
+
+__all__ = ["csv_bytes", "excel_bytes", "safe"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 from urllib.parse import urlencode
 
+from tower.access import Permission
+
 LONGEST = 300  # characters of one parameter; a longer one is nobody's document number
 
 
@@ -21,7 +23,8 @@ class Page:
     """One screen: its file below ``app/`` and how navigation shows it.
 
     ``section`` is the heading in the navigation; "" stands before all headings, None means that
-    the page is reached by links only. ``path`` is its address; "" is the front page.
+    the page is reached by links only. ``path`` is its address; "" is the front page. ``needs`` is
+    what a viewer must be allowed to see it.
     """
 
     file: str
@@ -30,6 +33,7 @@ class Page:
     icon: str
     section: str | None
     help: str
+    needs: Permission = "house.read"
 
 
 DEMO = "Demo"
@@ -58,6 +62,39 @@ ORDERS_AT_RISK = Page(
     ":material/running_with_errors:",
     "Procurement",
     "Customer orders that their supply does not cover in time, and what is to blame.",
+    "customers.read",
+)
+SUPPLIERS = Page(
+    "screens/suppliers.py",
+    "suppliers",
+    "Suppliers",
+    ":material/factory:",
+    "Procurement",
+    "Which suppliers keep their word? Score, standing and figures of each; two beside each other.",
+)
+SUPPLIER = Page(
+    "screens/supplier.py",
+    "supplier",
+    "Supplier",
+    ":material/local_shipping:",
+    None,
+    "One supplier: figures over time, ladder as a funnel, answers, open orders, mails, evidence.",
+)
+FULFILMENT = Page(
+    "screens/fulfilment.py",
+    "fulfilment",
+    "Fulfilment",
+    ":material/inventory:",
+    "Procurement",
+    "Did what was ordered come, in full, in time, undamaged, and was it billed right?",
+)
+FIGURES = Page(
+    "screens/figures.py",
+    "figures",
+    "Key figures",
+    ":material/function:",
+    "Procurement",
+    "What each key figure means, how it moves, and everything it counted, in or out and why.",
 )
 EXCEPTIONS = Page(
     "screens/exceptions.py",
@@ -146,6 +183,16 @@ AUDIT = Page(
     ":material/fact_check:",
     "Admin",
     "Who did what, in a chain of hashes that shows whether anybody altered it.",
+    "audit.read",
+)
+ACCESS = Page(
+    "screens/access.py",
+    "access",
+    "Access",
+    ":material/group:",
+    "Admin",
+    "People, roles and sessions: who may sign in, as what, and who is signed in.",
+    "people.manage",
 )
 HEALTH = Page(
     "screens/health.py",
@@ -154,6 +201,15 @@ HEALTH = Page(
     ":material/monitor_heart:",
     "Support",
     "The tower about itself: feeds, worker steps, clocks overdue, outbox, database.",
+)
+PORTAL = Page(
+    "screens/portal.py",
+    "portal",
+    "Your orders",
+    ":material/storefront:",
+    "",
+    "For suppliers: what waits for your answer, what was rejected, how you do.",
+    "portal.see",
 )
 MAILBOX = Page(
     "screens/mailbox.py",
@@ -166,8 +222,13 @@ MAILBOX = Page(
 
 PAGES = (
     OVERVIEW,
+    PORTAL,
+    SUPPLIERS,
+    SUPPLIER,
     PURCHASE_ORDERS,
     ORDERS_AT_RISK,
+    FULFILMENT,
+    FIGURES,
     EXCEPTIONS,
     CASE,
     TRACE,
@@ -180,6 +241,7 @@ PAGES = (
     HEALTH,
     RULES,
     AUDIT,
+    ACCESS,
     MAILBOX,
 )
 
@@ -190,20 +252,30 @@ ViewWord = Literal[
     "answered_not_in_erp",
     "asn_failed",
     "no_asn_due_soon",
+    "rejected_lines",
+    "short_confirmed",
+    "date_moved",
     "ack_missed",
     "asn_late",
     "asn_refused",
     "otif_missed",
 ]
+DateWord = Literal["first_confirmed", "last_confirmed", "requested"]
+PerWord = Literal["line", "order", "value"]
+SuppliersWord = Literal["table", "compare"]
+SupplierTab = Literal["figures", "answers", "orders", "exceptions", "mails", "profile"]
+FulfilmentBy = Literal["supplier", "buyer", "warehouse"]
+FulfilmentView = Literal["discrepancies", "invoices", "cohorts"]
+SubjectsWord = Literal["all", "in", "hit", "miss", "out"]
 GroupWord = Literal["line", "customer", "cause", "buyer"]
-TraceTab = Literal[
-    "lines", "lineage", "hops", "agreement", "systems", "clocks", "cases", "related"
-]
+ToldWord = Literal["yes", "unknown"]
+TraceTab = Literal["lines", "lineage", "hops", "agreement", "systems", "clocks", "cases", "related"]
 WithinWord = Literal["7d", "30d", "90d", "all"]
 BreakWord = Literal["quantity", "date", "price"]
 CasesWord = Literal["causes", "all"]
 CaseSortWord = Literal["consequence", "severity", "age", "newest"]
 LettersWord = Literal["waiting", "archived", "ended", "all"]
+AccessWord = Literal["people", "roles", "sessions"]
 RulesWord = Literal["book", "explain", "try", "silences"]
 
 
@@ -307,10 +379,71 @@ class PurchaseOrdersLink(Filtered):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SuppliersLink(Filtered):
+    """``date`` and ``per`` are the switches by which OTIF is counted; ``show`` is the table or a
+    comparison: of suppliers ``one`` and ``other`` in the period, or, without ``other``, of ``one``
+    in this period and the one before.
+    """
+
+    PAGE: ClassVar[Page] = SUPPLIERS
+    date: DateWord = "first_confirmed"
+    per: PerWord = "line"
+    show: SuppliersWord = "table"
+    one: str | None = None
+    other: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplierLink(Link):
+    """``id``: the partner's key in network.yaml."""
+
+    PAGE: ClassVar[Page] = SUPPLIER
+    id: str | None = None
+    period: PeriodWord = "30d"
+    tab: SupplierTab | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FulfilmentLink(Filtered):
+    """``by``: what the figures are told apart by; ``view``: the list that is shown below."""
+
+    PAGE: ClassVar[Page] = FULFILMENT
+    by: FulfilmentBy = "supplier"
+    date: DateWord = "first_confirmed"
+    per: PerWord = "line"
+    view: FulfilmentView = "discrepancies"
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiguresLink(Filtered):
+    """``id``: the figure that is looked into; ``by``: what it is told apart by; ``show``: which of
+    its subjects; ``switch``: choices of its definition other than the defaults, "date:requested";
+    ``category``: of cases only; ``after``: the place in the list from which the page goes on.
+    """
+
+    PAGE: ClassVar[Page] = FIGURES
+    id: str | None = None
+    by: str | None = None
+    show: SubjectsWord = "all"
+    switch: str | None = None
+    category: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersAtRiskLink(Filtered):
+    """``told``: whether the house said that the customer was told; ``item``, ``site``: the item
+    and the warehouse whose supply and demand are drawn.
+    """
+
     PAGE: ClassVar[Page] = ORDERS_AT_RISK
     group: GroupWord = "line"
     cause: str | None = None
+    customer: str | None = None
+    told: ToldWord | None = None
+    item: str | None = None
+    site: str | None = None
     after: str | None = None
 
 
@@ -326,6 +459,7 @@ class ExceptionsLink(Filtered):
     view: CasesWord = "causes"
     sort: CaseSortWord = "consequence"
     after: str | None = None
+    set: int | None = None  # a frozen set of cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -435,6 +569,20 @@ class ReconciliationLink(Link):
     kind: BreakWord | None = None
     supplier: str | None = None
     done: Literal["yes"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLink(Link):
+    PAGE: ClassVar[Page] = ACCESS
+    view: AccessWord = "people"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalLink(Link):
+    """``order``: the purchase order that is answered, as "po:main:4500001234"."""
+
+    PAGE: ClassVar[Page] = PORTAL
+    order: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

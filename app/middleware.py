@@ -9,12 +9,13 @@ import gzip
 import mimetypes
 import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit
+
+from app.cookies import is_loopback
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -100,16 +101,7 @@ def _same_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
         return True
     host = urlsplit(f"//{found.get(b'host', '')}").hostname or ""
     source = urlsplit(origin).hostname or ""
-    return source == host or (_is_loopback(source) and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return source == host or (is_loopback(source) and is_loopback(host))
 
 
 class CompressedStatic:

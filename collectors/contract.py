@@ -73,7 +73,7 @@ class PartInterpreter(Interpreter, Protocol):
 
 
 PART_EVENTS = 5000
-PART_BYTES = 1 << 20
+PART_BYTES = 1 << 19
 """A part ends behind the first set, row or line with which it has this many events, or bytes: then
 what is noted for it, some forty times its bytes, stays small, and its transaction short."""
 

@@ -1,7 +1,8 @@
 """An answer that somebody heard: by phone, in a mail, at a fair. It counts like any other answer.
 
 It becomes an ordinary event of the vocabulary, in a source of its own (channel ``manual``), with
-who wrote it down, from whom, when, and a note. The same answer told twice is one.
+who wrote it down, from whom, when, and a note. The same answer told twice is one. What a supplier
+writes into the form of its portal comes the same way, in a source ``portal-form``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
@@ -26,6 +27,12 @@ WORDS = tuple(sorted(ANSWER_WORDS - {"none", "unknown"}))
 AHEAD = timedelta(minutes=5)  # two clocks need not agree to the second
 SNIPPET = (
     "manual: {kind: push, format: cloudevents, system: <system>, channel: manual, "
+    "silent_after: 87600h}"
+)
+
+PORTAL_FORM = "portal-form"
+PORTAL_SNIPPET = (
+    "portal-form: {kind: push, format: cloudevents, system: <system>, channel: portal, "
     "silent_after: 87600h}"
 )
 
@@ -99,10 +106,32 @@ def source_of(net: Network) -> str:
     )
 
 
-def raw_of(source: str, said: ManualAnswer, supplier: str, erp: str, now: datetime) -> Raw:
+def portal_form_of(net: Network) -> str:
+    """The source that answers from the portal belong to; ConfigError if network.yaml has none."""
+    source = net.sources.get(PORTAL_FORM)
+    if source is None or source.kind != "push" or source.format != "cloudevents":
+        raise ConfigError(
+            "network.yaml has no source for answers from the portal. Add it under sources and try "
+            f"again: {PORTAL_SNIPPET}"
+        )
+    return PORTAL_FORM
+
+
+def raw_of(
+    source: str,
+    said: ManualAnswer,
+    supplier: str,
+    erp: str,
+    now: datetime,
+    *,
+    channel: Literal["manual", "portal"] = "manual",
+    seen: int | None = None,
+) -> Raw:
     """The answer as a message. Its id follows from what was said, whoever wrote it down.
 
-    Raises PayloadRejected if it was heard in the future.
+    ``seen``: revision of the order that the answer was given to. Then the instant is no part of
+    the id, so that a form that is sent twice is one answer; to an order that has moved on, the same
+    words are a new one. Raises PayloadRejected if it was heard in the future.
     """
     if said.heard_at > now + AHEAD:
         raise PayloadRejected(
@@ -125,22 +154,23 @@ def raw_of(source: str, said: ManualAnswer, supplier: str, erp: str, now: dateti
         "heard_at": heard_at,
     }
     told = {k: v for k, v in data.items() if v not in ("", [])}
-    own_id = sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    same: dict[str, Any] = told
+    if seen is not None:
+        same = {**{k: v for k, v in told.items() if k != "heard_at"}, "seen": seen}
+    own_id = sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
     recorded = {"recorded_by": said.recorded_by, **({"note": said.note} if said.note else {})}
     event = {
         "specversion": "1.0",
         "id": own_id,
-        "source": "/tower/manual",
+        "source": f"/tower/{channel}",
         "type": "po.rejected" if said.answer == "rejected" else "po.acknowledged",
         "time": heard_at,
         "recordedtime": now.astimezone(UTC).isoformat(),
-        "channel": "manual",
+        "channel": channel,
         "data": {**told, **recorded},
     }
     body = orjson.dumps(event)
-    return Raw(
-        source, event_key(event, body), body, now, STRUCTURED, {"content-type": STRUCTURED}
-    )
+    return Raw(source, event_key(event, body), body, now, STRUCTURED, {"content-type": STRUCTURED})
 
 
 def _kind_of(line: AnsweredLine) -> dict[str, str]:

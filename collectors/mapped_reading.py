@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -267,9 +268,7 @@ class MappedReading:
 
     # --- partner ----------------------------------------------------------------------------------
 
-    def _supplier(
-        self, rule: Rule, record: Record, erp: str, notes: list[Note]
-    ) -> str | None:
+    def _supplier(self, rule: Rule, record: Record, erp: str, notes: list[Note]) -> str | None:
         said = rule.supplier(record, None, 0) if rule.supplier is not None else None
         if said is None:
             if self._partner is not None:
@@ -386,7 +385,13 @@ class MappedReading:
         if seen.is_constant:
             return self._coded(field, value, position, ("default", seen.rule))
         if spec.kind in ("qty", "money"):
-            return values.number(value, mapping.decimal, mapping.thousands), *otherwise
+            amount = values.number(value, mapping.decimal, mapping.thousands)
+            if seen.per is None:
+                return amount, *otherwise
+            per = values.number(seen.per, mapping.decimal, mapping.thousands)
+            if Decimal(per) == 1:
+                return amount, *otherwise
+            return values.quotient(amount, per), "converted", seen.rule
         if spec.kind == "date":
             return values.day(value, mapping.date_format, self._zone), *otherwise
         if spec.kind == "when":

@@ -80,7 +80,11 @@ class Outgoing:
         networks: Iterable[str] = (),
         headers: Mapping[str, str] | None = None,
         secret_headers: Mapping[str, str] | None = None,
+        numbers_are_meant: bool = True,
     ) -> None:
+        """``numbers_are_meant``: an address written in numbers may lie inside; else every inner one
+        must lie in one of ``networks``.
+        """
         self._source = source
         self._origin = origin_of(url)
         self._timeout_s = timeout_s
@@ -92,7 +96,9 @@ class Outgoing:
             **{name.lower(): value for name, value in (headers or {}).items()},
         }
         self._secret_headers = dict(secret_headers or {})
-        self._backend = _Guarded(self._origin[1], [ip_network(text) for text in networks])
+        self._backend = _Guarded(
+            self._origin[1], [ip_network(text) for text in networks], numbers_are_meant
+        )
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(),
             max_connections=2,
@@ -111,9 +117,12 @@ class Outgoing:
         kind = {"content-type": "application/x-www-form-urlencoded"}
         return self._call("POST", url, {**kind, **(headers or {})}, urlencode(form).encode("ascii"))
 
-    def post_json(self, url: str, document: bytes) -> Answer:
+    def post_json(
+        self, url: str, document: bytes, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """The answer to a JSON document. Errors as of ``get``."""
-        return self._call("POST", url, {"content-type": "application/json"}, document)
+        kind = {"content-type": "application/json"}
+        return self._call("POST", url, {**kind, **(headers or {})}, document)
 
     def _call(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
@@ -213,7 +222,7 @@ def raise_for(answer: Answer, source: str, now: datetime) -> None:
     if status == 429 or (status == 503 and "retry-after" in answer.headers):
         raise SourceThrottled(
             f'Source "{source}" asks to wait ({where} answered {status}).',
-            _wait(answer.headers.get("retry-after"), now),
+            retry_after(answer.headers.get("retry-after"), now),
         )
     if status in (401, 403):
         raise AccessDenied(
@@ -270,7 +279,7 @@ def _ascii(url: str) -> bytes:
         ) from None
 
 
-def _wait(said: str | None, now: datetime) -> float:
+def retry_after(said: str | None, now: datetime) -> float:
     """Seconds that a Retry-After asks for: a count, or a date."""
     if said is None:
         return DEFAULT_WAIT_S
@@ -296,11 +305,13 @@ class _Inside(httpcore.ConnectError):
 class _Guarded(httpcore.NetworkBackend):
     """Connects to addresses it has checked itself; every wait ends at ``deadline``."""
 
-    def __init__(self, host: str, networks: Sequence[Any]) -> None:
+    def __init__(self, host: str, networks: Sequence[Any], numbers_are_meant: bool) -> None:
         self._plain = httpcore.SyncBackend()
         self._networks = networks
         # Who writes an address in numbers, or localhost, has said which one is meant.
-        self._is_literal = _as_address(host) is not None or host == "localhost"
+        self._is_literal = numbers_are_meant and (
+            _as_address(host) is not None or host == "localhost"
+        )
         self.deadline = 0.0
 
     def connect_tcp(

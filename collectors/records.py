@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from tower.mapping import QUOTIENT
+
 ORDINAL = "#"
 PARENT = "^"
 CONSTANT = "="
@@ -43,13 +45,17 @@ class Record(Protocol):
 
 
 class Seen(NamedTuple):
-    """A value and how it was come by: ``record`` and ``path`` for one that was read, else None."""
+    """A value and how it was come by: ``record`` and ``path`` for one that was read, else None.
+
+    ``per``: the number this one is for so many of, None for one that stands for itself.
+    """
 
     value: Any
     record: Record | None = None
     path: str = ""
     rule: str = ""
     is_constant: bool = False
+    per: Any = None
 
 
 Expression = Callable[[Record, Record | None, int], Seen | None]
@@ -135,6 +141,8 @@ def compile_expression(text: str, columns: Sequence[str] = ()) -> Expression:
         return lambda record, line, number: constant
     if " | " in text:
         return _first([compile_expression(part, columns) for part in text.split(" | ")])
+    if QUOTIENT in text and "{" not in text:
+        return _quotient(text)
     if "{" in text and _PART.search(text):
         return _template(text)
     return _path(text)
@@ -149,6 +157,8 @@ def paths_of(text: str, columns: Sequence[str] = ()) -> list[str]:
         return []
     if " | " in text:
         return [path for part in text.split(" | ") for path in paths_of(part, columns)]
+    if QUOTIENT in text and "{" not in text:
+        return [part.strip().removeprefix(PARENT) for part in text.split(QUOTIENT, 1)]
     if "{" in text and _PART.search(text):
         return [_part_name(name)[0] for name in _PART.findall(text)]
     return [text.removeprefix(PARENT)]
@@ -222,6 +232,19 @@ def _first(options: Sequence[Expression]) -> Expression:
             if seen is not None:
                 return seen
         return None
+
+    return read
+
+
+def _quotient(text: str) -> Expression:
+    """A price and for how many it is; for one where nothing says it."""
+    many, each = (_path(part.strip()) for part in text.split(QUOTIENT, 1))
+
+    def read(record: Record, line: Record | None, number: int) -> Seen | None:
+        seen, per = many(record, line, number), each(record, line, number)
+        if seen is None or per is None:
+            return seen
+        return seen._replace(per=per.value, rule=f"divided by {per.path}")
 
     return read
 

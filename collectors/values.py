@@ -14,6 +14,7 @@ from tower.event import TimeQuality
 from tower.mapping import EPOCHS
 from tower.zones import resolve
 
+_NINE_PLACES = Decimal("1e-9")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)\Z")
 _SCIENTIFIC = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)[eE][+-]?\d{1,3}\Z")
 _JSON_DATE = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/\Z")
@@ -57,6 +58,17 @@ def number(value: Any, decimal: str = ".", thousands: str = "") -> str:
     if not _NUMBER.match(text) and not _SCIENTIFIC.match(text):
         raise Unreadable(f'is not a number with "{decimal}" as decimal sign')
     return _usable(text)
+
+
+def quotient(text: str, per: str) -> str:
+    """One of so many: 1250 per 100 is "12.5"; what does not end is rounded to nine places.
+
+    Both are decimal texts as ``number`` gives them.
+    """
+    if not Decimal(per):
+        raise Unreadable("is for 0 pieces")
+    one = (Decimal(text) / Decimal(per)).quantize(_NINE_PLACES).normalize()
+    return _usable(f"{one:f}")
 
 
 def _usable(text: str) -> str:
@@ -164,8 +176,10 @@ def _written(value: str, forms: Forms) -> tuple[datetime, bool]:
             return datetime.combine(date.fromisoformat(value), time()), False
         return datetime.fromisoformat(value), len(value) > 10 or "T" in value
     except ValueError:
-        wanted = f"of the form {' or '.join(forms)}" if forms else (
-            "like 2026-03-27 or 2026-03-27T14:00:00Z"
+        wanted = (
+            f"of the form {' or '.join(forms)}"
+            if forms
+            else ("like 2026-03-27 or 2026-03-27T14:00:00Z")
         )
         raise Unreadable(f"is not a date {wanted}") from None
 

@@ -73,6 +73,20 @@ def check(
         raise Unsigned("The signature does not fit the body.")
 
 
+def signed_headers(
+    secrets: Sequence[str], own_id: str, body: bytes, now: datetime
+) -> dict[str, str]:
+    """The headers of Standard Webhooks for a body of ours, with one signature for each secret."""
+    stamp = str(int(now.timestamp()))
+    signed = f"{own_id}.{stamp}.".encode() + body
+    digests = [hmac.new(key_of(secret), signed, hashlib.sha256).digest() for secret in secrets]
+    return {
+        STANDARD_ID: own_id,
+        STANDARD_TIME: stamp,
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(one).decode()}" for one in digests),
+    }
+
+
 def key_of(secret: str) -> bytes:
     """The bytes of a secret: base64 behind "whsec_", else the text itself."""
     if secret.startswith(WHSEC):

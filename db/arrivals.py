@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
-from db import staging
+from db import staging, stock
 from db.families import FamilyKey, partner_id
 from db.flows import FlowGain, TieKey, tie_key
 from tower.correlation import DOCUMENTS, Node, Place, Tie, document_home, leads_from, place
@@ -136,8 +136,15 @@ class Gathered:
     subjects: dict[tuple[str, str, str], Subject] = field(default_factory=dict)
     pegs: dict[tuple[str, ...], tuple[int, str, str]] = field(default_factory=dict)
     orders: dict[tuple[str, str], int] = field(default_factory=dict)
+    levels: dict[stock.Place, stock.Level] = field(default_factory=dict)
+    changes: dict[tuple[str, str, str], stock.Change] = field(default_factory=dict)
     event_rows: list[bytes] = field(default_factory=list)
     object_rows: list[bytes] = field(default_factory=list)
+
+
+def homed(found: Found) -> Iterator[tuple[int, Event]]:
+    """Each event with the home it lives in."""
+    return ((place(event).node.home, event) for event, _ in found.values())
 
 
 def gather(found: Found) -> Gathered:
@@ -166,6 +173,12 @@ def gather(found: Found) -> Gathered:
         result.event_rows.append(_event_row(told, partner))
         if event.type in ("peg.set", "peg.removed"):
             _take_pegs(result, told)
+        elif event.type == stock.REPORTED:
+            for place_, level in stock.levels_of(event, at).items():
+                if place_ not in result.levels or result.levels[place_][:2] < level[:2]:
+                    result.levels[place_] = level
+        elif event.type == stock.ADJUSTED:
+            result.changes.update(stock.changes_of(event, at))
     return result
 
 

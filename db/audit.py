@@ -113,6 +113,18 @@ def _write_pending(conn: Connection) -> None:
     conn.execute(insert(audit_entry), rows)
 
 
+def last(conn: Connection) -> tuple[int, bytes]:
+    """Number and hash of the newest entry; 0 and no hash before the first."""
+    row = conn.execute(select(_a.n, _a.hash).order_by(_a.n.desc()).limit(1)).one_or_none()
+    return (0, b"") if row is None else (row.n, bytes(row.hash))
+
+
+def hashes(conn: Connection, numbers: Sequence[int]) -> dict[int, bytes]:
+    """Hashes of entries by their number; those that are gone are missing."""
+    rows = conn.execute(select(_a.n, _a.hash).where(_a.n.in_(numbers)))
+    return {row.n: bytes(row.hash) for row in rows}
+
+
 def newest(conn: Connection) -> int:
     """Number of the newest entry, 0 before the first."""
     return conn.execute(select(func.max(_a.n))).scalar_one() or 0

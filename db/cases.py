@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import audit, records, switches, timers
+from db import audit, records, subscriptions, switches, timers
 from db.tables import case_note, exception_case
 from tower import case_wishes, cases
 from tower.access import Scope
@@ -242,14 +242,19 @@ def write(conn: Connection, changes: Sequence[Changed]) -> list[Changed]:
 
 
 def add_notes(conn: Connection, notes: Sequence[tuple[int, Note]]) -> None:
-    records.put(
+    """Add to the histories of cases; who subscribed to cases is told of it."""
+    wanting = subscriptions.case_listeners(conn) if notes else []
+    added = records.put(
         conn,
         case_note,
         [
             {"case_id": case_id, "at": n.at, "author": n.author, "kind": n.kind, "text": n.text}
             for case_id, n in notes
         ],
+        returning=("id", "case_id", "at", "author", "kind", "text") if wanting else (),
     )
+    if wanting:
+        subscriptions.tell_notes(conn, wanting, added)
 
 
 def _row(case: Case) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from db.roles import knowing_the_house
 from db.tables import active_config, partner
 from tower.identity import partner_id
 from tower.network import Network
@@ -38,7 +39,8 @@ def text_hash(body: str) -> str:
 
 def active(conn: Connection, name: str) -> Active | None:
     """The text in force under this name, None before the first activation."""
-    row = conn.execute(select(active_config).where(active_config.c.name == name)).one_or_none()
+    with knowing_the_house(conn):
+        row = conn.execute(select(active_config).where(active_config.c.name == name)).one_or_none()
     return None if row is None else Active(**row._mapping)
 
 

@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import NullPool, create_engine
 
-from db import cluster, postmaster
+from db import cluster, postmaster, roles
 from db.cluster import ADMIN, APP, OWNER, Passwords, Place
 from tower.errors import ConfigError
 
@@ -192,6 +193,11 @@ def _ensure_roles(admin_url: str, known: Passwords) -> None:
                     database=sql.Identifier(DATABASE), app=sql.Identifier(APP)
                 )
             )
+
+
+    lending = create_engine(admin_url, poolclass=NullPool)
+    with lending.begin() as connection_of_admin:
+        roles.prepare(connection_of_admin, APP)
 
 
 def _exists(connection: psycopg.Connection[Any], query: str, name: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from db import audit, embedded
+from db import audit, embedded, roles
+from tower.access import Scope
 from tower.errors import DatabaseAway
 from tower.settings import Settings
 
@@ -34,7 +35,7 @@ _CONNECT = {
 def create(
     url: str,
     *,
-    role: str | None = None,
+    role: str | None = roles.SERVICE,
     timeout_s: float | None = None,
     idle_s: float | None = IDLE_IN_TRANSACTION_S,
     pool_size: int = 5,
@@ -42,6 +43,8 @@ def create(
 ) -> Engine:
     """An engine whose transactions run in UTC, as this database role, within these times.
 
+    ``role`` None, and a database without the roles (db/roles.py), mean the account signed in. A
+    transaction of ``looking(connection, scope)`` runs as the role of that viewer.
     ``timeout_s`` bounds each statement, ``idle_s`` the silence between two statements of one
     transaction; None means no bound. All of it is set inside each transaction, so a pooled
     connection carries nothing over. ``hurried`` does not wait for the disk at each commit: only for
@@ -57,25 +60,43 @@ def create(
         pool_pre_ping=not hurried,
         pool_recycle=1800,
     )
-    opening = _opening(role, timeout_s, idle_s, engine)
+    opening = _opening(timeout_s, idle_s)
     if hurried:
         opening += "; SET LOCAL synchronous_commit TO off"
+    as_role = None if role is None else f"SET LOCAL ROLE {roles.quoted(role)}"
 
     @event.listens_for(engine, "begin")
     def open_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(opening)
+        looks = connection.get_execution_options().get(roles.LOOKING)
+        taken = looks or as_role
+        if looks is not None or role in roles.ROLES:
+            taken = taken if _takes_roles(connection) else None
+        connection.exec_driver_sql(f"{opening}; {taken}" if taken else opening)
 
     audit.keep_at_commit(engine)
     return engine
 
 
-def _opening(
-    role: str | None, timeout_s: float | None, idle_s: float | None, engine: Engine
-) -> str:
+def looking(connection: Connection, scope: Scope) -> Connection:
+    """The connection, whose next transaction runs as the database role of this viewer.
+
+    Where the database has the roles, rows of others are then hidden by the database itself.
+    """
+    return connection.execution_options(**{roles.LOOKING: roles.opening(scope)})
+
+
+def _takes_roles(connection: Connection) -> bool:
+    """Whether the account signed in takes on the roles; asked once per connection."""
+    known = connection.info.get(roles.LENT)
+    if known is None:
+        known = bool(connection.exec_driver_sql(roles.SEPARATED).scalar_one())
+        connection.info[roles.LENT] = known
+    return bool(known)
+
+
+def _opening(timeout_s: float | None, idle_s: float | None) -> str:
     """The first statements of each transaction, sent in one go."""
     parts = ["SET LOCAL timezone TO 'UTC'"]
-    if role is not None:
-        parts.append(f"SET LOCAL ROLE {engine.dialect.identifier_preparer.quote(role)}")
     if timeout_s is not None:
         parts.append(f"SET LOCAL statement_timeout TO {round(timeout_s * 1000)}")
     if idle_s is not None:
@@ -124,7 +145,7 @@ def _embedded(settings: Settings) -> embedded.Server:
 def connect(
     settings: Settings,
     *,
-    role: str | None = None,
+    role: str | None = roles.SERVICE,
     timeout_s: float | None = None,
     hurried: bool = False,
 ) -> Engine:

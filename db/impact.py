@@ -7,11 +7,11 @@ purchase orders these name; then documents by home. Two rounds that share an ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -21,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    or_,
     select,
     tuple_,
     update,
@@ -28,15 +29,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import records
-from db.tables import clock, document, flow_link, order_impact, peg
+from db.tables import clock, document, event_object, flow_link, order_impact, peg
+from tower.calendars import Calendar
 from tower.cycles import Cycle
-from tower.identity import document_home
-from tower.impact import AFFECTED, Affected, Peg
+from tower.identity import document_home, partner_id
+from tower.impact import AFFECTED, Affected, Match, Peg, proposed_promise
 from tower.signs import Subject
 from tower.timeline import ClockKey
 
 LineKey = tuple[str, str, str]
 """(ERP, header number, line number)."""
+
+Place = tuple[str, str]
+"""(warehouse, item)."""
 
 _HOMES = bindparam("homes", type_=ARRAY(BigInteger))
 
@@ -98,7 +103,8 @@ _DOCUMENT = (
     "customer_name", "warehouse", "item", "currency", "answer", "status", "closed", "ordered_qty",
     "confirmed_qty", "shipped_qty", "received_qty", "rejected_qty", "requested_date",
     "first_confirmed_date", "last_confirmed_date", "promised_date", "eta", "actual_receipt_date",
-    "price", "value", "open_value", "type", "channel",
+    "price", "value", "open_value", "type", "channel", "uom", "released_at", "first_seen_at",
+    "cancelled_at", "closed_at", "last_event_at",
 )  # fmt: skip
 
 _documents: Select[Any] = select(*(document.c[name] for name in _DOCUMENT)).where(
@@ -181,37 +187,35 @@ def linked(conn: Connection, homes: Iterable[int]) -> list[tuple[int, int]]:
 
 # --- affected order lines -------------------------------------------------------------------------
 
-_KEY = ("order_home", "scope", "order", "order_line", "po", "po_line")
+_KEY = ("order_home", "scope", "order", "order_line", "po", "po_line", "matched_by")
 
 
 def replace_affected(
     conn: Connection,
     order_lines: Iterable[LineKey],
     found: Sequence[Affected],
-    partner_ids: dict[str, int],
+    match: Match,
+    hours: Calendar | None,
     now: datetime,
-) -> int:
-    """Make ``found`` all that is known of these order lines; how many rows changed.
+    *,
+    places: Iterable[Place] = (),
+) -> set[int]:
+    """Make ``found`` all that is known of these order lines by this way of matching, and of all
+    that were netted in these buckets; the homes of purchase orders whose rows changed.
 
     A line that stays affected keeps the instant since when it is, and the case that is to blame.
+    ``hours``: new promises are made for open days of this calendar.
     """
-    lines = sorted(set(order_lines))
-    if not lines:
-        return 0
-    i = order_impact.c
-    homes = sorted({document_home("order", scope, order) for scope, order, _ in lines})
-    wanted = set(lines)
-    before = {
-        tuple(row._mapping[name] for name in _KEY): row
-        for row in conn.execute(
-            select(order_impact).where(i.order_home == any_(_HOMES)), {"homes": homes}
-        )
-        if (row.scope, row.order, row.order_line) in wanted
-    }
+    lines, buckets = sorted(set(order_lines)), sorted(set(places))
+    if not lines and not buckets:
+        return set()
+    before = _standing(conn, lines, buckets, match)
+    told = notices(conn, {item.order.home_key for item in found})
     rows = []
     kept = set()
+    homes = set()
     for item in found:
-        row = _row(item, partner_ids, now)
+        row = _row(item, told, hours, now)
         key = tuple(row[name] for name in _KEY)
         kept.add(key)
         known = before.get(key)
@@ -220,34 +224,100 @@ def replace_affected(
             if all(known._mapping[name] == value for name, value in row.items()):
                 continue
         rows.append(row)
+        homes.add(row["po_home"])
     gone = sorted(before.keys() - kept)
+    homes |= {before[key].po_home for key in gone}
     if gone:
+        i = order_impact.c
         conn.execute(delete(order_impact).where(tuple_(*(i[name] for name in _KEY)).in_(gone)))
     rows.sort(key=lambda row: [row[name] for name in _KEY])
     changed = tuple(name for name in rows[0] if name not in _KEY) if rows else ()
     records.put(conn, order_impact, rows, conflict=_KEY, changed=changed)
-    return len(gone) + len(rows)
+    return homes - {NO_PO}
 
 
-def _row(item: Affected, partner_ids: dict[str, int], now: datetime) -> dict[str, Any]:
+NO_PO = 0
+"""Home of the purchase order where nothing is on order."""
+
+
+def _standing(
+    conn: Connection, lines: Sequence[LineKey], places: Sequence[Place], match: Match
+) -> dict[tuple[Any, ...], Any]:
+    """Rows of these order lines, and of these buckets, by key."""
+    i = order_impact.c
+    asked = select(order_impact).where(i.matched_by == match)
+    found: list[Any] = []
+    if lines:
+        homes = sorted({document_home("order", scope, order) for scope, order, _ in lines})
+        wanted = set(lines)
+        found += [
+            row
+            for row in conn.execute(asked.where(i.order_home == any_(_HOMES)), {"homes": homes})
+            if (row.scope, row.order, row.order_line) in wanted
+        ]
+    if places:
+        found += conn.execute(asked.where(tuple_(i.warehouse, i.item).in_(places)))
+    return {tuple(row._mapping[name] for name in _KEY): row for row in found}
+
+
+def netted_places(conn: Connection, homes: Iterable[int]) -> set[Place]:
+    """Buckets in which order lines of these homes were last netted."""
+    wanted = sorted(set(homes))
+    if not wanted:
+        return set()
+    i = order_impact.c
+    rows = conn.execute(
+        select(i.warehouse, i.item)
+        .where(or_(i.order_home == any_(_HOMES), i.po_home == any_(_HOMES)))
+        .where(i.matched_by == "netting")
+        .distinct(),
+        {"homes": wanted},
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+def places_with_rows(conn: Connection, places: Collection[Place]) -> set[Place]:
+    """Those of these buckets of which order lines are known to be uncovered."""
+    if not places:
+        return set()
+    i = order_impact.c
+    rows = conn.execute(
+        select(i.warehouse, i.item)
+        .where(tuple_(i.warehouse, i.item).in_(sorted(places)), i.matched_by == "netting")
+        .distinct()
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+def _row(
+    item: Affected,
+    told: Mapping[tuple[int, str], Notice],
+    hours: Calendar | None,
+    now: datetime,
+) -> dict[str, Any]:
     order, po = item.order, item.po
+    notice = told.get((order.home_key, order.line)) or told.get((order.home_key, ""))
+    supplier = None if po is None else po.supplier
     return {
         "order_home": order.home_key,
         "scope": order.scope,
         "order": order.order,
         "order_line": order.line,
-        "po": po.po,
-        "po_line": po.line,
-        "po_home": po.home_key,
-        "supplier": po.supplier,
-        "partner_id": partner_ids.get(po.supplier or ""),
-        "buyer": po.buyer,
-        "warehouse": po.warehouse,
-        "item": po.item or order.item,
+        "po": "" if po is None else po.po,
+        "po_line": "" if po is None else po.line,
+        "matched_by": item.match,
+        "po_scope": "" if po is None else po.scope,
+        "po_home": NO_PO if po is None else po.home_key,
+        "supplier": supplier,
+        "partner_id": None if supplier is None else partner_id(supplier),
+        "buyer": None if po is None else po.buyer,
+        "warehouse": order.warehouse if po is None else po.warehouse,
+        "item": order.item if po is None else po.item or order.item,
         "customer": order.customer,
         "customer_name": order.customer_name,
         "promise_date": order.promise_date,
         "projected_date": item.projected,
+        "proposed_date": proposed_promise(item.projected, order.margin_days, hours),
         "basis": item.basis,
         "days_late": item.days_late,
         "uncovered_qty": item.uncovered,
@@ -255,8 +325,37 @@ def _row(item: Affected, partner_ids: dict[str, int], now: datetime) -> dict[str
         "currency": order.currency,
         "confidence": item.confidence,
         "cause": item.cause,
+        "told_at": None if notice is None else notice.at,
+        "told_date": None if notice is None else notice.day,
         "since": now,
     }
+
+
+class Notice(NamedTuple):
+    """That a customer was told of a delay: when, and the day told, if one was."""
+
+    at: datetime
+    day: date | None
+
+
+def notices(conn: Connection, order_homes: Iterable[int]) -> dict[tuple[int, str], Notice]:
+    """The latest notice to the customer by order and line ("" = all lines), as the house told."""
+    wanted = sorted(set(order_homes))
+    if not wanted:
+        return {}
+    e = event_object.c
+    found: dict[tuple[int, str], Notice] = {}
+    for home, at, words in conn.execute(
+        select(e.home_key, e.occurred_at, e.words)
+        .where(e.home_key == any_(_HOMES), e.type == "order.notified")
+        .order_by(e.occurred_at, e.event_id),
+        {"homes": wanted},
+    ):
+        for line, facts in words.items():
+            if line or len(words) == 1:
+                day = facts.get("told_date")
+                found[home, line] = Notice(at, date.fromisoformat(day) if day else None)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +405,7 @@ def affected_by(conn: Connection, po_homes: Iterable[int]) -> list[AffectedRow]:
             confidence=row.confidence,
             cause=row.cause,
             case_id=row.case_id,
-            scope=row.scope,
+            scope=row.po_scope or row.scope,
             po=row.po,
             supplier=row.supplier,
             buyer=row.buyer,

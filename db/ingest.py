@@ -20,7 +20,7 @@ from typing import Any
 from psycopg import Cursor
 from sqlalchemy import Connection, Engine
 
-from db import arrivals, beats, control_numbers, messages, partitions, staging
+from db import arrivals, beats, control_numbers, messages, partitions, staging, subscriptions
 from db.arrivals import Item
 from db.beats import Bookmark, Brought, LeaseLost, Told
 from db.driver import Conflict, no_garbage, raw_cursor
@@ -140,6 +140,7 @@ def _store_items(
     for event, item in found.values():
         tally.take(event, item.raw.received_at)
     tally.write(cursor)
+    subscriptions.tell_events(cursor, arrivals.homed(found), spreading.now)
     probe("documents")
     if known or repeats:
         again = [(item.raw, item) for item in firsts if item.identity in known]

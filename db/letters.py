@@ -327,11 +327,23 @@ def set_state(
 
 def recovered(conn: Connection, refs: Sequence[LetterRef], now: datetime) -> int:
     """Close open letters whose effect was seen without a replay; how many."""
-    changed = [ref for ref in refs if set_state(conn, [ref], "resolved", now, only=("open",))]
+    if not refs:
+        return 0
+    keys = [(item_key(r.source, r.key), r.source, r.key, r.attempt, r.position) for r in refs]
+    changed = conn.execute(
+        update(dead_letter)
+        .where(
+            tuple_(_d.item_key, _d.source, _d.key, _d.attempt, _d.position).in_(sorted(keys)),
+            _d.state == "open",
+        )
+        .values(state="resolved", state_at=now)
+        .returning(_d.source, _d.key, _d.attempt, _d.position)
+    ).all()
+    names = sorted(LetterRef(*row) for row in changed)
     audit.record_all(
-        conn, [audit.Act("tower", "letter.recovered", f"letter:{ref}", {}) for ref in changed], now
+        conn, [audit.Act("tower", "letter.recovered", f"letter:{ref}", {}) for ref in names], now
     )
-    return len(changed)
+    return len(names)
 
 
 def archive(
@@ -360,15 +372,14 @@ def _move(
     action: str,
 ) -> int:
     switches.check_writable(conn)
+    scope.demand("replay.ask")
     if not why.strip():
         raise LetterRefused("A reason is missing. Say why, so that others can follow it.")
     found = by_refs(conn, scope, refs)
     others = [one for one in found if one.state not in only]
     if others:
         one = others[0]
-        advice = (
-            "Cancel the replay first." if one.state == "in_replay" else "Nothing was changed."
-        )
+        advice = "Cancel the replay first." if one.state == "in_replay" else "Nothing was changed."
         raise LetterRefused(f"{one.ref} is {one.state}, not {' or '.join(only)}. {advice}")
     changed = set_state(conn, [one.ref for one in found], state, now, only=only)
     if changed != len(found):
@@ -410,7 +421,5 @@ def count_open(conn: Connection, scope: Scope) -> int:
         or_(_d.state == "open", _d.state == "in_replay"), *within_scope(dead_letter.c, scope)
     )
     return int(
-        conn.execute(
-            select(func.count()).select_from(dead_letter).where(conditions)
-        ).scalar_one()
+        conn.execute(select(func.count()).select_from(dead_letter).where(conditions)).scalar_one()
     )

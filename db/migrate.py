@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
-from db import embedded, engine
+from db import embedded, engine, policies, roles
+from db.outward.catalogue import VIEWS
 from db.tables import metadata
 from tower.errors import ConfigError, SchemaOutOfDate
 from tower.settings import Settings
@@ -29,10 +30,14 @@ OLDEST_POSTGRES = 150000
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """Revisions before and after; ``before`` is None for an empty database."""
+    """Revisions before and after; ``before`` is None for an empty database.
+
+    ``missing`` is the SQL that an administrator must run for the database roles (db/roles.py).
+    """
 
     before: str | None
     after: str
+    missing: tuple[str, ...] = ()
 
 
 def head() -> str:
@@ -75,10 +80,12 @@ def migrate(settings: Settings) -> Migrated:
 
 def upgrade(owner_url: str, *, app_role: str | None = None, to: str = "head") -> Migrated:
     """Run the missing revisions as the owner, in one transaction: all of them or none."""
-    owner = engine.create(owner_url, idle_s=None)
+    owner = engine.create(owner_url, role=None, idle_s=None)
     try:
         with engine.begin(owner) as connection:
             _refuse_old_server(connection)
+            if _only_works(connection):
+                return _as_found(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             # Plain Postgres takes any dotted setting; Citus needs it where foreign keys are added.
             connection.execute(text("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'"))
@@ -90,8 +97,7 @@ def upgrade(owner_url: str, *, app_role: str | None = None, to: str = "head") ->
                 )
             command.upgrade(_config(connection), to)
             after = current(connection) or ""
-            if app_role is not None and app_role != make_url(owner_url).username:
-                grant(connection, app_role)
+            missing = () if app_role is None else _let_in(connection, app_role)
     finally:
         owner.dispose()
     log.info(
@@ -99,7 +105,64 @@ def upgrade(owner_url: str, *, app_role: str | None = None, to: str = "head") ->
         after,
         extra={"action": "schema.migrated", "before": before, "after": after},
     )
-    return Migrated(before=before, after=after)
+    return Migrated(before=before, after=after, missing=missing)
+
+
+_MAY_NOT_LOOK = "SELECT NOT has_table_privilege(to_regclass('alembic_version'), 'SELECT')"
+
+
+def _only_works(connection: Connection) -> bool:
+    """Whether this is the program's account, which owns nothing and acts by its roles."""
+    return bool(connection.scalar(text(roles.SEPARATED))) and bool(
+        connection.scalar(text(_MAY_NOT_LOOK))
+    )
+
+
+def _as_found(connection: Connection) -> Migrated:
+    """A database that another account keeps: right as it is, or to be migrated by that one."""
+    connection.exec_driver_sql(f"SET LOCAL ROLE {roles.SERVICE}")
+    found, needed = current(connection), head()
+    if found != needed:
+        raise SchemaOutOfDate(
+            f"Database is at revision {found}, this program needs {needed}, and its account may "
+            'not change tables. Name their owner in TOWER_OWNER_URL and run "tower migrate".'
+        )
+    return Migrated(before=found, after=needed)
+
+
+def _let_in(connection: Connection, app_role: str) -> tuple[str, ...]:
+    """Let the program's account in: by the roles of db/roles.py, or by itself without them.
+
+    Returns the SQL that an administrator must run to have the roles.
+    """
+    missing = roles.prepare(connection, app_role)
+    if not missing:
+        policies.lay(connection, app_role)
+        return ()
+    policies.lift(connection)
+    if app_role != connection.scalar(text("SELECT current_user")):
+        grant(connection, app_role)
+    log.warning(
+        "The database has no roles of its own for service, staff and partners",
+        extra={"action": "schema.one_account", "account": app_role},
+    )
+    return missing
+
+
+def missing_for_roles(settings: Settings) -> tuple[str, ...]:
+    """The SQL that an administrator must run for the database roles; nothing if they work."""
+    account = make_url(engine.address(settings)).username or ""
+    owner = make_url(engine.owner_address(settings)).username
+    looking = engine.create(engine.address(settings), role=None)
+    try:
+        with looking.connect() as connection:
+            if connection.scalar(text(roles.SEPARATED)):
+                return ()
+            owns = owner == account
+            found = roles.look(connection, account, owns=owns)
+            return roles.statements(found, account, owns=owns)
+    finally:
+        looking.dispose()
 
 
 def grant(connection: Connection, app_role: str) -> None:
@@ -107,11 +170,12 @@ def grant(connection: Connection, app_role: str) -> None:
     quote = connection.dialect.identifier_preparer.quote
     role = quote(app_role)
     tables = ", ".join(quote(name) for name in sorted(metadata.tables))
+    views = ", ".join(map(quote, VIEWS))
     schema = quote(connection.scalar(text("SELECT current_schema()")))
     for statement in (
         f"GRANT USAGE ON SCHEMA {schema} TO {role}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}",
-        f"GRANT SELECT ON alembic_version TO {role}",
+        f"GRANT SELECT ON alembic_version, {views} TO {role}",
         f"GRANT EXECUTE ON FUNCTION add_month_partition(text, date) TO {role}",
     ):
         connection.exec_driver_sql(statement)
@@ -127,7 +191,7 @@ def revise(message: str) -> Path:
         embedded.running(Path(home), throwaway=True) as server,
     ):
         upgrade(server.owner_url)
-        owner = engine.create(server.owner_url, idle_s=None)
+        owner = engine.create(server.owner_url, role=None, idle_s=None)
         with engine.begin(owner) as connection:
             config = _config(connection)
             number = f"{len(_known()) + 1:04d}"

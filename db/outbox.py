@@ -19,6 +19,7 @@ from db.mail import DIGEST_GROUP, GroupKey, Heard, Member, set_told
 from db.tables import delivery, outbox, told
 from tower.telling import Told
 
+REPORT = "report"  # reason of mails by the calendar: they say what was true, and are not made anew
 MAIL = "mail"  # the channel of mails; others are rooms of a chat in network.yaml
 _ATTEMPTS = ("accepted", "retry", "refused", "unreachable")  # outcomes of trying to send
 
@@ -90,6 +91,30 @@ def put_mail(conn: Connection, mail: Outbound) -> int | None:
         .on_conflict_do_nothing(index_elements=[outbox.c.dedup_key])
         .returning(outbox.c.id)
     ).scalar_one_or_none()  # fmt: skip
+
+
+def known(conn: Connection, dedup_key: str) -> bool:
+    """Whether this very mail was made before, sent or not."""
+    query = select(outbox.c.id).where(outbox.c.dedup_key == dedup_key)
+    return conn.execute(query).first() is not None
+
+
+def replace_waiting(conn: Connection, key: GroupKey, now: datetime) -> int:
+    """Give up what waits of a report whose next one is made; how many. Leased ones are left."""
+    o = outbox.c
+    return conn.execute(
+        update(outbox)
+        .where(
+            o.state == "waiting",
+            o.channel == MAIL,
+            o.reason == REPORT,
+            o.policy == key.policy,
+            o.recipient == key.recipient,
+            o.group_key == key.group,
+            or_(o.lease_until.is_(None), o.lease_until < now),
+        )
+        .values(state="superseded", token=None, lease_until=None)
+    ).rowcount
 
 
 def sent_since(conn: Connection, policy: str, recipient: str, since: datetime) -> int:
@@ -285,6 +310,7 @@ def supersede(conn: Connection, older_than: datetime, now: datetime) -> list[Giv
         .where(
             o.state == "waiting",
             o.channel == MAIL,
+            o.reason != REPORT,
             o.created_at < older_than,
             or_(o.lease_until.is_(None), o.lease_until < now),
         )

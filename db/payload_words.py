@@ -21,8 +21,10 @@ SWEEP = timedelta(hours=26)  # how far back latecomers are looked for
 SWEEP_EVERY = timedelta(hours=1)
 SLICE = timedelta(hours=1)  # of time that one query looks at, while catching up
 LONGEST_SLICE = timedelta(days=7)
+FORGET_EVERY = timedelta(days=1)
 
 _NAME = "payload"
+_FORGOTTEN = "payload forgotten"
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('tower.payload_text', 0))"
 _COLUMNS = "item_key, source, key, received_at, partner_id, words, cut"
 _NEW = (
@@ -83,6 +85,24 @@ def write_next(conn: Connection, now: datetime, part: timedelta = SLICE) -> Writ
         )
         part = max(part / 2, timedelta(seconds=1)) if full else min(part * 2, LONGEST_SLICE)
         return Written(len(rows), upto, full or end < now - SETTLE, part)
+
+
+def forget_due(conn: Connection, now: datetime) -> int:
+    """Once a day, by one worker, remove the words of messages whose bytes are gone; how many."""
+    with raw_cursor(conn) as cursor:
+        cursor.execute(_LOCK)
+        if not _value(cursor):
+            return 0
+        cursor.execute("SELECT swept_at FROM text_mark WHERE name = %s", (_FORGOTTEN,))
+        last = _value(cursor)
+        if last is not None and now - last < FORGET_EVERY:
+            return 0
+        cursor.execute(
+            "INSERT INTO text_mark (name, upto, swept_at) VALUES (%s, %s, %s) "
+            "ON CONFLICT (name) DO UPDATE SET upto = excluded.upto, swept_at = excluded.swept_at",
+            (_FORGOTTEN, now, now),
+        )
+    return forget_expired(conn)
 
 
 def forget_expired(conn: Connection) -> int:

@@ -17,7 +17,18 @@ import orjson
 from psycopg import Cursor
 from sqlalchemy import Connection, and_, select, tuple_
 
-from db import arrivals, families, flows, messages, mirroring, staging, weaving
+from db import (
+    arrivals,
+    families,
+    flows,
+    messages,
+    mirroring,
+    netting_marks,
+    staging,
+    stock,
+    subscriptions,
+    weaving,
+)
 from db.arrivals import Gathered, Item
 from db.driver import no_garbage, raw_cursor
 from db.flows import Flow, FlowGain, TieKey, tie_key
@@ -149,6 +160,7 @@ def _reread(
     written, touched = spreading.spread(gathered)
     for event, _ in found.values():
         tally.take(event, item.raw.received_at)
+    subscriptions.tell_events(cursor, arrivals.homed(found), now)
     messages.read_again(cursor, item, now, by=by, taken_back=kept)
     return Reread(
         source=source,
@@ -399,9 +411,14 @@ def _take_back(spreading: Spreading, gone: Sequence[_Kept]) -> set[int]:
     homes |= mirroring.mirror(cursor, homes)
     if any(one.event.type in ("peg.set", "peg.removed") for one in gone):
         _settle_pegs(cursor, homes)
+    places = netting_marks.places_now(cursor, homes) if spreading.nets() else set()
+    places |= stock.take_back(
+        cursor, (one.event.id for one in gone if one.event.type in stock.TYPES)
+    )
     folded = families.refold(cursor, homes)
     families.replace(cursor, folded, spreading.owners)
     spreading.wake({k.home for k in folded if k.kind in ("po", "asn")})
+    spreading.mark({k.home for k in folded if k.kind in ("po", "order")}, places)
     return homes
 
 

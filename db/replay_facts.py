@@ -14,18 +14,19 @@ from db.letters import Letter
 from db.reads.payloads import body_bytes
 from db.records import as_json
 from tower.identity import item_key
-from tower.replays import LetterRef
+from tower.replays import CREATES, EFFECTS, DocumentName, LetterRef
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An event of a document that a letter speaks of."""
+    """An event of a document that a letter speaks of; ``verdict`` of an acknowledgement."""
 
     type: str
     event: UUID
     occurred_at: datetime
     received_at: datetime
     message: str | None
+    verdict: str | None = None
 
 
 @dataclass(slots=True)
@@ -56,10 +57,11 @@ _AROUND = """
         UNION SELECT a.n, f.other_key FROM asked a JOIN flow_link f ON f.home_key = a.home
     )
     SELECT a.n, e.type, e.event_id, e.occurred_at, e.received_at, e.data ->> 'message' AS message,
-           e.source, e.raw_key
+           e.data ->> 'verdict' AS verdict, e.source, e.raw_key
     FROM around a JOIN event e ON e.home_key = a.home AND e.type = ANY(%(types)s)
     UNION
-    SELECT a.n, o.type, o.event_id, o.occurred_at, o.arrived_at, NULL, NULL, NULL
+    SELECT a.n, o.type, o.event_id, o.occurred_at, o.arrived_at, NULL,
+           o.words -> '' ->> 'verdict', NULL, NULL
     FROM around a JOIN event_object o ON o.home_key = a.home AND o.type = ANY(%(types)s)
         AND o.type NOT LIKE 'message.%%'
 """
@@ -86,8 +88,11 @@ def around(
                 here.died_at = row.occurred_at
         else:
             here.seen.append(
-                Seen(row.type, row.event_id, row.occurred_at, row.received_at, row.message)
-            )
+                Seen(
+                    row.type, row.event_id, row.occurred_at, row.received_at, row.message,
+                    row.verdict,
+                )
+            )  # fmt: skip
     for one in found.values():
         one.seen.sort(key=lambda seen: (seen.occurred_at, seen.event))
     refs = [one.ref for one in letters]
@@ -98,6 +103,42 @@ def around(
     else:
         for row in conn.exec_driver_sql(_HEADERS, {"asked": _asked(keys)}):
             found[refs[row.n]].headers = row.headers
+    return found
+
+
+_TOLD = """
+    SELECT a.n, o.kind, o.scope, o.number, min(o.type) FILTER (WHERE o.type = ANY(%(done)s)) AS done
+    FROM json_to_recordset(%(asked)s::json)
+        AS a (n int, home bigint, source text, key text, homes bigint[])
+    JOIN event e ON e.home_key = a.home AND e.source = a.source AND e.raw_key = a.key
+        AND e.type = 'message.dead_lettered'
+    JOIN LATERAL (VALUES
+            ('po', e.data ->> 'erp', e.data ->> 'po'),
+            ('asn', e.data ->> 'supplier', e.data ->> 'asn')
+        ) AS d (kind, scope, number) ON d.scope IS NOT NULL AND d.number IS NOT NULL
+    JOIN event_object o ON o.home_key = ANY(a.homes) AND o.kind = d.kind AND o.scope = d.scope
+        AND o.number = d.number
+    GROUP BY a.n, o.kind, o.scope, o.number
+"""
+
+
+def documents_told(
+    conn: Connection, letters: Sequence[Letter]
+) -> dict[LetterRef, dict[DocumentName, str]]:
+    """The documents that captured letters name, and of each the type of an event that shows that it
+    took effect, whenever that was; "" if none does.
+    """
+    asked = [
+        {"n": n, "home": home, "source": one.ref.source, "key": one.ref.key,
+         "homes": "{" + ",".join(map(str, one.homes)) + "}"}
+        for n, one in enumerate(letters)
+        for home in one.homes
+    ]  # fmt: skip
+    done = sorted({one for type_ in CREATES for one in EFFECTS[type_]})
+    found: dict[LetterRef, dict[DocumentName, str]] = {}
+    for row in conn.exec_driver_sql(_TOLD, {"asked": as_json(asked), "done": done}):
+        name = DocumentName(row.kind, row.scope, row.number)
+        found.setdefault(letters[row.n].ref, {})[name] = row.done or ""
     return found
 
 

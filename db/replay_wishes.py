@@ -16,10 +16,13 @@ from db.tables import replay
 from tower.access import Scope
 from tower.feeds import RabbitOptions, ReplayOptions
 from tower.network import Network
-from tower.replays import REINTERPRET, LetterRef, ReplayRefused
+from tower.replays import REINTERPRET, RETRANSMIT, LetterRef, ReplayRefused
 
 TOWER = "tower"
 """Target of a replay of which nothing leaves."""
+
+_SLOWLY = Pace(canary=1, per_second=1, stop_above=0, effect_within=timedelta(hours=4))
+"""To partners: one first, and nothing more after the first failure."""
 
 _NO_PACE = Pace(canary=0, per_second=1000, stop_above=1, effect_within=timedelta(minutes=1))
 _r = replay.c
@@ -48,9 +51,44 @@ def draft(
         )
     pace = _pace(allowed(net, sources[0])) if sources else _NO_PACE
     target = sources[0] if sources else TOWER
-    return replays.draft(
-        conn, scope, action, target, refs, pace, who, remark, now, edited=edited
-    )
+    return replays.draft(conn, scope, action, target, refs, pace, who, remark, now, edited=edited)
+
+
+def retransmit(
+    conn: Connection,
+    net: Network,
+    scope: Scope,
+    messages: Sequence[tuple[str, str]],
+    who: str,
+    now: datetime,
+    *,
+    reply: str = "",
+) -> Replay:
+    """Freeze messages (source, key) that are to go to their partner again, by their outlet.
+
+    ``reply``: what the partner said when asked; needed where its ``resend`` is ask_partner.
+    """
+    refs = [LetterRef(source, key, 0) for source, key in messages]
+    ways = {one.source: outlet_of(net, one.source) for one in refs}
+    without = sorted(source for source, name in ways.items() if not name)
+    if without:
+        raise ReplayRefused(
+            f'Nothing leads out of the house for documents of "{without[0]}". Name an outlet for '
+            "it in network.yaml (docs/replay.md)."
+        )
+    if len(set(ways.values())) > 1:
+        raise ReplayRefused(
+            f"These messages leave by {', '.join(sorted(set(ways.values())))}: one replay has one "
+            "target. Pick those of one outlet."
+        )
+    target = next(iter(ways.values()), TOWER)
+    return replays.draft(conn, scope, RETRANSMIT, target, refs, _SLOWLY, who, reply.strip(), now)
+
+
+def outlet_of(net: Network, source: str) -> str:
+    """The way out for documents that a source brought; "" for none."""
+    described = net.sources.get(source)
+    return "" if described is None else described.outlet or ""
 
 
 def _pace(options: ReplayOptions | None) -> Pace:

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, exists, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from db import audit, letters, records, switches
+from db import audit, letters, records, sent_documents, switches
 from db.letters import Letter
 from db.records import as_json
 from db.replays import Item, Replay, changed, end, get, item_of, to_state
 from db.tables import dead_letter, replay, replay_item, source_spell
-from tower.access import Scope
+from tower.access import EVERYTHING
 from tower.replays import LEASE, OPEN, RUNNING, LetterRef
 
 _r, _i = replay.c, replay_item.c
@@ -163,7 +163,8 @@ def awaiting(
         .limit(limit)
     )
     found = [item_of(row) for row in conn.execute(asked)]
-    kept = {one.ref: one for one in letters.by_refs(conn, Scope(), [i.ref for i in found])}
+    refs = [item.ref for item in found]
+    kept = {one.ref: one for one in sent_documents.of_items(conn, EVERYTHING, refs)}
     return [(item, kept[item.ref]) for item in found if item.ref in kept]
 
 

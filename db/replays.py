@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from db import audit, letters, records, switches
+from db import audit, letters, records, sent_documents, switches
 from db.replay_rows import (
     Item,
     Pace,
@@ -32,9 +32,11 @@ from db.replay_rows import (
 from db.tables import replay, replay_item
 from tower.access import Scope
 from tower.replays import (
-    ACTIONS,
+    GRANTED,
     MOST_ITEMS,
+    RETRANSMIT,
     VERDICT_VALID,
+    WAYS,
     LetterRef,
     ReplayRefused,
     Verdict,
@@ -67,19 +69,26 @@ def draft(
     ``edited`` names the raw message that goes out in the place of a letter's bytes.
     """
     switches.check_writable(conn)
-    if action not in ACTIONS:
-        raise ReplayRefused(f'"{action}" is no way to replay; there are {", ".join(ACTIONS)}.')
+    if action not in WAYS:
+        raise ReplayRefused(f'"{action}" is no way to replay; there are {", ".join(WAYS)}.')
+    scope.demand("replay.act" if action in GRANTED or edited else "replay.ask")
     chosen = sorted(set(refs))
+    if any((one.attempt == 0) != (action == RETRANSMIT) for one in chosen):
+        raise ReplayRefused(
+            "Dead letters are replayed, and messages that were sent go to their partner again; one "
+            "replay does one of these."
+        )
     if not chosen:
         raise ReplayRefused("Nothing was picked. Pick dead letters first.")
     if len(chosen) > MOST_ITEMS:
         raise ReplayRefused(
             f"{len(chosen):,} letters were picked; at most {MOST_ITEMS:,} go into one replay."
         )
-    found = {one.ref: one for one in letters.by_refs(conn, scope, chosen)}
+    found = {one.ref: one for one in sent_documents.of_items(conn, scope, chosen)}
     missing = [one for one in chosen if one not in found]
     if missing:
-        raise ReplayRefused(f"There is no dead letter {missing[0]} in your area.")
+        word = "dead letter" if missing[0].attempt else "message"
+        raise ReplayRefused(f"There is no {word} {missing[0]} in your area.")
     ordered = sorted(
         found.values(), key=lambda one: (one.ref.source, one.received_at, one.ref)
     )

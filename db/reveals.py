@@ -33,6 +33,7 @@ def reveal(
     The caller's transaction keeps the entry in the audit log: it must commit before the value is
     shown. The entry says which bytes and of what class, never what they are.
     """
+    scope.demand("payload.reveal")
     source, key, offset = place
     subject = f"message:{source}/{key}"
     if not why.strip():

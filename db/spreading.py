@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Cursor
 
-from db import arrivals, families, flows, mirroring, staging, weaving
+from db import arrivals, families, flows, mirroring, netting_marks, staging, stock, weaving
 from db.arrivals import Gathered
 from db.driver import Conflict
 from db.families import Family, FamilyKey
@@ -45,6 +45,7 @@ class Spreading:
         self.cursor = cursor
         self.owners = owners
         self.now = now
+        self._nets: bool | None = None
 
     def spread(self, gathered: Gathered) -> tuple[int, frozenset[int]]:
         """Write what follows from events that are kept; (rows, homes) of documents."""
@@ -58,9 +59,12 @@ class Spreading:
         homes |= lost | mirrored
         written = self._documents(gathered, lost | mirrored)
         self._pegs(gathered)
+        self.nets(reporting=bool(gathered.levels))
+        stock.write(self.cursor, gathered.levels, gathered.changes)
         self._timers(gathered)
         if mirrored:
             self.wake(mirrored)
+            self.mark(mirrored)
         return written, frozenset(homes)
 
     def _flows(self, gathered: Gathered) -> weaving.Woven:
@@ -256,7 +260,22 @@ class Spreading:
     def wake(self, homes: Iterable[int]) -> None:
         """Let these units be judged again now."""
         at = str(self.now)
-        _TIMER(self.cursor, [f"unit\t{home}\t{at}\t1" for home in sorted(homes)])
+        woken = sorted(homes)
+        lines = [f"unit\t{home}\t{at}\t1" for home in woken]
+        _TIMER(self.cursor, lines)
+
+    def nets(self, *, reporting: bool = False) -> bool:
+        """Whether supply is netted against demand here: some warehouse has told its stock."""
+        if self._nets is None or (reporting and not self._nets):
+            self._nets = stock.anything_known(self.cursor, reporting=reporting)
+        return self._nets
+
+    def mark(self, homes: Iterable[int], places: Iterable[stock.Place] = ()) -> None:
+        """Have the lines of these orders, and these buckets, netted anew now."""
+        if self.nets():
+            keys = [netting_marks.home(home) for home in sorted(set(homes))]
+            keys += [netting_marks.place(*one) for one in sorted(set(places))]
+            _TIMER(self.cursor, _marked((key, str(self.now)) for key in keys))
 
     def _timers(self, gathered: Gathered) -> None:
         """Units that heard something are due when they heard it; so are orders pegged to demand."""
@@ -273,7 +292,22 @@ class Spreading:
                 at = gathered.orders.get((scope, number))
                 if at is not None:
                     due[home] = min(due.get(home, at), at)
-        _TIMER(self.cursor, [f"unit\t{home}\t{stamp(at)}\t1" for home, at in due.items()])
+        lines = [f"unit\t{home}\t{stamp(at)}\t1" for home, at in due.items()]
+        if self.nets():
+            heard = {
+                s.home: s.arrived
+                for s in gathered.subjects.values()
+                if s.key.kind in ("po", "order") and s.arrived != arrivals.NEVER
+            }
+            places = {*gathered.levels, *((w, i) for w, i, _ in gathered.changes)}
+            lines += _marked((netting_marks.home(home), stamp(at)) for home, at in heard.items())
+            lines += _marked((netting_marks.place(*one), str(self.now)) for one in sorted(places))
+        _TIMER(self.cursor, lines)
+
+
+def _marked(marks: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines that have these netted anew, each with its instant."""
+    return [f"{netting_marks.KIND}\t{staging.text(key)}\t{at}\t1" for key, at in marks]
 
 
 def _match_at_once(

@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
+from db import netting_marks
 from db.records import as_json, put
 from db.tables import timer
 
@@ -26,6 +27,8 @@ CASE = "case"  # end of a snooze or of a promise to look after it; "still true"
 ESCALATION = "escalation"  # a reminder, or a step up
 MAIL_GROUP = "mail_group"  # a collected mail
 DIGEST = "digest"  # a daily summary
+REPORT = "report"  # a mail by the calendar; made by a loop of its own, not by judging
+NETTING = netting_marks.KIND  # supply and demand of an item in a warehouse
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -165,6 +165,15 @@ def _sources(doors: Path, base_url: str, every: str) -> dict[str, Any]:
     } | {
         name: source | {"every": PUSH_EVERY, "silent_after": SILENT_AFTER}
         for name, source in pushed.items()
+    } | {
+        # What its suppliers write into the form of /portal; nobody has to write.
+        "portal-form": {
+            "kind": "push",
+            "format": "cloudevents",
+            "system": "portal",
+            "channel": "portal",
+            "silent_after": "87600h",
+        }
     }
 
 

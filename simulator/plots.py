@@ -122,6 +122,19 @@ class Plotter:
             raise AssertionError(f"no day of delivery fits {po.number}")
         return plain
 
+    def outage(self, rng: Random, pos: Sequence[Po], sent_at: datetime, why: str) -> Plot | None:
+        """Orders sent together to a partner whose translator stands still: no receipt comes, and
+        the answers come when it runs again, in time themselves. None if that does not fit.
+        """
+        po = pos[0]
+        clock = limits.answer_time(po.supplier, po.released, po.kind)
+        twist = self._lost_receipt(rng, po, clock, sent_at, Plot())
+        if twist is None or twist.due is None or not self._set_dates(rng, pos, twist.plot):
+            return None
+        for po in pos:
+            self.book.plant("FA_OVERDUE", po.ref, po.released, twist.due, why, counted=False)
+        return twist.plot
+
     # --- without a fault --------------------------------------------------------------------------
 
     def _plain(self, rng: Random, pos: Sequence[Po], clock: AnswerTime, sent_at: datetime) -> Plot:

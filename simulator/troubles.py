@@ -1,5 +1,5 @@
 """Troubles of a whole partner or of a queue: messages that fail in a row, a house gone quiet, a
-queue that nobody empties.
+translator that stands still, a queue that nobody empties.
 
 Each is planted once in a history that is long enough for it.
 """
@@ -28,6 +28,11 @@ BROKER = "broker"
 BURST_DAYS, BURST_A_DAY, BURST_TOGETHER = 3, 4, 3
 """A house that goes quiet gets its orders of weeks in three days, in bunches that travel together:
 these are answered in time and ship eight open days later at the earliest."""
+OUTAGE_NEEDS, OUTAGE_SHARE, OUTAGE_TOGETHER = 180, 0.5, 5
+"""A partner's translator stands still for a day just when the planning run has ordered a season's
+goods there: days of history it takes, share of it still to come, orders that travel together."""
+OUTAGE_A_DAY = 400 / 365
+"""Orders it hits, per day of history."""
 QUIET_DAYS = 9  # open days without a new order, from the first of the burst on
 QUIET_NEEDS = 21  # days of history
 
@@ -47,6 +52,9 @@ class Troubles:
     burst: Sequence[date] = ()
     quiet: Supplier | None = None
     watched: list[Backlog] = field(default_factory=list)
+    outage_day: date | None = None
+    silent: Supplier | None = None
+    _orders: int = 0
     _known: dict[str, list[Po]] = field(default_factory=dict)
     _suppliers: dict[str, Supplier] = field(default_factory=dict)
 
@@ -99,6 +107,8 @@ class Troubles:
 
     def buys_from(self, supplier: Supplier, day: date) -> bool:
         """Whether ordinary orders of a day may go to this house."""
+        if self.silent is not None and supplier.key == self.silent.key:
+            return self.outage_day is not None and day > HQ.shift_days(self.outage_day, QUIET_DAYS)
         if self.quiet is None or supplier.key != self.quiet.key:
             return True
         return day > HQ.shift_days(self.burst[0], QUIET_DAYS)
@@ -115,6 +125,49 @@ class Troubles:
             for po in pos:
                 po.kind = "standard"
             found.append(pos)
+        return found
+
+    # --- a translator that stands still -----------------------------------------------------------
+
+    def plan_outage(
+        self, suppliers: Sequence[Supplier], day: date, days: int, skewed: str
+    ) -> None:
+        """Choose the house and the day; the orders are told on it."""
+        quiet = "" if self.quiet is None else self.quiet.key
+        able = [
+            s
+            for s in suppliers
+            if s.expects_fa and s.country == "US" and s.answers_orders and s.sends_asn
+            and s.tier == "C" and s.transit <= 4 and s.key not in (skewed, quiet)
+        ]  # fmt: skip
+        if days < OUTAGE_NEEDS or not able:
+            return
+        house = self.silent = min(able, key=lambda s: (s.weight, s.key))
+        self.outage_day, self._orders = day, round(days * OUTAGE_A_DAY)
+        # With all of them answered it has nothing to say until it ships.
+        answered = house.hours.next_open(_local(HQ.shift_days(day, 1), time(23)))
+        self.book.plant(
+            "VOLUME_ANOMALY",
+            f"supplier::{house.key}",
+            HQ.opening(day),
+            house.hours.end_of_business_day(answered, 2),
+            f"{house.name} has {self._orders} orders open and says nothing for days",
+        )
+
+    def unheard(self, day: date) -> list[list[Po]]:
+        """The orders of the planning run that this house does not confirm; none on other days."""
+        if self.silent is None or day != self.outage_day:
+            return []
+        rng = Random(f"{self.seed}:outage")
+        released = _local(day, time(8, 45))
+        found: list[list[Po]] = []
+        for n in range(self._orders):
+            if n % OUTAGE_TOGETHER == 0:
+                warehouse = rng.choice(WAREHOUSES)
+                found.append([])
+            po = new_po(rng, self.silent, warehouse, released)
+            po.kind = "standard"
+            found[-1].append(po)
         return found
 
     # --- messages that fail -----------------------------------------------------------------------

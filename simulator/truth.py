@@ -182,8 +182,11 @@ class FaultBook:
         due_at: datetime,
         why: str,
         also: Sequence[str] = (),
+        *,
+        counted: bool = True,
     ) -> None:
-        if category in self._credit:
+        """Note a fault; ``counted`` ones take the turn of an order that would have had one."""
+        if counted and category in self._credit:
             self._credit[category] -= 1
         self._turn[category] += 1
         self.planted.append(

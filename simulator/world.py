@@ -24,7 +24,7 @@ from simulator.plots import Plotter, Skew
 from simulator.queues import Backlog, Stay
 from simulator.stage import Outage, Stage
 from simulator.story import Storyteller
-from simulator.troubles import BACKLOG_SHARE, STORM_SHARE, Troubles
+from simulator.troubles import BACKLOG_SHARE, OUTAGE_SHARE, STORM_SHARE, Troubles
 from simulator.truth import FaultBook, Planted, Score
 
 FIRST_ORDER = 4_500_010_000
@@ -164,6 +164,7 @@ class World:
         made.plan_backlog(self.start)
         skewed = self._skew.supplier if self._skew is not None else ""
         made.plan_quiet(self.cast.suppliers, first, self.days, skewed)
+        made.plan_outage(self.cast.suppliers, self._workday(OUTAGE_SHARE), self.days, skewed)
         return made
 
     def _workday(self, share: float) -> date:
@@ -245,8 +246,26 @@ class World:
             self._teller.tell(rng, bunch)
             self._troubles.know(bunch, day)
             told += [(po, len(self.planted) > before) for po in bunch]
+        told += self._tell_outage(day)
         self._troubles.strike(day)
         self._demand.follow(rng, told)
+
+    def _tell_outage(self, day: date) -> list[tuple[Po, bool]]:
+        """The orders of the day that a partner's translator does not take; each is a fault."""
+        rng = Random(f"{self.seed}:outage:{day}")
+        told: list[tuple[Po, bool]] = []
+        for bunch in self._troubles.unheard(day):
+            supplier, sent_at = bunch[0].supplier, bunch[0].released + timedelta(minutes=6)
+            why = f"The translator of {supplier.name} stands still: it confirms no order"
+            for n, po in enumerate(bunch):
+                po.number = str(self._next_number + n)
+            plot = self._teller.plotter.outage(rng, bunch, sent_at, why)
+            if plot is None:
+                break  # a holiday over there
+            self._next_number += len(bunch)
+            self._teller.play(rng, bunch, plot, sent_at)
+            told += [(po, True) for po in bunch]
+        return told
 
     def _bunches(self, rng: Random, day: date) -> list[list[Po]]:
         suppliers = [s for s in self.cast.suppliers if self._troubles.buys_from(s, day)]

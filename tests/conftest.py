@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 
-from db import embedded, engine, migrate
+from db import embedded, engine, migrate, roles
 
 SERVICES = ("rabbitmq", "nats", "postgres", "chromium", "mariadb")
 REQUIRED = frozenset(filter(None, os.environ.get("TOWER_REQUIRE", "").replace(" ", "").split(",")))
@@ -70,7 +70,9 @@ class Databases:
     def make(self, template: str | None) -> str:
         """A new database; with a template its copy (about 0.1 s), which nothing is connected to."""
         name = f"tower_test_{secrets.token_hex(6)}"
-        copy = f' TEMPLATE "{template}"' if template else ""
+        # Copied as files, half the time of the usual way, where nobody waits for the checkpoint.
+        way = "" if EXTERNAL else " STRATEGY FILE_COPY"
+        copy = f' TEMPLATE "{template}"{way}' if template else ""
         self._run(f'CREATE DATABASE "{name}" OWNER "{self.owner.username}"{copy}')
         return name
 
@@ -131,6 +133,8 @@ def _external(address: str) -> Iterator[tuple[URL, URL, URL]]:
                 connection.exec_driver_sql(
                     f"CREATE ROLE \"{url.username}\" LOGIN PASSWORD '{url.password}'"
                 )
+        with create_engine(admin).begin() as connection:
+            assert roles.prepare(connection, str(accounts["app"].username)) == ()
         yield admin, accounts["owner"], accounts["app"]
     finally:
         with server.connect() as connection:

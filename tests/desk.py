@@ -95,6 +95,7 @@ class Desk:
     rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
     net: Network = field(default_factory=lambda: network(acme={}, birch={}))
     _numbers: int = 0
+    _places: dict[str, dict[str, Any]] = field(default_factory=dict)  # that lines have of orders
 
     def write(self, conn: Connection) -> None:
         configuration.activate(conn, configuration.NETWORK, _yaml(self.net), self.now)
@@ -138,6 +139,9 @@ class Desk:
             "answer": "none",
             "fa_status": "none",
         }
+        self._places[number] = {
+            name: columns.get(name, row[name]) for name in ("buyer", "warehouse")
+        }
         return self._document(row, at, columns)
 
     def line(self, number: str, line: str, supplier: str = "acme", **columns: Any) -> int:
@@ -152,6 +156,7 @@ class Desk:
             "status": "open",
             "released_at": at,
             "ordered_qty": Decimal(10),
+            **self._places.get(number, {"buyer": "ann", "warehouse": "EAST"}),
         }
         return self._document(row, at, columns)
 

@@ -8,10 +8,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("tower", "collectors", "db", "worker", "api", "app", "simulator")
 
 
+@pytest.mark.long
 def test_the_wheel_holds_every_file_of_every_room_and_nothing_else(tmp_path: Path) -> None:
     copy = tmp_path / "source"
     copy.mkdir()

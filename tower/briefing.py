@@ -51,20 +51,36 @@ CATEGORY_WORDS: Mapping[str, tuple[str, str]] = {
 MOST_CATEGORIES = 3
 
 
-def sentences(changes: Changes) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence; ``about`` says what it counts: customers, opened, closed, feeds, orders; "" =
+    nothing.
+    """
+
+    words: str
+    about: str
+
+
+def told(changes: Changes) -> tuple[Sentence, ...]:
     """The briefing, most important first; one sentence says so when nothing moved."""
-    found = [
-        *_customers(changes),
-        *_opened(changes),
-        *_closed(changes),
-        *_feeds(changes),
-        *_orders(changes),
-    ]
-    return tuple(found) or (f"Nothing moved in the last {changes.hours} hours.",)
+    parts = {
+        "customers": _customers(changes),
+        "opened": _opened(changes),
+        "closed": _closed(changes),
+        "feeds": _feeds(changes),
+        "orders": _orders(changes),
+    }
+    found = tuple(Sentence(words, about) for about, part in parts.items() for words in part)
+    return found or (Sentence(f"Nothing moved in the last {changes.hours} hours.", ""),)
+
+
+def sentences(changes: Changes) -> tuple[str, ...]:
+    """The briefing as words alone."""
+    return tuple(one.words for one in told(changes))
 
 
 def category_words(category: str, n: int) -> str:
-    """"3 failed shipment notices"; a category without words of its own: "2 of queue backlog"."""
+    """ "3 failed shipment notices"; a category without words of its own: "2 of queue backlog"."""
     words = CATEGORY_WORDS.get(category)
     if words is None:
         return f"{n:,} of {_spelled(category)}"
@@ -72,7 +88,7 @@ def category_words(category: str, n: int) -> str:
 
 
 def _spelled(category: str) -> str:
-    """"ASN_SHORT" as "ASN short": small letters but for the usual abbreviations."""
+    """ "ASN_SHORT" as "ASN short": small letters but for the usual abbreviations."""
     short = {"asn": "ASN", "fa": "FA", "erp": "ERP", "po": "PO", "id": "ID"}
     return " ".join(short.get(word, word) for word in category.lower().split("_"))
 
@@ -132,9 +148,7 @@ def _feeds(changes: Changes) -> list[str]:
         )
     if changes.feeds_back:
         verb = "feed is back" if len(changes.feeds_back) == 1 else "feeds are back"
-        found.append(
-            f"{len(changes.feeds_back)} {verb}: {_listed(list(changes.feeds_back[:5]))}."
-        )
+        found.append(f"{len(changes.feeds_back)} {verb}: {_listed(list(changes.feeds_back[:5]))}.")
     return found
 
 

@@ -15,6 +15,7 @@ Reports = dict[str, dict[str, list[str]]]
 
 _IMPLIED = frozenset(("accepted", "accepted_with_changes", "substituted"))
 _COMMITS = _IMPLIED | {"backordered"}
+_NO_FIRST = (None, "undecided")
 _REPLIES = frozenset(("po.acknowledged", "po.rejected", "po.change_answered"))
 
 # What is told in one go, by the names of the report.
@@ -32,6 +33,7 @@ def commit(
 
     first_confirmed_date  is of the first answer; an accepted change of the order sets it anew
     confirmed_date_kind   delivery or ship, as the latest answer said; None = not told
+    first_answer          what the first answer did: kept, rejected, undecided, or what it changed
     agrees                the three agree; None = not all of them have spoken
     price                 as ordered, else as confirmed
 
@@ -117,13 +119,18 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
     if word is None:
         word = "rejected" if type_ == "po.rejected" else _word(line, qty, day, kind, price)
     line["answer"] = word
+    is_first = line["first_answer"] in _NO_FIRST
     if word == "rejected":
+        if is_first:
+            line["first_answer"] = word
         line["confirmed_qty"] = "0"
         line["last_confirmed_date"] = line["confirmed_price"] = None
         line["agrees"] = False
         _report(reports, system, at, _CONFIRMED, ("0",))
         return False
     if word not in _COMMITS:
+        if is_first:
+            line["first_answer"] = "undecided"
         line["agrees"] = False if word == "on_hold" else None
         return False
     implied = word in _IMPLIED
@@ -148,6 +155,8 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
             line["last_confirmed_date"] = delivery
     if delivery is not None and (changed or line["first_confirmed_date"] is None):
         line["first_confirmed_date"] = delivery
+    if is_first:
+        line["first_answer"] = _first_answer(line, word, delivery)
     line["agrees"] = word != "backordered" and _as_ordered(line)
     _report(
         reports,
@@ -157,6 +166,19 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
         (line["confirmed_qty"], delivery, price, day if kind == "ship" else None),
     )
     return True
+
+
+def _first_answer(line: Row, word: str, delivery: str | None) -> str:
+    """What the first answer changed of the order as it stood; earlier than asked for is kept."""
+    wanted = line["requested_date"]
+    changed = [word] if word in ("backordered", "substituted") else []
+    if not _fits(line["confirmed_qty"], line["ordered_qty"]):
+        changed.append("quantity")
+    if not _fits(line["confirmed_price"], line["price"]):
+        changed.append("price")
+    if delivery is not None and wanted is not None and delivery > wanted:
+        changed.append("date")
+    return " ".join(changed) or "kept"
 
 
 def _word(

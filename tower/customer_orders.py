@@ -5,13 +5,16 @@ Of a customer order ``received_qty`` is what the customer got.
 
 from __future__ import annotations
 
-from tower import amounts
+from operator import itemgetter
+
+from tower import amounts, punctuality
 from tower.owners import Owners
 from tower.registers import State
 from tower.rows import Row, blank, blank_line
 from tower.statuses import DONE, order_line_status, order_status
 from tower.timelines import by_number, day_of, in_order, iso, owned
 
+_AT = itemgetter(0, 1)
 _COPIED = ("customer", "customer_name", "warehouse", "currency", "priority")
 
 
@@ -89,6 +92,9 @@ def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
             line[column] = amounts.total([entry[2] for entry in moved])
             line[at_column] = min(entry[0] for entry in moved)
             line[day_column] = day_of(max(entry[0] for entry in moved))
+    if "d" in node:
+        arrivals = [(day_of(e[0]), e[2]) for e in sorted(node["d"].values(), key=_AT)]
+        punctuality.fill_in(line, arrivals, line["first_promised_date"], line["promised_date"])
     line["reports"] = reports
     line["status"] = order_line_status(
         line,

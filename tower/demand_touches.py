@@ -29,7 +29,7 @@ def _order(event: Event) -> Iterable[Touch]:
     lines = merged(data.get("lines") or ())
     if lines:
         facts["lines"] = [line["line"] for line in lines]
-    quantity = _QUANTITY[event.type]
+    quantity = _QUANTITY.get(event.type, "qty")
     found = [touch(("order", erp, order, "", qualifier, facts))]
     for line in lines:
         words = dict(line)
@@ -37,7 +37,8 @@ def _order(event: Event) -> Iterable[Touch]:
         if "qty" in words:
             words[quantity] = words.pop("qty")
         if "promise_date" in words:
-            words["promised_date"] = words.pop("promise_date")
+            day = "told_date" if event.type == "order.notified" else "promised_date"
+            words[day] = words.pop("promise_date")
         if "shipment" in data:
             words["shipment"] = data["shipment"]
         found.append(touch(("order_line", erp, order, number, qualifier, words)))
@@ -74,6 +75,7 @@ def _pegs(event: Event) -> Iterable[Touch]:
 
 BUILDERS: dict[str, Callable[[Event], Iterable[Touch]]] = {
     **dict.fromkeys(_QUANTITY, _order),
+    "order.notified": _order,
     "order.cancelled": _ended,
     "order.closed": _ended,
     "peg.set": _pegs,

@@ -1,24 +1,45 @@
 """Whom a late, short or silent purchase order line hurts: the customer order lines it is pegged to.
 
-Dates are compared as dates. A line that nobody has answered for, or whose shipment notice failed
-or is missing, is taken to come as late as its supplier usually does, and says so. Goods that are
-overdue cannot arrive in the past.
+What is not pegged is netted by item and warehouse (tower/netting.py). Dates are compared as dates.
+A line that nobody has answered for, or whose shipment notice failed or is missing, is taken to come
+as late as its supplier usually does, and says so. Goods that are overdue cannot arrive in the past.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Literal
+
+from tower.calendars import BeyondHorizon, Calendar
+from tower.categories import CATEGORIES
 
 ZERO = Decimal(0)
 AFFECTED = "affected"
 """Kind of subject of cases about customers: the purchase order line, and the customer after it."""
 
-BASIS_CONFIDENCE = {"receipt": 1.0, "asn": 1.0, "confirmed": 0.9, "assumed": 0.6}
-PEG_GIVEN = 1.0  # a peg that the ERP states; derived ones will count less
+BASIS_CONFIDENCE = {"stock": 1.0, "receipt": 1.0, "asn": 1.0, "confirmed": 0.9, "assumed": 0.6}
+"""How sure a date is, by what it rests on (sla-and-alerts.md 5)."""
+
+Match = Literal["peg", "netting"]
+"""How an order line got its supply: the ERP says so, or supply was netted against demand."""
+
+MATCH_CONFIDENCE: Mapping[Match, float] = {"peg": 1.0, "netting": 0.7}
 EVIDENCE_UNKNOWN = 0.5  # a feed that could tell otherwise is silent
+
+UNCOVERED = "ORDER_AFFECTED"
+"""Where nothing went wrong but the promise: supply runs to plan, and that is not enough by then."""
+CANCELLED = "PO_CANCELLED"
+NOT_ORDERED = "NOT_ON_ORDER"
+CAUSES: Mapping[str, str] = {
+    CANCELLED: "purchase line cancelled",
+    NOT_ORDERED: "nothing on order",
+    **{code: category.meaning for code, category in CATEGORIES.items()},
+    UNCOVERED: "not planned in time",
+}
+"""What can be to blame and what it means: categories of exceptions, and two that are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +49,8 @@ class PoLine:
     rejected_qty      received but not usable
     ends              no more will come: closed, cancelled or refused by the supplier
     refused           the supplier's answer was no
+    cancelled         we, or both, called it off
+    ended_at          since when no more will come, where an event says so
     silent            its acknowledgement is overdue
     asn_failed, asn_missing   its shipment notice was refused, or did not come when due
     unknown           a feed that could tell better is silent
@@ -51,6 +74,8 @@ class PoLine:
     received_date: date | None = None
     ends: bool = False
     refused: bool = False
+    cancelled: bool = False
+    ended_at: datetime | None = None
     silent: bool = False
     asn_failed: bool = False
     asn_missing: bool = False
@@ -61,6 +86,7 @@ class PoLine:
     buyer: str | None = None
     warehouse: str | None = None
     item: str | None = None
+    uom: str | None = None
     price: Decimal | None = None
 
     @property
@@ -90,9 +116,10 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """One customer order line. ``ends``: shipped complete, closed or cancelled: nobody waits.
+    """One customer order line. ``ends``: delivered, closed or cancelled: nobody waits.
 
     margin_days   so many days before the promise the supply must be there
+    placed_at     when the customer ordered it
     """
 
     scope: str
@@ -107,6 +134,9 @@ class OrderLine:
     customer: str | None = None
     customer_name: str | None = None
     item: str | None = None
+    warehouse: str | None = None
+    uom: str | None = None
+    placed_at: datetime | None = None
     ends: bool = False
     margin_days: int = 0
 
@@ -135,17 +165,25 @@ class Peg:
 class Affected:
     """A customer order line that one of its purchase order lines leaves uncovered.
 
+    po         whom to blame; None = nothing is on order that could be
     projected  day on which the last of it can be used; None = nothing says that it will come
+    cause      a word of CAUSES
     """
 
     order: OrderLine
-    po: PoLine
+    po: PoLine | None
     uncovered: Decimal
     projected: date | None
     basis: str
     days_late: int
     confidence: float
     cause: str
+    match: Match = "peg"
+
+    @property
+    def po_key(self) -> tuple[str, str, str]:
+        """The purchase order line to blame, empty words where there is none."""
+        return ("", "", "") if self.po is None else self.po.key
 
 
 def supply(line: PoLine, today: date) -> tuple[Supply, ...]:
@@ -198,6 +236,17 @@ def _doubt(line: PoLine, *, shipped: bool) -> str:
     return ""
 
 
+def planned(line: PoLine) -> tuple[Supply, ...]:
+    """What was to come, and when, before anything went wrong: the rest of the quantity ordered, on
+    the day we asked for, else the first that the supplier named. Nothing when no day was named."""
+    day = line.requested_date or line.first_confirmed_date or line.confirmed_date or line.eta
+    there = max((line.received or ZERO) - (line.rejected_qty or ZERO), ZERO)
+    wanted = line.ordered if line.ordered is not None else line.confirmed or ZERO
+    if day is None or wanted <= there:
+        return ()
+    return (Supply(wanted - there, day + timedelta(days=line.dock_days), "plan"),)
+
+
 def next_change(line: PoLine, today: date) -> date | None:
     """First day on which the mere passing of time moves what is expected of this line."""
     days = []
@@ -236,13 +285,13 @@ def affected(
         if line is None:
             continue
         its_pegs.sort(key=lambda p: (_promise(order_lines[p.order_line]), p.order_line))
-        for peg, portion in _handed_out(its_pegs, supply(line, today)):
+        for peg, portion in shared_out(its_pegs, supply(line, today))[0]:
             if asked is None or peg.order_line in asked:
                 parts.setdefault(peg.order_line, []).append(_Part(line, portion))
     found = []
     for key, its_parts in parts.items():
         found.extend(_uncovered(order_lines[key], its_parts, today))
-    found.sort(key=lambda a: (a.order.key, a.po.key))
+    found.sort(key=lambda a: (a.order.key, a.po_key))
     return found
 
 
@@ -251,11 +300,13 @@ class _Part:
     """A portion of supply set aside for an order line; its day None = it does not come."""
 
     line: PoLine
-    portion: Supply | _Missing
+    portion: Supply | Missing
 
 
 @dataclass(frozen=True, slots=True)
-class _Missing:
+class Missing:
+    """A quantity that nothing says will come."""
+
     qty: Decimal
 
 
@@ -263,11 +314,12 @@ def _promise(order: OrderLine) -> date:
     return order.promise_date or date.max
 
 
-def _handed_out(
+def shared_out(
     pegs: Sequence[Peg], supplies: Sequence[Supply]
-) -> list[tuple[Peg, Supply | _Missing]]:
-    """The supplies given to the pegs in the order of both, split where they must be."""
-    out: list[tuple[Peg, Supply | _Missing]] = []
+) -> tuple[list[tuple[Peg, Supply | Missing]], list[Supply]]:
+    """The supplies given to the pegs in the order of both, split where they must be; and the rest,
+    which nobody is promised."""
+    out: list[tuple[Peg, Supply | Missing]] = []
     remaining = iter(supplies)
     current = next(remaining, None)
     for peg in pegs:
@@ -281,8 +333,8 @@ def _handed_out(
             else:
                 current = next(remaining, None)
         if need > 0:
-            out.append((peg, _Missing(need)))
-    return out
+            out.append((peg, Missing(need)))
+    return out, [*([] if current is None else [current]), *remaining]
 
 
 def _uncovered(order: OrderLine, parts: Sequence[_Part], today: date) -> list[Affected]:
@@ -307,9 +359,7 @@ def _uncovered(order: OrderLine, parts: Sequence[_Part], today: date) -> list[Af
             continue
         if isinstance(part.portion, Supply) and part.portion.day <= order.needed_by:
             continue
-        late.setdefault(part.line.key, []).append(
-            _Part(part.line, replace(part.portion, qty=qty))
-        )
+        late.setdefault(part.line.key, []).append(_Part(part.line, replace(part.portion, qty=qty)))
     return [_told(order, its, open_qty, today) for its in late.values()]
 
 
@@ -320,31 +370,58 @@ def _told(
     promise = _promise(order)
     short = sum((p.portion.qty for p in parts), ZERO)
     coming = [p.portion for p in parts if isinstance(p.portion, Supply)]
-    never = any(isinstance(p.portion, _Missing) for p in parts)
+    never = any(isinstance(p.portion, Missing) for p in parts)
     last = max(coming, key=lambda s: s.day, default=None)
     projected = None if never or last is None else last.day
     basis = min((s.basis for s in coming), key=lambda b: BASIS_CONFIDENCE[b], default="confirmed")
-    confidence = PEG_GIVEN * BASIS_CONFIDENCE[basis] * (EVIDENCE_UNKNOWN if line.unknown else 1.0)
     return Affected(
         order=order,
         po=line,
         uncovered=short if open_qty is None else min(short, open_qty),
         projected=projected,
         basis=basis,
-        days_late=max(((projected or max(today, promise)) - promise).days, 0),
-        confidence=round(confidence, 4),
-        cause=_cause(line, last, never=never),
+        days_late=days_late(promise, projected, today),
+        confidence=confidence_of("peg", basis, unknown=line.unknown),
+        cause=cut_cause(line) if never else (last.why if last else "") or UNCOVERED,
     )
 
 
-def _cause(line: PoLine, last: Supply | None, *, never: bool) -> str:
-    """A category of exceptions: what is to blame."""
-    if never:
-        if line.refused:
-            return "ACK_REJECTED"
-        if not line.ends and line.confirmed is not None and line.ordered is not None:
-            return "ACK_QTY_VARIANCE"
-        return "RECEIPT_VARIANCE" if line.received else "ORDER_AFFECTED"
-    if last is not None and last.why:
-        return last.why
-    return "ORDER_AFFECTED"
+def days_late(promise: date, projected: date | None, today: date) -> int:
+    """Whole days after the promise; of what nobody says will come, so far."""
+    return max(((projected or max(today, promise)) - promise).days, 0)
+
+
+def confidence_of(match: Match, basis: str, *, unknown: bool) -> float:
+    """From 0 to 1: how it was matched x what its date rests on x whether a feed is silent."""
+    evidence = EVIDENCE_UNKNOWN if unknown else 1.0
+    return round(MATCH_CONFIDENCE[match] * BASIS_CONFIDENCE[basis] * evidence, 4)
+
+
+def cut_cause(line: PoLine) -> str:
+    """What is to blame for goods that will never come: a word of CAUSES."""
+    if line.refused:
+        return "ACK_REJECTED"
+    if line.cancelled:
+        return CANCELLED
+    wanted = line.ordered
+    if not line.ends and wanted is not None and line.confirmed is not None:
+        return "ACK_QTY_VARIANCE" if line.confirmed < wanted else UNCOVERED
+    return "RECEIPT_VARIANCE" if line.received else UNCOVERED
+
+
+def proposed_promise(
+    projected: date | None, margin_days: int, hours: Calendar | None
+) -> date | None:
+    """The first working day of the company on which an order line can be promised anew: the goods
+    can be used by then, the margin of the rule kept. None while nothing says that they will come.
+    """
+    if projected is None:
+        return None
+    day = projected + timedelta(days=margin_days)
+    if hours is None:
+        return day
+    try:
+        opening = hours.next_open(hours.local(day, time(0)))
+    except BeyondHorizon:
+        return day
+    return opening.astimezone(hours.zone).date()

@@ -8,135 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import sqrt
-from typing import Literal
+
+from tower.kpi_catalogue import DEFINITIONS
+from tower.kpi_definition import Definition
+
+__all__ = [
+    "ASN_GRACE",
+    "CLOCK_COUNTS",
+    "DEFINITIONS",
+    "HIT",
+    "MISS",
+    "Definition",
+    "Figure",
+    "Tally",
+    "clock_tally",
+    "pooled",
+    "rate",
+    "share",
+    "wilson",
+]
 
 Z95 = 1.959963984540054
-
-
-Unit = Literal["%", "orders", "money", "cases"]
-Better = Literal["up", "down"]
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """What a figure means. Shares are told in percent, ``target`` as a share.
-
-    short    the name where there is little room
-    least    minimum sample below which there is no figure
-    formula  numerator / denominator in words
-    outside  what is in neither
-    version  rises when the meaning changes
-    """
-
-    id: str
-    name: str
-    short: str
-    unit: Unit
-    formula: str
-    outside: str
-    better: Better
-    target: float | None = None
-    least: int = 5
-    snapshot: bool = False
-    version: int = 1
-
-
-DEFINITIONS: Mapping[str, Definition] = {
-    d.id: d
-    for d in (
-        Definition(
-            "orders_affected",
-            "Customer orders at risk",
-            "Orders at risk",
-            "orders",
-            "distinct customer orders with a line that its supply does not cover by its promise",
-            "orders without pegs to purchase orders: nobody knows what they wait for",
-            "down",
-            least=0,
-            snapshot=True,
-        ),
-        Definition(
-            "value_at_risk",
-            "Value at risk",
-            "Value at risk",
-            "money",
-            "open value of the distinct customer order lines that are affected",
-            "lines without a price, counted beside; other currencies are told apart",
-            "down",
-            least=0,
-            snapshot=True,
-        ),
-        Definition(
-            "ack_on_time",
-            "On-time acknowledgement",
-            "Ack on time",
-            "%",
-            "purchase orders answered by their due instant / those answered, late or overdue. "
-            "The first answer counts, a refusal too",
-            "not due yet, not measured, unknown because a feed was silent",
-            "up",
-            target=0.95,
-        ),
-        Definition(
-            "asn_on_time",
-            "ASN on time",
-            "ASN on time",
-            "%",
-            "shipments whose notice came by ship time + 1 h (or on the ship day) and before the "
-            "goods / shipments. An order received without any notice is one missed",
-            "suppliers that send no notices",
-            "up",
-            target=0.95,
-        ),
-        Definition(
-            "asn_valid",
-            "ASN valid",
-            "ASN valid",
-            "%",
-            "shipment notices that passed all checks when they first arrived / notices arrived",
-            "notices that we could not read ourselves (dead letters)",
-            "up",
-            target=0.98,
-        ),
-        Definition(
-            "otif",
-            "OTIF",
-            "OTIF",
-            "%",
-            "purchase order lines received in full by their due day / lines due. Due is the first "
-            "confirmed date, else the requested one; parts received in time add up",
-            "lines not due yet; quantity that we cancelled before it was due",
-            "up",
-            target=0.95,
-        ),
-        Definition(
-            "open_exceptions",
-            "Open exceptions",
-            "Exceptions",
-            "cases",
-            "exception cases that are not resolved, also those taken, waiting or snoozed",
-            "resolved cases",
-            "down",
-            least=0,
-            snapshot=True,
-        ),
-        Definition(
-            "coverage",
-            "Coverage",
-            "Coverage",
-            "%",
-            "purchase orders of which every clock due could be judged / purchase orders with a "
-            "clock due. A clock is unknown while a feed that could stop it is silent",
-            "purchase orders without a clock due in the period",
-            "up",
-            target=0.98,
-            least=1,
-        ),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +54,20 @@ class Tally:
 class Figure:
     """One figure of one period.
 
-    value      share 0..1, count or money; None = no data, and ``reason`` says why
+    value      share 0..1, count, money or duration in the unit of the definition; None = no data,
+               and ``reason`` says why
     n          sample: the denominator of a share, the number counted otherwise
-    interval   95 % Wilson interval of a share
+    interval   95 % Wilson interval of a share; None where subjects weigh differently
     previous   the same figure one period before (snapshots: at the start of the period)
     series     value per part of the period, oldest first; None where there is too little
     parts      what it is made of or what lies beside it, by word
+    beside     further statistics in the same unit, by name: p90, median, highest
+    over       the value is a lower bound: the subject in question still goes on
+    currency   of money; the unit of measure of what is summed otherwise
+    coverage   share of the subjects due that could be judged, 0..1; None where nothing was due
+    as_of      newest good read of a feed; None before the first
+    switches   the choices of the definition that it was counted by
+    restated   what fell due in the period but became known after it: the past has moved by so many
     missed     a target exists and is missed; None without data or target
     """
 
@@ -179,6 +82,12 @@ class Figure:
     parts: Mapping[str, str] = field(default_factory=dict)
     currency: str | None = None
     reason: str = ""
+    beside: Mapping[str, float | None] = field(default_factory=dict)
+    over: bool = False
+    coverage: float | None = None
+    as_of: datetime | None = None
+    switches: Mapping[str, str] = field(default_factory=dict)
+    restated: int = 0
 
     @property
     def missed(self) -> bool | None:

@@ -16,6 +16,7 @@ from tower.categories import CATEGORIES
 from tower.conditions import Condition, implies
 from tower.errors import ConfigError, Problem
 from tower.evidence import SUPPLIER_FEEDS, evidence_words
+from tower.reports import Digest, ScorecardMail
 from tower.rule_terms import ANSWER_WITHIN, RESERVED_LEVELS, NotifyPolicy
 from tower.rulebook import (
     AgreementRule,
@@ -51,6 +52,8 @@ class NetworkView(Protocol):
     def people(self) -> Mapping[str, Any]: ...
     @property
     def channels(self) -> Mapping[str, Any]: ...
+    @property
+    def partners(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ def _all(book: RuleBook, network: NetworkView | None) -> Iterator[Flaw]:
     for name, policy in book.notify.items():
         yield from _policy(policy, ("notify", name), network)
     yield from _inhibition(book)
+    if network is not None:
+        yield from _reports(book, network)
 
 
 # --- one rule -----------------------------------------------------------------------------------
@@ -357,6 +362,30 @@ def _policy(policy: NotifyPolicy, path: Path, network: NetworkView | None) -> It
             f'"{policy.channel}" is not a channel of the network',
             f"write {near}" if near else "describe it under channels in network.yaml",
         )
+
+
+def _reports(book: RuleBook, network: NetworkView) -> Iterator[Flaw]:
+    """Mails that come by the calendar: their readers, hours and suppliers."""
+    told: list[tuple[Path, Digest | ScorecardMail]] = [
+        (("digests", name), digest) for name, digest in book.digests.items()
+    ]
+    mail = book.scorecard.mail
+    if mail is not None:
+        told.append((("scorecard", "mail"), mail))
+        for n, key in enumerate(mail.suppliers):
+            if key not in network.partners:
+                near = closest(key, frozenset(network.partners))
+                yield Flaw(
+                    ("scorecard", "mail", "suppliers", n),
+                    f'"{key}" is no partner of the network',
+                    f"write {near}" if near else "write a key of partners in network.yaml",
+                )
+    for path, report in told:
+        if report.hours != "always":
+            yield from _calendar(report.hours, (*path, "hours"), network)
+        for n, reader in enumerate(report.to):
+            if reader != PARTNER_CONTACT or path[0] == "digests":
+                yield from _person(reader, (*path, "to", n), network)
 
 
 def _inhibition(book: RuleBook) -> Iterator[Flaw]:

@@ -19,6 +19,8 @@ Expressions (right side of ``fields`` and ``lines``; ``time``, ``recorded``, ``s
                       ends of values do not count
     =main             the constant text after the equals sign
     {po}-{line}       a template; missing as a whole as soon as one part is missing
+    price // per      of quantities and amounts: one of so many (a price per 100); alone if the
+                      second is missing
     confirmed | qty   the first of several expressions (blanks around the bar) that has a value
     ^number           inside ``lines``: read from the record, not from the line
     "#"               inside ``lines``: the number of the line in its document, from 1
@@ -78,6 +80,8 @@ from tower.zones import ZoneName
 
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
 """Time formats that count from 1970: parts per second."""
+
+QUOTIENT = " // "
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
@@ -209,6 +213,20 @@ class Emit(_Strict):
             )
         return value
 
+    @model_validator(mode="after")
+    def _divides_amounts(self) -> Self:
+        spec = EVENT_TYPES[self.event]
+        for part, known, given in (("fields", spec.header, self.fields),
+                                   ("lines", spec.lines, self.lines)):  # fmt: skip
+            kinds = {field.name: field.kind for field in known}
+            for name, text in given.items():
+                if QUOTIENT in str(text) and kinds.get(name) not in ("qty", "money"):
+                    raise mistake(
+                        f'{part}.{name} is no number, "{text}" divides one',
+                        "leave out the second part",
+                    )
+        return self
+
 
 class Mapping(_Strict):
     """How records are found in the bytes and how their values are written.
@@ -327,6 +345,9 @@ def _paths(expression: str) -> Iterator[str]:
     elif "{" in text:
         for name in placeholders(text):
             yield from _paths(name.removesuffix(":control"))
+    elif QUOTIENT in text:
+        for part in text.split(QUOTIENT, 1):
+            yield from _paths(part)
     else:
         yield text.removeprefix("^").strip()
 

@@ -29,8 +29,10 @@ from tower.option_types import (
     Variable,
     clock_time,
 )
+from tower.outlets import Outlet
 from tower.rule_parts import Share
 from tower.shipped_mappings import shipped
+from tower.sign_in import SignIn
 from tower.strict_yaml import mistake
 from tower.zones import ZoneName
 
@@ -84,6 +86,8 @@ class Source(Strict):
                   may do without
     partner       fixed partner, where the feed belongs to one
     channel       how documents of this feed travelled
+    outlet        of `outlets`: the way by which documents of ours that it brought may be sent to
+                  their partner again
     zone          zone of its times that carry none
     """
 
@@ -122,6 +126,7 @@ class Source(Strict):
     mapping: str | None = None
     partner: str | None = None
     channel: Literal["edi", "api", "portal", "file", "manual"] | None = None
+    outlet: str | None = None
     zone: ZoneName = "UTC"
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -185,6 +190,8 @@ class Partner(Strict):
     feeds             sources that bring its answers
     expects_fa        functional acknowledgement (997, 999) agreed
     usual_delay_days  what silence is taken to cost
+    lead_time_days    days from sending an order to its receipt that were agreed; without them lead
+                      times are measured against the dates that the orders ask for
     answer_within     time to answer that was agreed (4bh), for rules that ask for it
     max_errors        share of messages that may fail (10%), for rules that ask for it
     mapping           its own mapping, before that of the source
@@ -210,6 +217,7 @@ class Partner(Strict):
     sends_asn: bool = True
     calendar: str | None = None
     usual_delay_days: int = Field(default=5, ge=0, le=365)
+    lead_time_days: int | None = Field(default=None, ge=1, le=730)
     answer_within: Span | None = None
     max_errors: Share | None = None
     mapping: str | None = None
@@ -295,7 +303,9 @@ class Network(Strict):
     owners           letter of the category table (B D S I W P C T) -> person
     channels         rooms of a chat that take messages by webhook
     second_channel   the one of them that is told while the mail server cannot be reached
+    outlets          ways out of the house, for documents that are sent to a partner again
     queues           name of a queue, or broker/name -> what was agreed about it
+    sign_in          what groups of the identity provider may do on the screens
     source_of_truth  field -> kinds or names of systems whose word counts, the first before the
                      next; or po_line, order_line -> the same for that kind of line alone
     """
@@ -310,9 +320,11 @@ class Network(Strict):
     owners: dict[str, str] = Field(default_factory=dict)
     channels: dict[str, Channel] = Field(default_factory=dict)
     second_channel: str | None = None
+    outlets: dict[str, Outlet] = Field(default_factory=dict)
     warehouses: dict[str, Warehouse] = Field(default_factory=dict)
     queues: dict[str, QueueProfile] = Field(default_factory=dict)
     mappings: dict[str, PartnerMapping] = Field(default_factory=dict)
+    sign_in: SignIn = Field(default_factory=SignIn)
     source_of_truth: dict[str, Systems | dict[str, Systems]] = Field(default_factory=dict)
 
     def zone(self, name: str) -> ZoneInfo:

@@ -80,7 +80,12 @@ def _all(network: Network) -> Iterator[Found]:
         yield from _partner(network, ("partners", key), partner)
     yield from _identifiers(network)
     yield from _owners(network)
+    for name, group in network.sign_in.groups.items():
+        for n, key in enumerate(group.partners):
+            path = ("sign_in", "groups", name, "partners", n)
+            yield from _name(path, key, network.partners, "partners")
     yield from _channels(network)
+    yield from _outlets(network)
     yield from _source_of_truth(network)
 
 
@@ -129,6 +134,7 @@ def _source(network: Network, path: Path, source: Source) -> Iterator[Found]:
     yield from _name((*path, "calendar"), source.calendar, network.calendars, "calendars")
     yield from _name((*path, "maintenance"), source.maintenance, network.calendars, "calendars")
     yield from _name((*path, "partner"), source.partner, network.partners, "partners")
+    yield from _name((*path, "outlet"), source.outlet, network.outlets, "outlets")
     yield from _mapping((*path, "mapping"), source.mapping, source.format, network)
     if source.format not in FORMATS_OF[source.kind]:
         yield (
@@ -233,6 +239,20 @@ def _channels(network: Network) -> Iterator[Found]:
     yield from _name(("second_channel",), network.second_channel, network.channels, "channels")
     for key, person in network.people.items():
         yield from _name(("people", key, "channel"), person.channel, network.channels, "channels")
+
+
+def _outlets(network: Network) -> Iterator[Found]:
+    brokers = [name for name, source in network.sources.items() if source.kind == "rabbitmq"]
+    for key, outlet in network.outlets.items():
+        path: Path = ("outlets", key)
+        if outlet.source is not None and outlet.source not in brokers:
+            yield (
+                (*path, "source"),
+                f'"{outlet.source}" is no source of kind rabbitmq',
+                f"write one of: {', '.join(brokers) or 'none is described'}",
+            )
+        for n, partner in enumerate(outlet.partners):
+            yield from _name((*path, "partners", n), partner, network.partners, "partners")
 
 
 def _mapping(path: Path, name: str | None, wanted: str | None, network: Network) -> Iterator[Found]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tower import calendars, feeds, mapping, network
+from tower import calendars, feeds, mapping, network, outlets
 from tower.feeds import OPTIONS
 from tower.network import Network
 from tower.network_checks import FORMATS_OF, OWNER_LETTERS
@@ -34,7 +34,7 @@ def network_schema() -> dict[str, Any]:
         own = model.model_json_schema(ref_template="#/definitions/{model}")
         definitions.update(own.pop("$defs", {}))
         definitions[model.__name__] = own
-    for module in (network, feeds, mapping, calendars):
+    for module in (network, feeds, mapping, calendars, outlets):
         for name, model in inspect.getmembers(module, _is_model):
             if name in definitions:
                 _describe(definitions[name], model)

@@ -42,6 +42,9 @@ _WORDS = {
         "ships less than was confirmed", "Please tell us when the rest will come."),
 }  # fmt: skip
 
+TOLD_CATEGORIES = frozenset(_WORDS)
+"""Kinds of exceptions of which a partner is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartnerWords:

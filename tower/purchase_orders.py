@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from tower import amounts
+from tower import amounts, punctuality
 from tower.commitments import Reports, commit
 from tower.owners import Owners
 from tower.registers import State
@@ -139,6 +139,8 @@ def _line(
     deleted = commit(line, node, replies, owners, reports)
     if asns:
         _shipped(line, asns, extra)
+    if "k" in node:
+        line["discrepancies"] = " ".join(sorted(node["k"]))
     receipts, invoices = node.get("r"), node.get("i")
     if extra:
         receipts = {**(receipts or {}), **extra.get("r", {})}
@@ -195,11 +197,20 @@ def _shipped(line: Row, asns: Sequence[Shipment], extra: dict[str, Any]) -> None
             state = min(state, asn.state, key=_WORST_ASN.index)
     if comparable:
         line["shipped_qty"] = amounts.total([qty for _, (qty, _) in parts])
+        line["first_shipped_qty"] = (
+            line["shipped_qty"] if len(parts) == 1 else _first_shipped(parts)
+        )
     line["shipped_at"] = left
     line["actual_ship_date"] = day
     line["eta"] = eta
     line["asn_status"] = state
     line["failed_at"] = failed
+
+
+def _first_shipped(parts: Sequence[tuple[Shipment, list[Any]]]) -> str | None:
+    """What was on the shipment that left first."""
+    first = min(asn.shipped_at for asn, _ in parts)
+    return amounts.total([qty for asn, (qty, _) in parts if asn.shipped_at == first])
 
 
 def _worst(asns: Sequence[Shipment]) -> str:
@@ -234,22 +245,31 @@ def _received(
         return
     line["goods_received_at"] = standing[0][0]
     unit = line["uom"]
+    days = [day_of(entry[0], owners.zones.get(entry[6])) for entry in standing]
     if unit is None or {e[5] for e in standing} <= {unit, None}:
         line["received_qty"] = amounts.total([e[3] for e in standing])
         line["rejected_qty"] = amounts.total([e[4] for e in standing])
-    completing = _completing(standing, line["ordered_qty"])
-    line["actual_receipt_date"] = day_of(completing[0], owners.zones.get(completing[6]))
+        arrivals = [(day, entry[3]) for day, entry in zip(days, standing, strict=True)]
+        first = line["first_confirmed_date"]
+        punctuality.fill_in(line, arrivals, first, line["last_confirmed_date"])
+        line["late_unit_days"] = punctuality.late_unit_days(
+            arrivals, first or line["requested_date"], line["ordered_qty"]
+        )
+    line["actual_receipt_date"] = days[_completing(standing, line["ordered_qty"])]
+    site = line["warehouse"]
+    if site is not None and any(e[6] is not None and e[6] != site for e in standing):
+        line["discrepancies"] = " ".join(filter(None, (line["discrepancies"], "other_site")))
 
 
-def _completing(receipts: Sequence[list[Any]], wanted: str | None) -> list[Any]:
-    """The receipt with which the ordered quantity was reached, else the latest so far."""
+def _completing(receipts: Sequence[list[Any]], wanted: str | None) -> int:
+    """Which receipt reached the ordered quantity, else the latest so far."""
     if len(receipts) > 1 and wanted is not None:
         got = "0"
-        for entry in receipts:
+        for place, entry in enumerate(receipts):
             got = amounts.total([got, entry[3]]) or got
             if amounts.compare(got, wanted) >= 0:
-                return entry
-    return receipts[-1]
+                return place
+    return -1
 
 
 def _invoiced(

@@ -17,6 +17,7 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
     p  values the ERP applied to a line by event: [at, system, qty, uom, day, price]
     s  shipments of a header by ASN and event: [at, word, system, lines, loose, shipped, day, eta]
     r  receipts by receipt line and system: [at, event, sign, qty, rejected, uom, warehouse]
+    k  kinds of differences that receiving told of a line: [at, event]
     i  invoices by invoice line: [at, event, sign, qty, uom, price, system]
     f  functional acknowledgements by event: [at, verdict, type of the set]
     m  messages by message: [at, event, word]
@@ -220,6 +221,9 @@ def _header_receipt(node: State, record: Record) -> None:
 
 
 def _line_receipt(node: State, record: Record) -> None:
+    kind = record.facts.get("kind")
+    if kind and record.type == "receipt.discrepancy":
+        _keep_latest(node.setdefault("k", {}), kind, [record.at, record.event])
     for key, (qty, rejected, uom) in (record.facts.get("entries") or {}).items():
         _received(node, key, record, _receipt_entry(record, qty, rejected, uom))
 

@@ -18,11 +18,21 @@ from typing import NamedTuple
 from tower.errors import TowerError
 
 REINTERPRET, REPROCESS, FORCE = "reinterpret", "reprocess", "force"
+RETRANSMIT = "retransmit"
 ACTIONS = {
     REINTERPRET: "read the stored bytes again; nothing leaves the tower",
     REPROCESS: "send a copy back to the queue that gave it up",
     FORCE: "send a copy although its effect was seen already; always with a second person",
 }
+"""What is done to dead letters."""
+
+WAYS = ACTIONS | {
+    RETRANSMIT: "send a document of ours to its partner again; always with a second person",
+}
+"""Those, and what is done to documents that were sent."""
+
+GRANTED = (FORCE, RETRANSMIT)
+"""What needs a permission of its own, granted one by one."""
 
 RUNNING = ("running", "paused")
 ENDED = ("refused", "done", "cancelled")
@@ -56,6 +66,26 @@ DELIVERED = ("message.delivered",)
 
 REPLACED_BY = ("po.revised", "po.cancelled", "po.closed")
 """What makes an older message about an order obsolete."""
+
+
+CREATES: Mapping[str, str] = {"po.released": "po", "asn.received": "asn"}
+"""Types of messages that create a document, and its kind: its number counts once, whenever and by
+whatever message it took effect. An answer may come again with other content.
+"""
+
+
+class DocumentName(NamedTuple):
+    """The number of a document and whose it is: an ERP's, a supplier's."""
+
+    kind: str
+    scope: str
+    number: str
+
+
+def created_by(type_: str, named: Iterable[DocumentName]) -> DocumentName | None:
+    """Which of the documents that a message names it creates; None if none, or nobody can say."""
+    found = [one for one in named if one.kind == CREATES.get(type_)]
+    return found[0] if len(found) == 1 else None
 
 
 class ReplayRefused(TowerError):
@@ -101,6 +131,8 @@ class Facts:
     later        a later attempt of the same message failed
     same_as      number in this selection of an item with the same bytes
     stale        the feed that would show its effect is silent
+    in_effect    type of an event that shows that the document it would create is there already
+    same_document   number in this selection of an item that would create the same document
     edited_sent  an edited copy of this attempt, or the original beside the copy, was sent
     problem      why its edited copy cannot be read
     """
@@ -120,6 +152,8 @@ class Facts:
     stale: str = ""
     edited_sent: bool = False
     problem: str = ""
+    in_effect: str = ""
+    same_document: int | None = None
 
 
 class Verdict(NamedTuple):
@@ -170,6 +204,10 @@ def _against(f: Facts, action: str) -> Iterable[Verdict]:
         yield _blocked("ordering_risk", f"a newer {f.newer} of the same order was seen")
     if f.effect_seen and action != FORCE:
         yield Verdict("duplicate", f"effect_seen: {f.effect_seen} was seen after it died")
+    if f.in_effect and action != FORCE:
+        yield Verdict("duplicate", f"in_effect: its document is there already ({f.in_effect})")
+    if f.same_document is not None and action != FORCE:
+        yield Verdict("duplicate", f"same_document: item {f.same_document} brings this document")
     if len(f.origins) != 1:
         yield _blocked(
             "unknown_origin",
@@ -209,6 +247,8 @@ def second_person(
     action: str, items: int, value: Decimal | None, limit: Decimal | None, *, edited: bool
 ) -> str:
     """Why another person must approve; "" if nobody must."""
+    if action == RETRANSMIT:
+        return "it leaves the company"
     if action == FORCE:
         return "it repeats what already took effect"
     if edited:

@@ -20,6 +20,8 @@ _ALWAYS = (
 _MONEY = ("value", "open_value")
 _RECEIVED = ("received_qty", "rejected_qty", "goods_received_at", "actual_receipt_date")
 
+_COUNTED_BY = ("qty_by_first", "qty_by_last", "qty_by_requested")
+
 _PO_TERMS = ("supplier", "buyer", "warehouse", "currency", "channel", "type", "ship_by")
 _PO_SENT = ("transmitted_at", "transport_acked_at", "func_acked_at")
 _PO_BOTH = (
@@ -39,11 +41,15 @@ _ORDER_BOTH = (
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "po": (*_PO_BOTH, "fa_status", "acknowledge_by", "cancel_after", "n_lines", "n_rejected"),
-    "po_line": (*_PO_BOTH, "item", "description", "price", "confirmed_date_kind"),
+    "po_line": (
+        *(*_PO_BOTH, "item", "description", "price", "confirmed_date_kind", *_COUNTED_BY),
+        *("first_shipped_qty", "late_unit_days", "first_answer", "discrepancies"),
+    ),
     "order": (*_ORDER_BOTH, "n_lines"),
     "order_line": (
         *(*_ORDER_BOTH, "item", "description", "uom", "price", "ordered_qty", "shipped_qty"),
         *("received_qty", "goods_received_at", "actual_receipt_date", "actual_ship_date"),
+        *_COUNTED_BY,
     ),
     "asn": (
         *(*_ALWAYS, *_RECEIVED, "supplier", "warehouse", "uom", "shipped_qty", "n_lines"),

@@ -23,6 +23,7 @@ from tower import strict_yaml
 from tower.categories import CATEGORIES
 from tower.conditions import Condition
 from tower.durations import ClockSpan, RunningSpan, Span, Unit
+from tower.reports import Digest
 from tower.rule_parts import (
     Comparison,
     Enough,
@@ -48,6 +49,7 @@ from tower.rule_terms import (
     SubjectKind,
     Words,
 )
+from tower.scorecards import ScorecardSpec
 from tower.strict_yaml import Marks, mistake
 
 KINDS = (
@@ -384,6 +386,10 @@ class RuleBook(Strict):
     """Policies of telling people, by name."""
     root_causes: RootCauses = RootCauses()
     """When cases that share a cause are told as one."""
+    scorecard: ScorecardSpec = ScorecardSpec()
+    """How suppliers are scored, and who is sent their scorecards."""
+    digests: dict[str, Digest] = Field(default_factory=dict)
+    """Mails to leaders by the calendar, by name."""
     rules: tuple[AnyRule, ...]
     """The rules; their order means nothing."""
 

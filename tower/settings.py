@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -54,6 +54,20 @@ def _ping_address(value: SecretStr) -> SecretStr:
     return value
 
 
+def _issuer(value: str) -> str:
+    """An identity provider is spoken to by https; on this machine, for trying it, by http."""
+    parts = urlsplit(value)
+    try:
+        near = parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        near = False
+    if not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an address like https://login.example.com/realms/company")
+    if parts.scheme != "https" and not (parts.scheme == "http" and near):
+        raise ValueError("must be an https address, for passwords and keys go that way")
+    return value
+
+
 def _loopback(value: str) -> str:
     """Only this machine: there is no sign-in on the doors yet, so no door faces a network."""
     if value == "localhost":
@@ -79,6 +93,7 @@ def _expanded(value: Path) -> Path:
     return value.expanduser()
 
 
+IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 PingUrl = Annotated[SecretStr, AfterValidator(_ping_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_address)]
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
@@ -168,13 +183,41 @@ class Settings(BaseSettings):
         "hear it any more raises the alarm",
     )
 
+    audit_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="key that signs the checkpoints of the audit; unset means a file in TOWER_HOME",
+    )
+
     api_host: LoopbackHost = Field(default="127.0.0.1", description="address of the machine door")
     api_port: Port = Field(default=8600, description="port of the machine door")
+    api_keys: Literal["optional", "required"] = Field(
+        default="optional",
+        description="whether who pushes must present an API key; reading always needs one",
+    )
     ui_host: LoopbackHost = Field(default="127.0.0.1", description="address of the screens")
     ui_port: Port = Field(default=8501, description="port of the screens")
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         default_factory=_own_address,
         description="address of the screens, for links in mails; unset means where they listen",
+    )
+
+    oidc_issuer: IssuerUrl | None = Field(
+        default=None,
+        description="identity provider for sign-in, exactly as it calls itself; unset means "
+        "local accounts alone",
+    )
+    oidc_client_id: str | None = Field(
+        default=None, min_length=1, description="how the identity provider calls this tower"
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="its secret; unset where the provider asks for PKCE alone"
+    )
+    oidc_label: str = Field(
+        default="Sign in with your company account",
+        min_length=1,
+        max_length=60,
+        description="what the button for it says",
     )
 
     @model_validator(mode="after")
@@ -186,6 +229,10 @@ class Settings(BaseSettings):
         if (self.smtp_user is None) != (self.smtp_password is None):
             raise ValueError(
                 "TOWER_SMTP_USER and TOWER_SMTP_PASSWORD belong together: set both, or neither"
+            )
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError(
+                "TOWER_OIDC_ISSUER and TOWER_OIDC_CLIENT_ID belong together: set both, or neither"
             )
         return self
 

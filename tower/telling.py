@@ -166,7 +166,7 @@ def digest_due(after: datetime, at: time, zone_name: str, hours: Calendar | None
     day = after.astimezone(local).date()
     while True:
         due = datetime.combine(day, at, local).astimezone(after.tzinfo)
-        if due > after and (hours is None or _open_that_day(hours, due)):
+        if due > after and (hours is None or open_that_day(hours, due)):
             return due
         day += timedelta(days=1)
 
@@ -177,7 +177,8 @@ def summary_due(now: datetime, hours: Calendar | None) -> datetime:
     return due if hours is None else hours.next_open(due)
 
 
-def _open_that_day(hours: Calendar, at: datetime) -> bool:
+def open_that_day(hours: Calendar, at: datetime) -> bool:
+    """Whether a calendar is open at any time of the day, in its own zone, of an instant."""
     day = at.astimezone(hours.zone).date()
     begin = hours.local(day, time(0))
     return hours.between(begin, hours.end_of_day(day)) > timedelta(0)
@@ -203,7 +204,7 @@ def subject(
     names: Iterable[str],
     noun: str = "suppliers",
 ) -> str:
-    """"[3 open, 1 new] PO not answered - ACME": our words and identifiers, nothing else.
+    """ "[3 open, 1 new] PO not answered - ACME": our words and identifiers, nothing else.
 
     ``names`` are those of the suppliers (or whatever ``noun`` says) that the cases are about.
     """
@@ -243,15 +244,20 @@ def headline(category: str) -> str:
 
 
 def money(value: Decimal | None, currency: str | None) -> str:
-    """"EUR 12,345", cents only below a hundred; "not priced" without a value."""
+    """ "EUR 12,345", cents only below a hundred; "not priced" without a value."""
     if value is None:
         return "not priced"
     shown = f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
     return f"{currency} {shown}" if currency else shown
 
 
+def share(value: float, digits: int = 0) -> str:
+    """ "94 %", or "94.2 %" with one digit."""
+    return f"{100 * value:.{digits}f} %"
+
+
 def moment(at: datetime, zone_name: str) -> str:
-    """"Mon 30 Mar 2026 09:00 Europe/Berlin (07:00 UTC)": the reader's zone and UTC."""
+    """ "Mon 30 Mar 2026 09:00 Europe/Berlin (07:00 UTC)": the reader's zone and UTC."""
     there = at.astimezone(zone(zone_name))
     utc = at.astimezone(zone("UTC"))
     if zone_name == "UTC":
@@ -261,7 +267,7 @@ def moment(at: datetime, zone_name: str) -> str:
 
 
 def length(span: timedelta) -> str:
-    """"2 d 4 h", "3 h 20 min", "12 min": two units at most."""
+    """ "2 d 4 h", "3 h 20 min", "12 min": two units at most."""
     minutes = max(int(span.total_seconds() // 60), 0)
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [(days, "d"), (hours, "h"), (minutes, "min")]
@@ -272,5 +278,5 @@ def length(span: timedelta) -> str:
 
 
 def count(n: int, one: str, many: str | None = None) -> str:
-    """"1 customer order", "3 customer orders"."""
+    """ "1 customer order", "3 customer orders"."""
     return f"{n} {one if n == 1 else many or one + 's'}"

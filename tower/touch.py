@@ -32,7 +32,7 @@ class Touch(NamedTuple):
     asn          supplier, pos, shipped_at, ship_date, eta, carrier, bol, warehouse, rule, reason
     order        customer, customer_name, priority, currency, warehouse, shipment, reason
     order_line   item, description, qty, uom, price, requested_date, promised_date, basis,
-                 allocated_qty, backordered_qty, shipped_qty, delivered_qty, pegs
+                 told_date, allocated_qty, backordered_qty, shipped_qty, delivered_qty, pegs
 
     An event that ends only some lines says nothing about the header: the order goes on.
     """

@@ -177,6 +177,8 @@ _BUILDERS: dict[str, Builder] = {
     "message.failed": _message,
     "message.retried": _message,
     "message.dead_lettered": _message,
+    "message.replayed": _message,
+    "message.took_effect": _message,
     **goods_touches.BUILDERS,
     **demand_touches.BUILDERS,
 }

@@ -158,6 +158,7 @@ _SPEC: dict[str, tuple[str, str, str]] = {
     "order.cancelled": (f"{_ORDER} reason:text", "lines", "line!:text"),
     "order.closed": (f"{_ORDER} reason:text", "lines", "line!:text"),
     "order.promised": (_ORDER, "lines", "line!:text promise_date!:date qty:qty basis:code"),
+    "order.notified": (f"{_ORDER} reason:text", "lines", "line!:text promise_date:date"),
     "order.allocated": (f"{_ORDER} warehouse:text", "lines", "line!:text qty:qty"),
     "order.backordered": (f"{_ORDER} warehouse:text", "lines", "line!:text qty:qty"),
     "order.released": (f"{_ORDER} shipment:text warehouse:text", "lines", "line!:text qty:qty"),
@@ -203,6 +204,8 @@ _SPEC: dict[str, tuple[str, str, str]] = {
         "",
         "",
     ),
+    "message.replayed": (f"{_MESSAGE} attempt:int queue:text text:text", "", ""),
+    "message.took_effect": (f"{_MESSAGE} attempt:int text:text", "", ""),
     "source.heartbeat": ("source!:text state:code newest:when", "", ""),
     "source.gap": ("source!:text from:text to:text kind:code", "", ""),
 }

@@ -67,6 +67,7 @@ EVENTS = {
     "order.cancelled": "a customer order, or the lines named, will not be delivered",
     "order.closed": "a customer order, or the lines named, are done",
     "order.promised": "the customer was told a date",
+    "order.notified": "the customer was told that the order, or the lines named, will come later",
     "order.allocated": "stock was reserved",
     "order.backordered": "stock was not there",
     "order.released": "the warehouse was told to ship",
@@ -84,6 +85,8 @@ EVENTS = {
     "message.failed": "a step went wrong",
     "message.retried": "a step is tried again",
     "message.dead_lettered": "a system gave up on it",
+    "message.replayed": "the tower sent a copy of a dead letter",
+    "message.took_effect": "the document of a replayed message moved",
     "source.heartbeat": "a feed lives",
     "source.gap": "a feed lost something",
 }

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from db import cases as kept
 from db import impact as rows
+from db.supply import ASN_FAILED
 from tower.cases import (
     RULE_REMOVED,
     Brief,
@@ -27,7 +28,6 @@ from tower.court import Code, partner_attributes
 from tower.impact import AFFECTED
 from tower.priority import AffectedLine, Hurt, hurt, priority
 from worker import grouping
-from worker.impact import ASN_FAILED
 
 Work = tuple[Brief, Sequence[Happening]]
 

@@ -35,8 +35,12 @@ from worker.commands import (
     broker,
     bundle,
     cases,
+    export,
     find,
     house,
+    impact,
+    keys,
+    kpi,
     lead,
     letters,
     mail,
@@ -45,12 +49,16 @@ from worker.commands import (
     partners,
     reinterpret,
     replay,
+    reports,
     rule_changes,
     rule_list,
     self_audit,
     silences,
+    subscriptions,
+    suppliers,
     ties,
     trace,
+    users,
 )
 from worker.commands import rules as rule_words
 
@@ -83,10 +91,18 @@ replay_words = typer.Typer(help="Send dead letters once more, and safely.", no_a
 app.add_typer(replay_words, name="replay")
 audit_words = typer.Typer(help="Who did what: list, verify.", no_args_is_help=True)
 app.add_typer(audit_words, name="audit")
+key_words = typer.Typer(help="Keys of the machine door: add, list, revoke.", no_args_is_help=True)
+app.add_typer(key_words, name="keys")
+user_words = typer.Typer(help="Who may sign in to the screens.", no_args_is_help=True)
+app.add_typer(user_words, name="users")
 switch_words = typer.Typer(help="Let nobody change anything: on, off, show.", no_args_is_help=True)
 app.add_typer(switch_words, name="read-only")
 
 lead.register(app)
+reports.register(app)
+suppliers.register(app)
+kpi.register(app)
+impact.register(app)
 ask.register(app)
 cases.register(app)
 bring.register(app)
@@ -109,7 +125,15 @@ bundle.register(app)
 trace.register(app)
 letters.register(app, letter_words)
 replay.register(replay_words)
+keys.register(key_words)
 audits.register(audit_words, switch_words)
+export.register(app)
+subscription_words = typer.Typer(
+    help="Who is told of events by webhook: add, list, remove, test, retry.", no_args_is_help=True
+)
+app.add_typer(subscription_words, name="subscriptions")
+subscriptions.register(subscription_words)
+users.register(user_words)
 
 
 @app.command()

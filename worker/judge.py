@@ -18,7 +18,19 @@ from sqlalchemy.exc import DBAPIError
 from db import clocks, timers
 from db.clocks import UnitRows
 from db.driver import no_garbage
-from db.timers import CASE, DIGEST, ESCALATION, GAP, MAIL_GROUP, PARTNER, QUEUE, SOURCE, UNIT, Timer
+from db.timers import (
+    CASE,
+    DIGEST,
+    ESCALATION,
+    GAP,
+    MAIL_GROUP,
+    NETTING,
+    PARTNER,
+    QUEUE,
+    SOURCE,
+    UNIT,
+    Timer,
+)
 from tower.cases import Changed
 from tower.court import Code
 from worker import (
@@ -28,6 +40,7 @@ from worker import (
     gaps_judge,
     impact_judge,
     internal,
+    netting,
     partners_judge,
     queues_judge,
     sources_judge,
@@ -110,7 +123,7 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
         if following is None or following > now:
             return TickResult(now=now, next_due=following)
         due = timers.due_kinds(conn, now, limit)
-    for kind in (SOURCE, UNIT, QUEUE, PARTNER, GAP, CASE, ESCALATION, MAIL_GROUP, DIGEST):
+    for kind in (SOURCE, UNIT, NETTING, QUEUE, PARTNER, GAP, CASE, ESCALATION, MAIL_GROUP, DIGEST):
         if kind in due:
             done.add(_step(engine, kind, config, code, now, limit))
     with engine.begin() as conn:
@@ -212,6 +225,7 @@ def _follow_up(
     shipments = {v.judged.home for v in visits if v.judged.journal} - orders
     reached = {po for _, po in casework.linked_orders(conn, shipments)}
     hurt = recompute(conn, code, orders | reached, now)
+    netting.mark(conn, sorted({v.judged.home for v in visits if v.judged.journal} | reached), now)
     work = [piece for v in visits for piece in v.work]
     work.extend(impact_judge.follow(conn, code, hurt.po_homes, now))
     homes = hurt.po_homes | {v.judged.home for v in visits}
@@ -323,6 +337,13 @@ def _partners(
     return done
 
 
+def _netting(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    netting.look(conn, code, claimed, now)
+    return _Counts()
+
+
 def _gaps(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
@@ -364,6 +385,7 @@ _WORK: dict[str, _Step] = {
     QUEUE: _queues,
     PARTNER: _partners,
     GAP: _gaps,
+    NETTING: _netting,
     CASE: _cases,
     ESCALATION: _escalations,
     MAIL_GROUP: _groups,

@@ -27,7 +27,7 @@ from zlib import crc32
 from sqlalchemy import Engine
 
 from collectors.stories import story
-from db import ingest
+from db import ingest, partitions
 from tower.network import Network
 from tower.raw import Raw
 from worker import pipeline
@@ -112,14 +112,15 @@ class Lanes:
         finally:
             self._busy.release()
 
-    def _in_parts(
-        self, net: Network, raws: Sequence[Raw], now: datetime
-    ) -> Shared | None:
+    def _in_parts(self, net: Network, raws: Sequence[Raw], now: datetime) -> Shared | None:
         lanes = self._ready(0.0)
         mine, *others = part(raws, 1 + len(lanes)) if lanes else [[]]
         handed = [(lane, one) for lane, one in zip(lanes, others, strict=True) if one]
         if not handed or (not mine and len(handed) == 1):
             return None
+        # In a transaction of its own: who adds a month holds up all others until it commits.
+        with self._engine.begin() as conn:
+            partitions.ensure_all(conn, "raw_message", {raw.received_at for raw in raws})
         try:
             sent = [
                 (lane, one, lane.hand_over(net, [raws[n] for n in one], now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
@@ -64,12 +65,14 @@ def store(
     if pending.raw is not raw:
         readings = registry.parts(pending.raw, net) or iter(())
     letters: list[DeadLetter] = []
-    reading = Interpretation(name, version)
-    for reading in readings:
+    last = Interpretation(name, version)
+    while (reading := next(readings, None)) is not None:
         if reading.events:
             _add(engine, net, pending, reading, now, hold, letters)
             probe("part")
-    last = reading
+        # The next part is read when this one's events are gone: only one is held.
+        last = replace(reading, events=(), origins={})
+        del reading
 
     def finish(conn: Connection, _: bool) -> Interpretation:
         return parts.finish(

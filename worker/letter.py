@@ -132,3 +132,120 @@ class PartnerLetter(Head):
     intro: str
     sections: tuple[PartnerSection, ...]
     footer: str
+
+
+# --- mails by the calendar ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture inside a mail. ``alt`` says in words what it shows."""
+
+    png: bytes
+    alt: str
+    width: int = 592
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file beside a mail."""
+
+    name: str
+    body: bytes
+    kind: str = "application/pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One figure of a digest, in words.
+
+    value    "94.2 %", or "no data"
+    change   "+1.3 points", "4 fewer", "as before"; "" where there is nothing to compare with
+    note     sample, target, or why there is no data
+    missed   its target is missed: the only thing that is shown in red
+    better   whether the change is for the better; None = none, or it cannot be said
+    """
+
+    name: str
+    value: str
+    change: str
+    note: str
+    url: str
+    missed: bool = False
+    better: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A root cause that somebody has to decide about."""
+
+    title: str
+    severity: str
+    hurts: str
+    since: str
+    owner: str
+    next_step: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where more of it is."""
+
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestLetter(Head):
+    """A digest for leaders: figures with their change, a picture, what needs a decision.
+
+    compared  what the changes are against
+    more      "and 7 more" decisions, with the address where they are; both empty when all are shown
+    """
+
+    headline: str
+    intro: str
+    compared: str
+    readings: tuple[Reading, ...]
+    picture: Picture | None
+    caption: str
+    decisions: tuple[Decision, ...]
+    more: str
+    more_url: str
+    changes: tuple[str, ...]
+    links: tuple[Link, ...]
+    button_label: str
+    button_url: str
+    footer: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardRow:
+    """One line of a scorecard mail: a figure of one supplier, or one supplier of many."""
+
+    name: str
+    value: str
+    change: str
+    note: str
+    url: str = ""
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorecardLetter(Head):
+    """A monthly scorecard, as PDF beside the mail: for a supplier its own, for us all of them.
+
+    score, standing  of the one supplier; both empty in a mail about many
+    """
+
+    headline: str
+    intro: str
+    score: str
+    standing: str
+    change: str
+    columns: tuple[str, str, str]
+    rows: tuple[CardRow, ...]
+    points: tuple[str, ...]
+    footer: str
+    attachments: tuple[Attachment, ...]

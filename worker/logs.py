@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from tower.keys import without_keys
+
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _SECRET = re.compile(
     r"(?i)((?:password|passwd|secret|token|authorization|api[_-]?key)\W{1,3})(\S+)|(://[^:/\s]+:)([^@\s]+)(@)"
@@ -17,7 +19,8 @@ _SECRET = re.compile(
 
 
 def redacted(text: str) -> str:
-    """The text with passwords in addresses and after telling words replaced by ***."""
+    """The text with passwords in addresses and after telling words hidden, and API keys."""
+    text = without_keys(text)
     return _SECRET.sub(lambda m: f"{m[1]}***" if m[1] is not None else f"{m[3]}***{m[5]}", text)
 
 

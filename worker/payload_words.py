@@ -16,10 +16,13 @@ class Writing:
         self._part = payload_words.SLICE
 
     def step(self, engine: Engine, now: datetime) -> bool:
-        """Write the next messages; whether there are more."""
+        """Write the next messages; whether there are more. Words of expired ones go once a day."""
         with engine.begin() as conn:
             done = payload_words.write_next(conn, now, self._part)
         self._part = done.slice
+        if not done.more:
+            with engine.begin() as conn:
+                payload_words.forget_due(conn, now)
         return done.more
 
 

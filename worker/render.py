@@ -25,7 +25,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from tower.errors import DeliveryFailed
 from tower.telling import SUBJECT_LIMIT, safe_words
-from worker.letter import Head, PartnerLetter
+from worker.letter import (
+    Attachment,
+    DigestLetter,
+    Head,
+    PartnerLetter,
+    Picture,
+    ScorecardLetter,
+)
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +85,25 @@ def _environment() -> Environment:
 
 def _kind(letter: Head) -> str:
     """Name of the templates of this kind of letter."""
+    if isinstance(letter, DigestLetter):
+        return "digest"
+    if isinstance(letter, ScorecardLetter):
+        return "scorecard"
     return "partner" if isinstance(letter, PartnerLetter) else "mail"
+
+
+def _picture(letter: Head) -> Picture | None:
+    return letter.picture if isinstance(letter, DigestLetter) else None
+
+
+def _attachments(letter: Head) -> tuple[Attachment, ...]:
+    return letter.attachments if isinstance(letter, ScorecardLetter) else ()
+
+
+def picture_id(letter: Head) -> str:
+    """Content-ID by which the HTML shows the letter's picture; stable as the mail is frozen."""
+    local, _, domain = letter.message_id.partition("@")
+    return f"picture.{local}@{domain}"
 
 
 def text_of(letter: Head) -> str:
@@ -100,6 +125,7 @@ def _context(letter: Head) -> dict[str, Any]:
         **{field.name: getattr(letter, field.name) for field in fields(letter)},
         "colour": _COLOUR,
         "mark": _MARK,
+        "picture_id": picture_id(letter),
     }
 
 
@@ -124,10 +150,28 @@ def render(letter: Head, sender: str) -> bytes:
     message.set_content(text, cte="quoted-printable")
     if html is not None:
         message.add_alternative(html, subtype="html", cte="quoted-printable")
-        message.set_boundary(f"=_{letter.message_id.split('@')[0]}")
+        picture = _picture(letter)
+        if picture is not None:
+            # The same bytes under the same id: nothing is fetched from outside.
+            shown = message.get_body(("html",))
+            if shown is not None:
+                shown.add_related(
+                    picture.png, "image", "png", cid=f"<{picture_id(letter)}>",
+                    filename="figures.png", disposition="inline",
+                )  # fmt: skip
+    for beside in _attachments(letter):
+        main, _, sub = beside.kind.partition("/")
+        message.add_attachment(beside.body, main, sub, filename=beside.name)
+    _name_boundaries(message, letter.message_id.split("@")[0])
     raw = message.as_bytes()
     _verify(raw, Counter(name.lower() for name in headers))
     return raw
+
+
+def _name_boundaries(message: EmailMessage, name: str) -> None:
+    """Boundaries that are no dice: the same letter is the same bytes."""
+    for n, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        part.set_boundary(f"=_{name}" if n == 0 else f"=_{name}_{n}")
 
 
 def _headers(letter: Head, sender: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -17,13 +18,18 @@ from db.replays import Replay
 from tower.errors import TowerError
 from tower.network import Network
 from tower.replays import MOST_ITEMS, Verdict
-from worker.replays import check
+from worker.replay_dry_run import HERE, check
 
 log = logging.getLogger(__name__)
 
 
 def check_waiting(
-    engine: Engine, net: Network, now: datetime, *, secrets: Mapping[str, str]
+    engine: Engine,
+    net: Network,
+    now: datetime,
+    *,
+    secrets: Mapping[str, str],
+    base: Path = HERE,
 ) -> int:
     """Check every draft that was never checked, in the name of whoever asked; how many."""
     with engine.connect() as conn:
@@ -32,7 +38,7 @@ def check_waiting(
         waiting = replay_wishes.unchecked(conn)
     for one in waiting:
         try:
-            check(engine, net, one.id, one.requested_by, now, secrets=secrets)
+            check(engine, net, one.id, one.requested_by, now, secrets=secrets, base=base)
         except TowerError as error:
             log.warning(
                 "A replay could not be checked",

@@ -23,19 +23,25 @@ from sqlalchemy import Engine
 from collectors import registry
 from collectors.contract import Reader
 from db import health, sources
+from db import subscriptions as delivered
 from db.known_keys import KnownKeys
 from tower.errors import ConfigError
 from tower.settings import Settings
 from worker import (
     channels,
+    checkpoints,
     judge,
     mailer,
     payload_words,
     reading,
     replay_checks,
+    replay_effects,
+    replay_telling,
     replays,
+    reports,
     rule_trials,
     self_audit,
+    subscriptions,
     ties,
 )
 from worker.configuration import Configuration, Watched
@@ -52,6 +58,7 @@ WORDS_S = 2.0
 TRIALS_S = 1.0
 REPLAY_S = 1.0
 EFFECT_S = 2.0
+REPORT_S = 5.0
 
 
 def utc_now() -> datetime:
@@ -110,6 +117,8 @@ class Worker:
             base_url=self._settings.base_url,
             sender=self._settings.smtp_from,
         )
+        with self._engine.begin() as conn:
+            reports.expect(conn, self._judging, self._clock())
         log.info(
             "Configuration in force",
             extra={"action": "config.activated", "sources": len(config.network.sources)},
@@ -127,7 +136,9 @@ class Worker:
         scheduler.add_job(self._guarded(self._beat), "interval", seconds=5)
         scheduler.add_job(self._guarded(self._reload), "interval", seconds=10)
         scheduler.add_job(self._guarded(self._audit), "interval", seconds=60)
+        scheduler.add_job(self._guarded(self._keep_checkpoint), "interval", minutes=5)
         scheduler.add_job(self._guarded(self._recover), "interval", seconds=30)
+        scheduler.add_job(self._guarded(self._forget_deliveries), "interval", hours=1)
         scheduler.start()
         self._beat()
         loops = [
@@ -136,11 +147,13 @@ class Worker:
                 ("judge", self._judge, TICK_S),
                 ("mail", self._mail, MAIL_S),
                 ("channels", self._post, MAIL_S),
+                ("subscribers", self._tell_subscribers, MAIL_S),
                 ("ties", self._tie, TIES_S),
                 ("words", self._write_words, WORDS_S),
                 ("trials", self._try_rules, TRIALS_S),
                 ("replays", self._replay, REPLAY_S),
                 ("effects", self._see_effects, EFFECT_S),
+                ("reports", self._report, REPORT_S),
             )
         ]
         for loop in loops:
@@ -197,6 +210,13 @@ class Worker:
             return False
         return channels.post_due(self._engine, self._judging, self._clock()) > 0
 
+    def _tell_subscribers(self) -> bool:
+        return subscriptions.deliver_due(self._engine, self._clock) > 0
+
+    def _forget_deliveries(self) -> None:
+        with self._engine.begin() as conn:
+            delivered.forget(conn, self._clock())
+
     def _tie(self) -> bool:
         config = self._watched.current
         if config is None:
@@ -208,7 +228,11 @@ class Worker:
         if config is None:
             return False
         replay_checks.check_waiting(
-            self._engine, config.network, self._clock(), secrets=os.environ
+            self._engine,
+            config.network,
+            self._clock(),
+            secrets=os.environ,
+            base=self._settings.home,
         )
         return replays.advance(
             self._engine,
@@ -217,16 +241,26 @@ class Worker:
             self._clock(),
             secrets=os.environ,
             clock=self._clock,
+            base=self._settings.home,
         )
 
     def _see_effects(self) -> bool:
-        replays.see_effects(self._engine, self._clock())
+        replay_effects.see_effects(self._engine, self._clock())
+        config = self._watched.current
+        if config is None:
+            return False
+        return replay_telling.tell(self._engine, config.network, self._clock()) > 0
+
+    def _report(self) -> bool:
+        if self._judging is None:
+            return False
+        reports.make_due(self._engine, self._judging, self._clock())
         return False
 
     def _recover(self) -> None:
         config = self._watched.current
         if config is not None:
-            replays.recovered(self._engine, config.network, self._clock())
+            replay_effects.recovered(self._engine, config.network, self._clock())
 
     def _try_rules(self) -> bool:
         return rule_trials.fulfil_waiting(self._engine, self._clock)
@@ -283,6 +317,10 @@ class Worker:
             url.get_secret_value() if url is not None else None,
             self._clock(),
         )
+
+    def _keep_checkpoint(self) -> None:
+        """Sign once an hour how far the audit goes."""
+        checkpoints.keep(self._engine, self._settings, self._clock())
 
     def _beat(self) -> None:
         tick = self._last_tick

@@ -13,6 +13,7 @@ from app.parts.words import day_clock, plain
 from app.session import Viewer
 from db import cases as wishes
 from db.reads.cases import CaseDetail
+from tower.access import Permission
 from tower.cases import BY_HAND, CAUSES
 from tower.errors import TowerError
 from tower.root_causes import KIND
@@ -38,9 +39,11 @@ REASONS = {
 def acts(found: CaseDetail, viewer: Viewer, now: datetime) -> None:
     """Take, give back, wait, snooze, assign, resolve, and a note."""
     case = found.case
+    if not viewer.may("case.note"):
+        return
     with st.container(border=True):
         st.markdown("**Act**")
-        if case["state"] != "resolved":
+        if case["state"] != "resolved" and viewer.may("case.decide"):
             with st.container(horizontal=True):
                 _take(case, viewer, now)
                 _wait(case, viewer, now)
@@ -53,7 +56,8 @@ def acts(found: CaseDetail, viewer: Viewer, now: datetime) -> None:
                 _do(
                     lambda conn: wishes.note(
                         conn, viewer.scope, case["id"], viewer.name, said, now
-                    )
+                    ),
+                    "case.note",
                 )
 
 
@@ -94,35 +98,25 @@ def _snooze(case: Any, viewer: Viewer, now: datetime) -> None:
         until = _until("Quiet until", viewer, now, "snooze")
         st.caption("Its age runs on. What is still open then is told.")
         if st.button("Snooze it", key="snooze now"):
-            _do(
-                lambda conn: wishes.snooze(
-                    conn, viewer.scope, case["id"], viewer.name, until, now
-                )
-            )
+            _do(lambda conn: wishes.snooze(conn, viewer.scope, case["id"], viewer.name, until, now))
 
 
 def _assign(case: Any, viewer: Viewer, now: datetime) -> None:
     network = data.network(viewer.scope)
-    others = {} if network is None else {
-        key: person.name for key, person in network.people.items() if key != case["owner"]
-    }
+    others = (
+        {}
+        if network is None
+        else {key: person.name for key, person in network.people.items() if key != case["owner"]}
+    )
     with st.popover("Assign", icon=":material/person:", disabled=not others):
-        to = st.selectbox(
-            "To", list(others), format_func=lambda key: others[key], key="assign to"
-        )
+        to = st.selectbox("To", list(others), format_func=lambda key: others[key], key="assign to")
         if st.button("Pass it on", key="assign now") and to is not None:
-            _do(
-                lambda conn: wishes.assign(
-                    conn, viewer.scope, case["id"], viewer.name, to, now
-                )
-            )
+            _do(lambda conn: wishes.assign(conn, viewer.scope, case["id"], viewer.name, to, now))
 
 
 def _resolve(case: Any, viewer: Viewer, now: datetime) -> None:
     with st.popover("Resolve", icon=":material/task_alt:"):
-        how = st.radio(
-            "How", BY_HAND, format_func=RESOLUTIONS.__getitem__, key="resolve how"
-        )
+        how = st.radio("How", BY_HAND, format_func=RESOLUTIONS.__getitem__, key="resolve how")
         cause = st.selectbox("Cause", CAUSES, index=len(CAUSES) - 1, key="resolve cause")
         text = st.text_input("What was done", key="resolve text")
         if case["kind"] == KIND:
@@ -143,6 +137,8 @@ def _resolve(case: Any, viewer: Viewer, now: datetime) -> None:
 def feedback(found: CaseDetail, viewer: Viewer, now: datetime) -> None:
     """Was the alert worth telling? One click and a reason."""
     case = found.case
+    if not viewer.may("case.decide"):
+        return
     with st.container(border=True):
         st.markdown("**Was this alert useful?**")
         if case["verdict"] is not None:
@@ -150,9 +146,7 @@ def feedback(found: CaseDetail, viewer: Viewer, now: datetime) -> None:
             at = "" if judged is None else f", {day_clock(judged, viewer.zone)}"
             last = [n for n in found.notes if n["kind"] == "judged"]
             said = f": {plain(last[-1]['text'].partition(': ')[2])}" if last else ""
-            st.caption(
-                f"{ICONS[case['verdict']]} {VERDICTS[case['verdict']].lower()}{said}{at}"
-            )
+            st.caption(f"{ICONS[case['verdict']]} {VERDICTS[case['verdict']].lower()}{said}{at}")
         with st.container(horizontal=True):
             for verdict, label in VERDICTS.items():
                 with st.popover(label, icon=ICONS[verdict]):
@@ -170,17 +164,13 @@ def feedback(found: CaseDetail, viewer: Viewer, now: datetime) -> None:
 
 
 def _judge(case_id: int, verdict: str, reason: str, viewer: Viewer, now: datetime) -> None:
-    _do(
-        lambda conn: wishes.judge(
-            conn, viewer.scope, case_id, viewer.name, verdict, reason, now
-        )
-    )
+    _do(lambda conn: wishes.judge(conn, viewer.scope, case_id, viewer.name, verdict, reason, now))
 
 
-def _do(wish: Callable[[Any], object]) -> None:
+def _do(wish: Callable[[Any], object], permission: Permission = "case.decide") -> None:
     """Write a wish and draw the page anew; a refusal is shown as its sentence."""
     try:
-        with data.writing() as conn:
+        with data.writing(permission) as conn:
             wish(conn)
     except TowerError as error:
         st.error(str(error))

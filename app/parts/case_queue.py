@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from app.links import CaseLink, ExceptionsLink
+from app.parts.downloads import downloads
 from app.parts.pager import pager
 from app.parts.tables import height_of, table
 from app.parts.words import SEVERITIES, ago, many, money, severity, span
@@ -101,12 +102,38 @@ def summary(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def case_table(
-    page: CasePage, after: str | None, now: datetime, hours: Calendar | None
-) -> None:
-    """Cases in the order chosen, paged; each title leads to its case."""
+    page: CasePage,
+    after: str | None,
+    now: datetime,
+    hours: Calendar | None,
+    ask: Callable[[], CasePage],
+) -> list[Mapping[str, Any]]:
+    """Cases in the order chosen, paged; each title leads to its case. Those that were ticked.
+
+    ``ask`` gives the first thousand, for the files.
+    """
     st.subheader("Cases", anchor=False)
-    rows_table(page.rows, now, key="cases", hours=hours)
-    pager(len(page.rows), page.total, capped=False, after=after, following=page.following)
+    ticked = rows_table(page.rows, now, key=f"cases {after or ''}", hours=hours, picks=True)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        downloads(lambda: _columns(ask().rows), "exceptions", empty=not page.rows)
+        pager(len(page.rows), page.total, capped=False, after=after, following=page.following)
+    return ticked
+
+
+_IN_FILES = (
+    "id", "title", "category", "severity", "state", "resolution", "owner", "supplier", "kind",
+    "scope", "number", "line", "rule", "cause", "opened_at", "due_at", "first_taken_at",
+    "resolved_at", "orders_affected", "value_at_risk", "currency", "priority",
+)  # fmt: skip
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {
+        f"{name.replace('_at', '')} (UTC)" if name.endswith("_at") else name.replace("_", " "): [
+            row[name] for row in rows
+        ]
+        for name in _IN_FILES
+    }
 
 
 def open_hours(row: Mapping[str, Any], now: datetime, hours: Calendar | None) -> timedelta | None:
@@ -129,10 +156,14 @@ def rows_table(
     *,
     key: str,
     hours: Calendar | None = None,
-) -> None:
-    """The table of cases alone. Ages run in clock hours and in the owner's open hours."""
+    picks: bool = False,
+) -> list[Mapping[str, Any]]:
+    """The table of cases alone; those that were ticked, where that is possible.
+
+    Ages run in clock hours and in the owner's open hours.
+    """
     ages = [open_hours(r, now, hours) for r in rows]
-    table(
+    ticked = table(
         {
             "Title": [_title(r) for r in rows],
             "Severity": [severity(r["severity"]) for r in rows],
@@ -170,7 +201,9 @@ def rows_table(
             ),
             "Case": st.column_config.NumberColumn(width=64, format="%d"),
         },
+        picks=picks,
     )
+    return [rows[n] for n in ticked]
 
 
 def _title(row: Mapping[str, Any]) -> str:

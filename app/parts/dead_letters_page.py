@@ -14,13 +14,22 @@ from app import data
 from app.links import DeadLettersLink, LettersWord, ReplaysLink, TraceLink
 from app.parts.acting import wish
 from app.parts.empty import nothing_here
+from app.parts.letter_edit import edit_box
 from app.parts.tables import ROW_PX, go, table
 from app.parts.words import MISSING, ago, count, day_clock, many, money, plain
 from app.session import Viewer
 from db import letters, replay_wishes, replays
 from db.letters import FailureNote, Group, Letter
 from db.reads.connection import Asking
-from tower.replays import ACTIONS, FORCE, MOST_ITEMS, REINTERPRET, REPROCESS, LetterRef
+from tower.replays import (
+    ACTIONS,
+    FORCE,
+    MOST_ITEMS,
+    REINTERPRET,
+    REPROCESS,
+    RETRANSMIT,
+    LetterRef,
+)
 
 PAGE_ROWS = 100
 
@@ -49,6 +58,7 @@ ACTION_NAMES = {
     REINTERPRET: "Read again",
     REPROCESS: "Send back to its queue",
     FORCE: "Force: send although it took effect",
+    RETRANSMIT: "Send to the partner again",
 }
 
 
@@ -90,9 +100,7 @@ def group_table(groups: Sequence[Group], link: DeadLettersLink, now: datetime) -
         key="failures",
         opens="What failed",
         opens_width=330,
-        links=[
-            DeadLettersLink(states=link.states, fingerprint=one.fingerprint) for one in groups
-        ],
+        links=[DeadLettersLink(states=link.states, fingerprint=one.fingerprint) for one in groups],
         config={
             "Kind": st.column_config.TextColumn(width=122),
             "Partner": st.column_config.TextColumn(width=96),
@@ -169,9 +177,7 @@ def group_head(
 def spark(numbers: Sequence[int]) -> str:
     """Numbers as bars in one line of text, the oldest first."""
     most = max(numbers, default=0)
-    return "".join(
-        "·" if not n else "▁▂▃▄▅▆▇█"[round(7 * n / most)] for n in numbers
-    )
+    return "".join("·" if not n else "▁▂▃▄▅▆▇█"[round(7 * n / most)] for n in numbers)
 
 
 # --- letters --------------------------------------------------------------------------------------
@@ -262,6 +268,9 @@ def actions(
     viewer: Viewer,
 ) -> None:
     """Replay, set aside and restore, on what was ticked or, to replay, on all that is open."""
+    if not viewer.scope.may("replay.ask"):
+        st.caption("Replaying and setting aside are not for your role.")
+        return
     open_now = counts.get("open", 0)
     refs = [one.ref for one in picked]
     states = {one.state for one in picked}
@@ -374,9 +383,8 @@ def notes_box(group: Group, notes: Sequence[FailureNote], viewer: Viewer) -> Non
             if st.form_submit_button("Add note", icon=":material/edit_note:"):
                 now = data.this_instant()
                 if wish(
-                    lambda conn: letters.add_note(
-                        conn, group.fingerprint, viewer.name, said, now
-                    )
+                    lambda conn: letters.add_note(conn, group.fingerprint, viewer.name, said, now),
+                    "case.note",
                 ):
                     st.rerun()
 
@@ -391,9 +399,7 @@ def letter_box(ref: LetterRef, link: DeadLettersLink, viewer: Viewer) -> None:
             tries = letters.attempts(conn, viewer.scope, ref.source, found[0].message_key)
             items = replays.of_message(conn, ref.source, found[0].message_key)
     if not found:
-        nothing_here(
-            "There is no such letter in your area.", back=replace(link, letter=None)
-        )
+        nothing_here("There is no such letter in your area.", back=replace(link, letter=None))
         return
     one = found[0]
     with st.container(border=True):
@@ -444,3 +450,4 @@ def letter_box(ref: LetterRef, link: DeadLettersLink, viewer: Viewer) -> None:
                 links=[ReplaysLink(id=item.replay_id) for item in items],
                 config={"Cause": st.column_config.TextColumn(width="large")},
             )
+        edit_box(one, viewer)

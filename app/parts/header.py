@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from app import data
+from app.components.doors import sign_out
 from app.links import HEALTH
 from app.parts import mail_page
 from app.parts.words import ago, clock, day_clock, plain
-from app.session import Viewer
+from app.session import Viewer, draw_again
 from db.reads.freshness import Freshness
 
 STALE = timedelta(minutes=30)  # no feed at all read for so long: the tower itself may stand still
@@ -26,11 +27,12 @@ def header(title: str, viewer: Viewer, *, period: str = "") -> Freshness:
             st.caption(period, width="content")
         st.space("stretch")
         _stamp(fresh, viewer)
+        account(viewer)
     switched_off = data.why_read_only()
     if switched_off:
         st.warning(f"The tower is read-only: {plain(switched_off)}", icon=":material/lock:")
     mail_page.banner(data.mail_trouble(viewer.scope), viewer.zone)
-    _watch(fresh.version, viewer)
+    watch(fresh.version, viewer)
     return fresh
 
 
@@ -58,6 +60,16 @@ def _stamp(fresh: Freshness, viewer: Viewer) -> None:
     )
 
 
+def account(viewer: Viewer) -> None:
+    """Who is signed in, what they see, and the way out."""
+    with st.popover(plain(viewer.name), icon=":material/account_circle:", type="tertiary"):
+        st.markdown(f"**{plain(viewer.full_name or viewer.name)}**")
+        partners = viewer.scope.partners
+        sees = "all partners" if partners is None else plain(", ".join(sorted(partners)))
+        st.caption(f"{viewer.role or 'operator'} · sees {sees}")
+        sign_out(key="sign out")
+
+
 def _as_of(newest: datetime, now: datetime, viewer: Viewer) -> str:
     """The instant itself while it is of today; its age too, and amber, once it is stale."""
     zone = viewer.zone
@@ -67,7 +79,7 @@ def _as_of(newest: datetime, now: datetime, viewer: Viewer) -> str:
 
 
 @st.fragment(run_every=LOOK_AGAIN_S)
-def _watch(version: str, viewer: Viewer) -> None:
+def watch(version: str, viewer: Viewer) -> None:
     """Draw the page again once the data changed; draws nothing itself."""
     if data.fresh(viewer.scope).version != version:
-        st.rerun()
+        draw_again()

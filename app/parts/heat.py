@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import charts
-from app.links import PurchaseOrdersLink
+from app.links import PeriodWord, SupplierLink
 from app.parts.empty import nothing_here
 from app.parts.tables import go
 from app.parts.words import percent
@@ -17,12 +17,10 @@ from db.reads.kpis import WeekShare
 _KEY = "ack heat"
 
 
-def heat_map(
-    cells: Sequence[WeekShare], picture: Callable[[], Any], same: dict[str, Any]
-) -> None:
+def heat_map(cells: Sequence[WeekShare], picture: Callable[[], Any], period: PeriodWord) -> None:
     """The picture, or the same as a table for those who cannot see or point at it.
 
-    ``same``: the filters that go along when a square is clicked.
+    ``period`` goes along when a square is clicked.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(
@@ -30,7 +28,7 @@ def heat_map(
             anchor=False,
             help="The suppliers with most late or missing answers. A square is the share of orders "
             "answered in time, of those whose answer fell due then (weeks from Monday, UTC); small "
-            "grey ones have fewer than five orders. Click a square for the supplier's orders.",
+            "grey ones have fewer than five orders. Click a square for the supplier.",
         )
         st.space("stretch")
         as_table = st.toggle("as a table", key="heat as table")
@@ -49,16 +47,16 @@ def heat_map(
             picture(),
             config=charts.CONFIG,
             key=_KEY,
-            on_select=lambda: _open(same),
+            on_select=lambda: _open(period),
             selection_mode="points",
             alt="Share of purchase orders acknowledged in time, by supplier and week",
         )
 
 
-def _open(same: dict[str, Any]) -> None:
+def _open(period: PeriodWord) -> None:
     points = st.session_state[_KEY].selection.points
     if points and points[0].get("customdata"):
-        go(PurchaseOrdersLink(**{**same, "supplier": points[0]["customdata"][0]}))
+        go(SupplierLink(id=points[0]["customdata"][0], period=period))
 
 
 def _as_table(cells: Sequence[WeekShare]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 from collections.abc import Mapping, Sequence
@@ -103,7 +104,32 @@ def mail(
     elif how == "Text":
         st.code(_part(parsed, "plain"), language=None, wrap_lines=True)
     else:
-        letter(_part(parsed, "html"), key="letter")
+        letter(with_pictures(parsed), key="letter")
+        _attachments(parsed)
+
+
+def with_pictures(parsed: EmailMessage) -> str:
+    """The HTML with the pictures that came inside the mail in their places."""
+    html = _part(parsed, "html")
+    for part in parsed.walk():
+        name = str(part.get("Content-ID", "")).strip("<>")
+        if name and part.get_content_type() in ("image/png", "image/jpeg"):
+            shown = base64.b64encode(part.get_payload(decode=True) or b"").decode()  # type: ignore[arg-type]  # bytes, when decoded
+            html = html.replace(f"cid:{name}", f"data:{part.get_content_type()};base64,{shown}")
+    return html
+
+
+def _attachments(parsed: EmailMessage) -> None:
+    for n, part in enumerate(parsed.iter_attachments()):
+        name = part.get_filename() or f"attachment {n + 1}"
+        st.download_button(
+            name,
+            part.get_content(),
+            file_name=name,
+            mime=part.get_content_type(),
+            icon=":material/attach_file:",
+            key=f"attachment {n}",
+        )
 
 
 def _part(parsed: EmailMessage, kind: str) -> str:

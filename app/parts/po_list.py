@@ -8,9 +8,9 @@ from typing import Any, get_args
 import streamlit as st
 
 from app import data
-from app.export import csv_bytes
 from app.links import PurchaseOrdersLink, TraceLink, ViewWord
 from app.parts.decisions import category_meaning
+from app.parts.downloads import downloads
 from app.parts.filters import segments
 from app.parts.tables import table
 from app.parts.words import money, severity
@@ -23,7 +23,10 @@ VIEWS: Mapping[str, str] = {
     "awaiting_ack": "Awaiting acknowledgement",
     "answered_not_in_erp": "Answered, not in ERP",
     "asn_failed": "ASN failed",
-    "no_asn_due_soon": "No ASN and due soon",
+    "no_asn_due_soon": "No ASN and due in 3 days",
+    "rejected_lines": "Rejected lines",
+    "short_confirmed": "Short confirmed",
+    "date_moved": "Confirmed later",
 }
 """The saved views, in their order."""
 
@@ -35,7 +38,7 @@ COUNTED: Mapping[str, str] = {
 }
 """What a key figure counted; reached from its card, not from the row of views."""
 
-NOW_VIEWS = frozenset({"awaiting_ack", "answered_not_in_erp", "asn_failed", "no_asn_due_soon"})
+NOW_VIEWS = frozenset(VIEWS) - {"all"}
 """Views of what stands open now, however old: the period does not narrow them."""
 
 WHY_EMPTY: Mapping[str, str] = {
@@ -44,6 +47,9 @@ WHY_EMPTY: Mapping[str, str] = {
     "answered_not_in_erp": "Every answer of an open purchase order is in the ERP.",
     "asn_failed": "No open purchase order has a failed shipment notice.",
     "no_asn_due_soon": "Nothing is due within three days without a shipment notice.",
+    "rejected_lines": "No supplier refuses a line of an open purchase order.",
+    "short_confirmed": "Every open line was confirmed in the quantity ordered.",
+    "date_moved": "Every open line was confirmed by the day that was asked for.",
     "ack_missed": "Every answer that fell due in this period came in time.",
     "asn_late": "Every shipment of this period was announced in time.",
     "asn_refused": "Every shipment notice of this period passed all checks.",
@@ -122,18 +128,11 @@ def po_table(page: PoPage, viewer: Viewer) -> None:
 
 
 def download(page: PoPage, ask: Callable[[], PoPage], view: str) -> None:
-    """The first thousand rows of the list as a file; asked for when it is wanted."""
-    st.download_button(
-        "CSV",
-        data=lambda: csv_bytes(_columns(ask().rows)),
-        file_name=f"purchase-orders-{view.replace('_', '-')}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-        disabled=not page.rows,
-        help="The first 1,000 rows of this list, in this order",
-        key="po csv",
+    """The first thousand rows of the list as files; asked for when they are wanted."""
+    downloads(
+        lambda: _columns(ask().rows),
+        f"purchase-orders-{view.replace('_', '-')}",
+        empty=not page.rows,
     )
 
 

@@ -16,17 +16,20 @@ from app.parts.dead_letters_page import ACTION_NAMES
 from app.parts.replay_list import state_of
 from app.parts.tables import go
 from app.parts.words import ago, count, day_clock, many, plain, span
-from app.session import Viewer
+from app.session import Viewer, draw_again
 from db import replay_wishes, replays
 from db.reads import repairs
 from db.reads.connection import Asking
 from db.reads.repairs import Verdicts
 from db.replays import Item, Replay
+from tower.access import Permission
 from tower.replays import (
-    ACTIONS,
+    GRANTED,
     REINTERPRET,
+    RETRANSMIT,
     RUNNING,
     VERDICT_VALID,
+    WAYS,
     Counters,
     ReplayRefused,
 )
@@ -75,7 +78,7 @@ def moves(one: Replay) -> bool:
 def _look(replay_id: int, drawn: tuple[Any, ...]) -> None:
     with data.connected() as conn:
         if _drawn(replays.get(conn, replay_id)) != drawn:
-            st.rerun()
+            draw_again()
 
 
 def watch(one: Replay) -> None:
@@ -95,8 +98,10 @@ def state_line(one: Replay) -> None:
     """State, action, where it goes, and the ways to others."""
     colour = _BADGE.get(one.state, "gray")
     st.markdown(f":{colour}-badge[{plain(state_of(one))}]", width="content")
-    st.markdown(f"**{ACTION_NAMES[one.action]}**", width="content", help=ACTIONS[one.action])
-    if one.action != REINTERPRET:
+    st.markdown(f"**{ACTION_NAMES[one.action]}**", width="content", help=WAYS[one.action])
+    if one.action == RETRANSMIT:
+        st.markdown(f"by the outlet **{plain(one.target)}**", width="content")
+    elif one.action != REINTERPRET:
         st.markdown(f"into the queues of **{plain(one.target)}**", width="content")
     st.page_link(
         ReplaysLink.PAGE.file, label="All replays", icon=":material/list:", query_params={}
@@ -109,11 +114,16 @@ def state_line(one: Replay) -> None:
     )
 
 
+def what(one: Replay) -> str:
+    """What its items are."""
+    return "message" if one.action == RETRANSMIT else "letter"
+
+
 def picked(one: Replay, viewer: Viewer) -> None:
     """The frozen selection, and who did what to it."""
     with st.container(border=True):
         st.markdown(
-            f"**{many(one.n_items, 'letter')} picked**, frozen as `{one.sha256[:12]}`",
+            f"**{many(one.n_items, what(one))} picked**, frozen as `{one.sha256[:12]}`",
             help=f"SHA-256 of the sorted ids: {one.sha256}. Only these are ever sent.",
         )
         said = [
@@ -128,8 +138,7 @@ def picked(one: Replay, viewer: Viewer) -> None:
             said.append(f"ended {day_clock(one.ended_at, viewer.zone)}")
         if one.signed_by and one.signed_at:
             said.append(
-                f"signed off by **{plain(one.signed_by)}** "
-                f"{day_clock(one.signed_at, viewer.zone)}"
+                f"signed off by **{plain(one.signed_by)}** {day_clock(one.signed_at, viewer.zone)}"
             )
         st.markdown(" · ".join(said))
         if one.reason:
@@ -173,7 +182,7 @@ def dry_run(one: Replay, said: Sequence[Verdicts], viewer: Viewer, now: datetime
                 if wish(lambda conn: replay_wishes.ask_check(conn, one.id, viewer.name, at)):
                     st.rerun()
         if one.checked_at is None:
-            st.progress(0.0, text=f"{many(one.n_items, 'letter')} wait for their verdict")
+            st.progress(0.0, text=f"{many(one.n_items, what(one))} wait for their verdict")
             return
         lines = []
         for verdict in said:
@@ -239,8 +248,10 @@ def _next(one: Replay, c: Counters) -> str:
 
 
 def decisions(one: Replay, said: Sequence[Verdicts], viewer: Viewer, now: datetime) -> None:
-    """The one thing to do now, by the state it is in."""
-    if one.state == "drafted":
+    """The one thing to do now, by the state it is in, to whom it is allowed."""
+    if not viewer.scope.may(_needed(one)):
+        st.caption("What is done with this replay is not for your role; an administrator can say.")
+    elif one.state == "drafted":
         _confirm(one, said, viewer, now)
     elif one.state == "awaiting_approval":
         _approve(one, viewer)
@@ -248,6 +259,13 @@ def decisions(one: Replay, said: Sequence[Verdicts], viewer: Viewer, now: dateti
         _steer(one, viewer)
     elif one.confirmed_at is not None:
         _close(one, viewer)
+
+
+def _needed(one: Replay) -> Permission:
+    """What somebody must be allowed to decide about a replay as it stands."""
+    if one.state == "awaiting_approval":
+        return "replay.approve"
+    return "replay.act" if one.action in GRANTED else "replay.ask"
 
 
 def _confirm(one: Replay, said: Sequence[Verdicts], viewer: Viewer, now: datetime) -> None:
@@ -309,16 +327,18 @@ def _approve(one: Replay, viewer: Viewer) -> None:
             f"**{plain(one.requested_by)}** asks for it; another person must look: "
             f"{plain(one.needs_approval)}."
         )
-        own = viewer.name == one.requested_by
-        if own:
-            st.caption("You asked for it yourself. Whoever approves it chooses their name above.")
+        own = viewer.name == one.requested_by or not viewer.may("replay.approve")
+        if viewer.name == one.requested_by:
+            st.caption("You asked for it yourself: somebody else signs in and approves it.")
         with st.container(horizontal=True):
             if st.button("Approve", icon=":material/thumb_up:", type="primary", disabled=own):
                 at = data.this_instant()
-                if wish(lambda conn: replays.approve(conn, one.id, viewer.name, at)):
+                if wish(
+                    lambda conn: replays.approve(conn, one.id, viewer.name, at), "replay.approve"
+                ):
                     st.rerun()
             with st.popover("Refuse …", icon=":material/thumb_down:"):
-                _with_reason("Refuse", one, replays.refuse, viewer)
+                _with_reason("Refuse", one, replays.refuse, viewer, "replay.approve")
 
 
 def _steer(one: Replay, viewer: Viewer) -> None:
@@ -358,7 +378,7 @@ def _close(one: Replay, viewer: Viewer) -> None:
                     id=one.id, items="failed_again" if c.failed_again else "returned"
                 ).to_query(),
             )
-            if st.button(
+            if one.action != RETRANSMIT and st.button(
                 "Pick what failed",
                 icon=":material/replay:",
                 help="A new draft of the letters that are open because of it",
@@ -397,19 +417,21 @@ def _again(one: Replay, viewer: Viewer) -> None:
         go(ReplaysLink(id=made[0].id))
 
 
-def _with_reason(word: str, one: Replay, act: Any, viewer: Viewer) -> None:
+def _with_reason(
+    word: str, one: Replay, act: Any, viewer: Viewer, permission: Permission = "replay.ask"
+) -> None:
     """A reason and the button that does it."""
     with st.form(f"{word} {one.id}", border=False):
         why = st.text_input("Why", key=f"{word} {one.id} why", placeholder="It is kept")
         if st.form_submit_button(f"{word} it"):
             at = data.this_instant()
-            if wish(lambda conn: act(conn, one.id, viewer.name, why, at)):
+            if wish(lambda conn: act(conn, one.id, viewer.name, why, at), permission):
                 st.rerun()
 
 
 def uncertain_box(one: Replay, uncertain: Sequence[Item], viewer: Viewer) -> None:
     """What nobody knows of: a person finds out and says."""
-    if not uncertain:
+    if not uncertain or not viewer.scope.may(_needed(one)):
         return
     with st.container(border=True):
         st.markdown(f"**{many(one.counters.uncertain, 'letter')} uncertain**")

@@ -14,7 +14,7 @@ from app.links import RulesLink
 from app.parts.empty import nothing_here
 from app.parts.tables import go, height_of, table
 from app.parts.words import ago, count, day_clock, many, plain, severity
-from app.session import Viewer
+from app.session import Viewer, draw_again
 from db import rule_trials
 from db.rule_trials import Trial
 from tower.errors import ConfigError, Problem, TowerError
@@ -76,7 +76,7 @@ def _editor(body: str, viewer: Viewer, now: datetime) -> None:
         _say_mistakes(text, problems, warnings)
         if wished and not problems:
             try:
-                with data.writing() as conn:
+                with data.writing("house.configure") as conn:
                     number = rule_trials.ask(
                         conn, viewer.name, text, now - timedelta(days=SPANS[span]), now, now
                     )
@@ -97,18 +97,14 @@ def _mistakes(text: str, viewer: Viewer) -> tuple[Sequence[Problem], Sequence[Fi
     return errors, [one for one in found if one.severity == "warning"]
 
 
-def _say_mistakes(
-    text: str, problems: Sequence[Problem], warnings: Sequence[Finding]
-) -> None:
+def _say_mistakes(text: str, problems: Sequence[Problem], warnings: Sequence[Finding]) -> None:
     lines = text.splitlines()
     for one in problems[:50]:
         place = "" if one.line is None else f"**line {one.line}, column {one.col}:** "
         with st.container(border=True):
             st.markdown(f":red[✕] {place}{plain(one.message)}")
             if one.line is not None and 0 < one.line <= len(lines):
-                st.code(
-                    f"{one.line:>4}  {lines[one.line - 1]}", language="yaml", wrap_lines=True
-                )
+                st.code(f"{one.line:>4}  {lines[one.line - 1]}", language="yaml", wrap_lines=True)
             if one.next_step:
                 st.caption(f"next: {plain(one.next_step)}")
     if len(problems) > 50:
@@ -140,7 +136,7 @@ def _watched(number: int, viewer: Viewer) -> None:
     with data.connected() as conn:
         found = rule_trials.get(conn, number)
     if found is None or found.over:
-        st.rerun()
+        draw_again()
     with st.container(border=True):
         _heading(found, viewer.zone)
         if found.state == "waiting":
@@ -152,7 +148,7 @@ def _watched(number: int, viewer: Viewer) -> None:
                 text = f"{count(found.done)} of {many(found.total, 'document')} judged"
             st.progress(min(share, 1.0), text=text)
         if st.button("Call it off", icon=":material/cancel:"):
-            with data.writing() as conn:
+            with data.writing("house.configure") as conn:
                 rule_trials.cancel(conn, number, data.this_instant())
             st.rerun()
 

@@ -34,7 +34,7 @@ def page(viewer: Viewer, now: datetime) -> None:
         _table(found, viewer.zone)
     else:
         nothing_here("No silence is in force, to come, or ended in the last thirty days.")
-    if viewer.scope.sees_all:
+    if viewer.scope.sees_all and viewer.may("house.configure"):
         left, right = st.columns([3, 2], gap="medium")
         with left:
             _put_down(viewer, now)
@@ -103,7 +103,7 @@ def _put_down(viewer: Viewer, now: datetime) -> None:
         reason = st.text_input("Reason", placeholder="Why nobody needs a mail")
         if st.form_submit_button("Put down", icon=":material/notifications_off:"):
             try:
-                with data.writing() as conn:
+                with data.writing("house.configure") as conn:
                     silences.add(
                         conn,
                         matchers={
@@ -141,7 +141,7 @@ def _end(standing: Sequence[Listed], viewer: Viewer, now: datetime) -> None:
         )
         if st.button("End it", icon=":material/notifications_active:"):
             try:
-                with data.writing() as conn:
+                with data.writing("house.configure") as conn:
                     silences.end(conn, number, author=viewer.name, now=now)
             except TowerError as error:
                 st.error(str(error))

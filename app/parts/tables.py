@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import streamlit as st
@@ -30,8 +30,9 @@ def table(
     opens_width: int | None = None,
     links: Sequence[Link] = (),
     height: int | None = None,
-) -> None:
-    """A table of these columns.
+    picks: bool = False,
+) -> list[int]:
+    """A table of these columns; with ``picks`` rows can be ticked, and their places are returned.
 
     The cells of the column ``opens`` are buttons that lead to ``links``, one per row. Sorting and
     searching by hand work within the page shown; the order it comes in is by consequence.
@@ -50,7 +51,7 @@ def table(
             pinned=True,
         )
     rows = len(next(iter(columns.values()), ()))
-    st.dataframe(
+    chosen = st.dataframe(
         pa.table({name: _column(values) for name, values in columns.items()}),
         hide_index=True,
         column_config=shown,
@@ -59,7 +60,13 @@ def table(
         placeholder=MISSING,
         key=key,
         alt=alt,
+        on_select="rerun" if picks else "ignore",
+        selection_mode="multi-row",
     )
+    if not picks:
+        return []
+    places: list[int] = cast(Any, chosen)["selection"]["rows"]
+    return [n for n in places if n < rows]
 
 
 def height_of(rows: int, most: int = MOST_PX) -> int:

@@ -154,7 +154,7 @@ def _proof(link: Link | None) -> str:
 
 def _compared(story: Story, way: hop_reads.Way, link: TraceLink, viewer: Viewer) -> None:
     names = {f"{hop.source}/{hop.key}": hop for hop in way.hops}
-    if len(names) < 2:
+    if len(names) < 2 or not viewer.may("payload.read"):
         return
     one, other = _pair(way, link, names)
 

@@ -17,6 +17,8 @@ from app.links import TraceLink, TraceTab
 from app.parts import trace_lineage
 from app.parts.case_queue import rows_table
 from app.parts.empty import nothing_here
+from app.parts.reveal import reveal_box
+from app.parts.send_again import send_again
 from app.parts.tables import table
 from app.parts.words import MISSING, clock, day, day_clock, many, money
 from app.session import Viewer
@@ -188,7 +190,7 @@ def _telling(events: Sequence[StoryEvent]) -> int:
 
 def payload_part(story: Story, event: StoryEvent | None, link: TraceLink, viewer: Viewer) -> None:
     """The bytes of one event's message and the values read from them."""
-    if event is None:
+    if event is None or not viewer.may("payload.read"):
         return
     with data.connected() as conn:
         found = payloads.payload(conn, viewer.scope, event.source, event.raw_key)
@@ -251,6 +253,8 @@ def _payload(
             icon=":material/download:",
             on_click="ignore",
         )
+        reveal_box(found, viewer)
+        send_again(found, viewer)
     for reading in found.readings:
         for finding in reading["findings"]:
             st.caption(
@@ -275,6 +279,12 @@ def _file_name(found: payloads.Payload) -> str:
 def raw_page(ref: str, link: TraceLink, viewer: Viewer) -> None:
     """One raw message that was asked for by its key."""
     source, _, key = ref.removeprefix("raw:").partition("/")
+    if not viewer.may("payload.read"):
+        nothing_here(
+            f"Your role ({viewer.role}) does not include the bytes of messages.",
+            next_step="Support sees them; what they tell stands with their documents.",
+        )
+        return
     with data.connected() as conn:
         found = payloads.payload(conn, viewer.scope, source, key)
         told = payloads.events_of(conn, source, key, viewer.scope)

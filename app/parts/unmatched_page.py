@@ -160,7 +160,7 @@ def _why(candidate: Candidate) -> str:
 def _wish(wish: Callable[[Any], object]) -> None:
     """Write a wish and go back to the list; a refusal is shown as its sentence."""
     try:
-        with data.writing() as conn:
+        with data.writing("flow.tie") as conn:
             wish(conn)
     except TowerError as error:
         st.error(str(error))

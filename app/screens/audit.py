@@ -9,10 +9,10 @@ from app.links import AuditLink
 from app.parts import audit_page
 from app.parts.empty import nothing_here
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db import audit
 
-viewer = current_viewer()
+viewer = require("audit.read")
 link = AuditLink.from_query(st.query_params)
 header("Audit", viewer)
 if not viewer.scope.sees_all:

@@ -9,10 +9,10 @@ from app.links import CaseLink, ExceptionsLink
 from app.parts import case_acts, case_page
 from app.parts.empty import nothing_here
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db.reads import cases
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = CaseLink.from_query(st.query_params)
 now = data.this_minute()
 found = None

@@ -7,23 +7,20 @@ import streamlit as st
 from app import data
 from app.links import DeadLettersLink
 from app.parts import dead_letters_page as parts
-from app.parts.acting import acting
 from app.parts.empty import nothing_here
 from app.parts.filters import segments
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db import letters
 from db.reads import repairs
 from tower.replays import parse_letter
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = DeadLettersLink.from_query(st.query_params)
 now = data.this_minute()
 header("Dead letters", viewer)
 with st.container(horizontal=True, vertical_alignment="center"):
     segments("states", "State", parts.STATES, link.states, "waiting")
-    st.space("stretch")
-    viewer = acting(viewer)
 states = parts.MEANS[link.states]
 
 if link.fingerprint is None:

@@ -6,17 +6,20 @@ import streamlit as st
 
 from app import data
 from app.links import ExceptionsLink
-from app.parts import case_queue
+from app.parts import case_queue, case_sets
 from app.parts.empty import nothing_here
 from app.parts.filters import choose, segments
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db.reads import cases
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = ExceptionsLink.from_query(st.query_params)
 now = data.this_minute()
 header("Exceptions", viewer)
+if link.set is not None:
+    case_sets.set_page(link.set, viewer, now)
+    st.stop()
 wanted = cases.CaseFilter(
     category=link.category,
     severity=link.severity,
@@ -66,4 +69,13 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(case_queue.summary(counts), width="content")
 if link.view == "all":
     case_queue.group_table(groups, now)
-case_queue.case_table(page, link.after, now, data.hours(viewer.scope))
+
+
+def first_thousand() -> cases.CasePage:
+    """The queue from its beginning, for files; asked for when one is wanted."""
+    with data.connected() as conn:
+        return cases.queue(conn, viewer.scope, wanted, now, limit=1000)
+
+
+ticked = case_queue.case_table(page, link.after, now, data.hours(viewer.scope), first_thousand)
+case_sets.freeze_bar(ticked, wanted, page.total, viewer, now)

@@ -8,11 +8,11 @@ from app import data
 from app.links import HealthLink
 from app.parts import health_page
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db import health, sources
 from db.reads import unmatched
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = HealthLink.from_query(st.query_params)
 now = data.this_minute()
 header("Health of the tower", viewer)

@@ -12,10 +12,10 @@ from app.parts import integration_page, route_table
 from app.parts.empty import nothing_here
 from app.parts.filters import PERIOD_NAMES, choose, filter_of, segments
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db.reads import gateway
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = IntegrationsLink.from_query(st.query_params)
 now = data.this_minute()
 fresh = header("Integrations", viewer)

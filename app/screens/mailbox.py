@@ -10,10 +10,10 @@ from app.parts import mail_page
 from app.parts.empty import nothing_here
 from app.parts.filters import choose
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db.reads import mails
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = MailboxLink.from_query(st.query_params)
 now = data.this_minute()
 header("Mailbox", viewer)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, data
+from app import data
 from app.links import (
     ExceptionsLink,
-    HealthLink,
+    FiguresLink,
     OrdersAtRiskLink,
     OverviewLink,
-    PurchaseOrdersLink,
 )
+from app.parts import overview_pictures
 from app.parts.decisions import decisions
 from app.parts.empty import nothing_here
-from app.parts.filters import PERIOD_NAMES, filter_of, filter_row, filters_of
+from app.parts.filters import filter_of, filter_row, filters_of
 from app.parts.header import header
 from app.parts.heat import heat_map
 from app.parts.kpi_row import kpi_row
-from app.session import current_viewer
-from tower.briefing import sentences
+from app.session import require
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = OverviewLink.from_query(st.query_params)
 fresh = header("Is supply under control today?", viewer)
 filter_row(link, viewer)
@@ -34,12 +33,12 @@ kpi_row(
     {
         "orders_affected": ("which orders", OrdersAtRiskLink(**same)),
         "value_at_risk": ("who waits", OrdersAtRiskLink(group="customer", **same)),
-        "ack_on_time": ("the misses", PurchaseOrdersLink(view="ack_missed", **same)),
-        "asn_on_time": ("the misses", PurchaseOrdersLink(view="asn_late", **same)),
-        "asn_valid": ("the misses", PurchaseOrdersLink(view="asn_refused", **same)),
-        "otif": ("the misses", PurchaseOrdersLink(view="otif_missed", **same)),
+        "ack_on_time": ("the misses", FiguresLink(id="ack_on_time", show="miss", **same)),
+        "asn_on_time": ("the misses", FiguresLink(id="asn_on_time", show="miss", **same)),
+        "asn_valid": ("the misses", FiguresLink(id="asn_valid", show="miss", **same)),
+        "otif": ("the misses", FiguresLink(id="otif", show="miss", **same)),
         "open_exceptions": ("the queue", ExceptionsLink(view="all", **same)),
-        "coverage": ("the feeds", HealthLink()),
+        "coverage": ("not judged", FiguresLink(id="coverage", show="miss", **same)),
     },
 )
 
@@ -55,25 +54,12 @@ with wide.container(border=True, height="stretch"):
             next_step="Cases open when a rule of the rule book is broken; none stands broken now.",
         )
 with narrow.container(border=True, height="stretch"):
-    st.subheader("Exceptions opened and closed", anchor=False)
-    st.plotly_chart(
-        data.case_flow_picture(*asked),
-        config=charts.CONFIG,
-        key="case flow",
-        alt=f"Exceptions opened and closed per day, last {PERIOD_NAMES[link.period]}",
-    )
-    st.subheader("Open, by age", anchor=False)
-    st.plotly_chart(
-        data.open_ages_picture(*asked),
-        config=charts.CONFIG,
-        key="open ages",
-        alt="Open exceptions by age and severity",
-    )
+    overview_pictures.case_flow(asked, link)
+    overview_pictures.open_ages(asked, link)
 
 wide, narrow = st.columns([7, 3])
 with wide.container(border=True, height="stretch"):
-    heat_map(data.ack_by_week(*asked), lambda: data.ack_heat_picture(*asked), same)
+    heat_map(data.ack_by_week(*asked), lambda: data.ack_heat_picture(*asked), link.period)
 with narrow.container(border=True, height="stretch"):
     st.subheader("What changed since yesterday", anchor=False)
-    for sentence in sentences(data.changes(*asked)):
-        st.markdown(f"- {sentence}")
+    overview_pictures.changed(data.changes(*asked), same)

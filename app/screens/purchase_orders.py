@@ -11,10 +11,10 @@ from app.parts.empty import nothing_here
 from app.parts.filters import filter_of, filter_row
 from app.parts.header import header
 from app.parts.pager import pager
-from app.session import current_viewer
+from app.session import require
 from db.reads.paging import MOST_ROWS
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = PurchaseOrdersLink.from_query(st.query_params)
 fresh = header("Purchase orders", viewer)
 filter_row(link, viewer, with_period=link.view not in po_list.NOW_VIEWS)

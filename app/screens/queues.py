@@ -11,10 +11,10 @@ from app.links import QueuesLink
 from app.parts import queue_table, route_table
 from app.parts.empty import nothing_here
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db.reads import gateway, queues
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = QueuesLink.from_query(st.query_params)
 now = data.this_minute()
 header("Queues", viewer, period="last 24 hours")

@@ -9,9 +9,9 @@ from app.links import ReconciliationLink
 from app.parts import reconciliation_page
 from app.parts.empty import nothing_here
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = ReconciliationLink.from_query(st.query_params)
 now = data.this_minute()
 fresh = header("Reconciliation", viewer)

@@ -7,14 +7,13 @@ import streamlit as st
 from app import data
 from app.links import ReplaysLink
 from app.parts import replay_items, replay_list, replay_page
-from app.parts.acting import acting
 from app.parts.empty import nothing_here
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db import replays
 from db.reads import repairs
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = ReplaysLink.from_query(st.query_params)
 now = data.this_instant()
 header("Replays" if link.id is None else f"Replay {link.id}", viewer)
@@ -45,10 +44,7 @@ if one is None:
     nothing_here(f"There is no replay {link.id}.", back=ReplaysLink())
     st.stop()
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    replay_page.state_line(one)
-    st.space("stretch")
-    viewer = acting(viewer)
+replay_page.state_line(one)
 left, right = st.columns([3, 2], gap="medium")
 with left:
     replay_page.picked(one, viewer)

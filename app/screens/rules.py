@@ -9,7 +9,7 @@ from app.links import RulesLink
 from app.parts import rule_book, rule_explained, rule_trial, silence_list
 from app.parts.filters import segments
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 
 VIEWS = {
     "book": "Rule book",
@@ -18,7 +18,7 @@ VIEWS = {
     "silences": "Silences",
 }
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = RulesLink.from_query(st.query_params)
 now = data.this_minute()
 header("Rules", viewer)

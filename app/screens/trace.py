@@ -9,10 +9,10 @@ from app.links import TraceLink
 from app.parts import trace_page, trace_search
 from app.parts.empty import nothing_here
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db.reads import stories
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = TraceLink.from_query(st.query_params)
 now = data.this_minute()
 header("Trace", viewer)

@@ -9,11 +9,11 @@ from app.links import UnmatchedLink
 from app.parts import unmatched_page
 from app.parts.empty import nothing_here
 from app.parts.header import header
-from app.session import current_viewer
+from app.session import require
 from db import ties
 from db.reads import unmatched
 
-viewer = current_viewer()
+viewer = require("house.read")
 link = UnmatchedLink.from_query(st.query_params)
 now = data.this_minute()
 header("Unmatched", viewer)

@@ -219,6 +219,14 @@ def queue(
     return CasePage(tuple(rows), total, following)
 
 
+def numbers(
+    conn: Connection, scope: Scope, wanted: CaseFilter, now: datetime, *, limit: int
+) -> list[int]:
+    """The numbers of the cases that a choice shows, at most ``limit``."""
+    asked = select(exception_case.c.id).where(*_conditions(scope, wanted, now))
+    return list(conn.execute(asked.order_by(exception_case.c.id).limit(limit)).scalars())
+
+
 def groups(
     conn: Connection, scope: Scope, wanted: CaseFilter, now: datetime, *, limit: int = 50
 ) -> list[CaseGroup]:
@@ -351,7 +359,7 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
         if home is None
         else records(conn, select(transition).where(*subject(transition)).order_by(transition.c.n)),
         impacts=()
-        if (home is None and the_case["kind"] != KIND) or not scope.sees_all
+        if (home is None and the_case["kind"] != KIND) or not scope.sees_customers
         else records(
             conn,
             select(order_impact)

@@ -9,7 +9,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from db import engine, migrate
-from tower.errors import DatabaseAway, SchemaOutOfDate
+from tower.access import EVERYTHING, Scope
+from tower.errors import AccessDenied, DatabaseAway, SchemaOutOfDate
+
+_NO_RIGHT = "42501"
 
 Database = Engine
 Asking = Connection
@@ -21,16 +24,22 @@ def database(address: str, *, timeout_s: float) -> Database:
 
 
 @contextmanager
-def reading(source: Database) -> Iterator[Connection]:
-    """One read-only transaction that sees one state of the data in all its statements."""
+def reading(source: Database, scope: Scope = EVERYTHING) -> Iterator[Connection]:
+    """One read-only transaction that sees one state of the data in all its statements.
+
+    It runs as the database role of the viewer, so that a read function which forgets the scope
+    still finds no row of others (db/policies.py).
+    """
     try:
-        with source.connect().execution_options(
+        with engine.looking(source.connect(), scope).execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         ) as connection:
             yield connection
     except OperationalError as error:
         raise DatabaseAway(_why(error)) from error
-    except ProgrammingError:
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == _NO_RIGHT and scope.database_role != "service":
+            raise AccessDenied("What was asked is not shown to your role.") from error
         # A missing table or column nearly always means that nobody migrated.
         with source.connect() as connection:
             _check_schema(connection)

@@ -45,12 +45,17 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Narrowing of a question; None means no narrowing. ``supplier`` is the key of a partner."""
+    """Narrowing of a question; None means no narrowing.
+
+    supplier  key of a partner
+    category  of exceptions, or kind of document of messages: goods have none that a feed tells
+    """
 
     period: Period
     supplier: str | None = None
     buyer: str | None = None
     warehouse: str | None = None
+    category: str | None = None
 
 
 def within_scope(

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from db.roles import knowing_the_house
 from db.tables import case_note, checkpoint, exception_case, source_spell
 from tower.access import Scope
 
@@ -37,6 +38,11 @@ class Freshness:
 def freshness(conn: Connection, scope: Scope, now: datetime) -> Freshness:
     """The stamp of a page. Feeds are our own sources: viewers of some partners only are told how
     many are silent, not which."""
+    with knowing_the_house(conn):
+        return _freshness(conn, scope, now)
+
+
+def _freshness(conn: Connection, scope: Scope, now: datetime) -> Freshness:
     feeds = conn.execute(
         select(
             func.count(checkpoint.c.last_good_at),

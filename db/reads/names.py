@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from db import configuration
 from db.reads.filters import within_scope
+from db.roles import knowing_the_house
 from db.tables import active_config, partner
 from tower.access import Scope
 from tower.calendars import Calendar
@@ -28,9 +29,10 @@ def people(conn: Connection) -> dict[str, str]:
 def network(conn: Connection) -> Network | None:
     """The network in force, None before the first activation."""
     a = active_config.c
-    digest = conn.execute(
-        select(a.hash).where(a.name == configuration.NETWORK)
-    ).scalar_one_or_none()
+    with knowing_the_house(conn):
+        digest = conn.execute(
+            select(a.hash).where(a.name == configuration.NETWORK)
+        ).scalar_one_or_none()
     if digest is None:
         return None
     kept = _parsed.get(digest)

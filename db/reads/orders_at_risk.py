@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -12,7 +12,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Numeric,
+    ScalarSelect,
+    Select,
     and_,
+    case,
     func,
     literal,
     or_,
@@ -21,13 +24,31 @@ from sqlalchemy import (
 )
 
 from db.reads import names, paging
-from db.reads.filters import Filter
+from db.reads.filters import Filter, within_scope
 from db.reads.overview import impact_conditions
 from db.reads.paging import Total
 from db.tables import exception_case, order_impact
 from tower.access import Scope
+from tower.identity import document_home
 
 Group = Literal["customer", "cause", "buyer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """What the list is narrowed to beside the parties; None is no narrowing.
+
+    cause     a word of tower.impact.CAUSES
+    told      whether the house said that the customer was told
+    customer  number of the customer; "" = lines whose customer nobody named
+    """
+
+    cause: str | None = None
+    told: bool | None = None
+    customer: str | None = None
+
+
+EVERY = Only()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +56,13 @@ class AtRiskRow:
     """One customer order line hit by one purchase order line.
 
     projected   day on which it can be served; None = nothing says that it will come
-    basis       what that day rests on: receipt, asn, confirmed, assumed
+    proposed    first working day on which the whole line can be promised anew; None = nobody knows
+    matched_by  peg (the ERP says so) or netting of supply and demand by item and warehouse
+    basis       what that day rests on: stock, receipt, asn, confirmed, assumed
     confidence  0 to 1
-    cause       category of what is to blame
+    cause       what is to blame, a word of tower.impact.CAUSES
+    po          number of the purchase order to blame, "" where nothing is on order
+    told_at     when the customer was told of a delay, told_date the day told; None = nobody says
     """
 
     scope: str
@@ -48,13 +73,18 @@ class AtRiskRow:
     item: str | None
     promise_date: date
     projected: date | None
+    proposed: date | None
     days_late: int
     uncovered_qty: Decimal
     open_value: Decimal | None
     currency: str | None
+    matched_by: str
     basis: str
     confidence: float
     cause: str
+    told_at: datetime | None
+    told_date: date | None
+    po_scope: str
     po: str
     po_line: str
     supplier: str | None
@@ -69,7 +99,8 @@ class AtRiskRow:
 
     @property
     def po_ref(self) -> str:
-        return f"po:{self.scope}:{self.po}"
+        """Reference of the purchase order to blame, else of the customer order itself."""
+        return f"po:{self.po_scope}:{self.po}" if self.po else self.order_ref
 
     @property
     def order_ref(self) -> str:
@@ -85,7 +116,8 @@ class AtRiskPage:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """Affected lines of one customer, cause or buyer; money in ``currency`` alone."""
+    """Affected lines of one customer, cause or buyer; money in ``currency`` alone. ``told``: lines
+    of which the house said that the customer was told."""
 
     key: str | None
     name: str
@@ -96,17 +128,21 @@ class GroupRow:
     currency: str | None
     worst_days_late: int
     earliest_promise: date
+    told: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One path of the picture: so many order lines go from cause over supplier to customer."""
+    """One path of the picture: so many order lines go from cause over supplier to customer. Keys
+    are None where several are taken together, or nobody named them."""
 
     cause: str
     supplier: str
     customer: str
     lines: int
     open_value: Decimal | None
+    supplier_key: str | None = None
+    customer_key: str | None = None
 
 
 def orders_at_risk(
@@ -114,26 +150,18 @@ def orders_at_risk(
     scope: Scope,
     narrowed: Filter,
     *,
-    cause: str | None = None,
+    only: Only = EVERY,
     after: str | None = None,
     limit: int = 200,
 ) -> AtRiskPage:
-    """A page of affected lines, the greatest open value first, then the latest."""
-    i, c = order_impact.c, exception_case.c
-    conditions = _conditions(scope, narrowed, cause)
+    """A page of affected lines, the greatest open value first."""
+    i = order_impact.c
+    conditions = _conditions(scope, narrowed, only)
     limit = paging.bounded(limit)
     value = func.coalesce(i.open_value, literal(-1, Numeric))
-    key = (i.scope, i.order, i.order_line, i.po, i.po_line)
+    key = (i.scope, i.order, i.order_line, i.po, i.po_line, i.matched_by)
     statement = (
-        select(
-            *(column for column in i if column.name not in ("order_home", "po_home", "partner_id")),
-            value.label("sorted_by"),
-            c.state.label("case_state"),
-            c.severity.label("case_severity"),
-            c.owner.label("case_owner"),
-        )
-        .select_from(order_impact)
-        .outerjoin(exception_case, c.id == i.case_id)
+        _listed(value)
         .where(*conditions, *_beyond(after, value, key))
         .order_by(value.desc(), *key)
         .limit(limit + 1)
@@ -144,7 +172,10 @@ def orders_at_risk(
         found = found[:limit]
         last = found[-1]
         following = paging.place(
-            (last.sorted_by, last.scope, last.order, last.order_line, last.po, last.po_line)
+            (
+                *(last.sorted_by, last.scope, last.order, last.order_line),
+                *(last.po, last.po_line, last.matched_by),
+            )
         )
     counted = conn.execute(
         select(func.count()).select_from(
@@ -156,17 +187,73 @@ def orders_at_risk(
     return AtRiskPage(rows, Total.of(counted), following)
 
 
-def _conditions(scope: Scope, narrowed: Filter, cause: str | None) -> list[ColumnElement[bool]]:
+def of_document(
+    conn: Connection, scope: Scope, kind: str, erp: str, number: str
+) -> tuple[AtRiskRow, ...]:
+    """Affected lines of a customer order (``kind`` "order"), or those that a purchase order
+    ("po") is to blame for, by promise."""
+    i = order_impact.c
+    home = i.order_home if kind == "order" else i.po_home
+    statement = (
+        _listed(i.promise_date)
+        .where(home == document_home(kind, erp, number), *within_scope(i, scope))
+        .order_by(i.promise_date, i.scope, i.order, i.order_line, i.po, i.po_line, i.matched_by)
+        .limit(paging.MOST_ROWS)
+    )
+    suppliers, people = names.suppliers(conn, scope), names.people(conn)
+    return tuple(_row(row, suppliers, people) for row in conn.execute(statement))
+
+
+def _listed(sorted_by: ColumnElement[Any]) -> Select[Any]:
+    """Affected lines with their cases."""
+    i, c = order_impact.c, exception_case.c
+    return (
+        select(
+            *(column for column in i if column.name not in ("order_home", "po_home", "partner_id")),
+            sorted_by.label("sorted_by"),
+            _whole_line().label("proposed"),
+            c.state.label("case_state"),
+            c.severity.label("case_severity"),
+            c.owner.label("case_owner"),
+        )
+        .select_from(order_impact)
+        .outerjoin(exception_case, c.id == i.case_id)
+    )
+
+
+def _whole_line() -> ScalarSelect[Any]:
+    """The day on which an order line can be promised anew: of its rows the latest, unknown while
+    one of them is."""
+    i, j = order_impact.c, order_impact.alias().c
+    unknown = func.bool_or(j.proposed_date.is_(None))
+    return (
+        select(case((unknown, None), else_=func.max(j.proposed_date)))
+        .where(
+            j.order_home == i.order_home,
+            j.scope == i.scope,
+            j.order == i.order,
+            j.order_line == i.order_line,
+        )
+        .scalar_subquery()
+    )
+
+
+def _conditions(scope: Scope, narrowed: Filter, only: Only) -> list[ColumnElement[bool]]:
+    i = order_impact.c
     found = impact_conditions(scope, narrowed)
-    if cause is not None:
-        found.append(order_impact.c.cause == cause)
+    if only.cause is not None:
+        found.append(i.cause == only.cause)
+    if only.told is not None:
+        found.append(i.told_at.is_not(None) if only.told else i.told_at.is_(None))
+    if only.customer is not None:
+        found.append(i.customer == only.customer if only.customer else i.customer.is_(None))
     return found
 
 
 def _beyond(
     after: str | None, value: ColumnElement[Any], key: Sequence[ColumnElement[Any]]
 ) -> list[ColumnElement[bool]]:
-    parts = paging.read_place(after, 6)
+    parts = paging.read_place(after, 7)
     if parts is None:
         return []
     try:
@@ -187,13 +274,18 @@ def _row(row: Any, suppliers: dict[str, str], people: dict[str, str]) -> AtRiskR
         item=row.item,
         promise_date=row.promise_date,
         projected=row.projected_date,
+        proposed=row.proposed,
         days_late=row.days_late,
         uncovered_qty=row.uncovered_qty,
         open_value=row.open_value,
         currency=row.currency,
+        matched_by=row.matched_by,
         basis=row.basis,
         confidence=row.confidence,
         cause=row.cause,
+        told_at=row.told_at,
+        told_date=row.told_date,
+        po_scope=row.po_scope or row.scope,
         po=row.po,
         po_line=row.po_line,
         supplier=row.supplier,
@@ -214,7 +306,7 @@ def grouped(
     narrowed: Filter,
     group: Group,
     *,
-    cause: str | None = None,
+    only: Only = EVERY,
     limit: int = 200,
 ) -> tuple[GroupRow, ...]:
     """Affected lines by customer, cause or buyer, the greatest value first.
@@ -239,24 +331,25 @@ def grouped(
             func.max(i.currency).label("currency"),
             func.max(i.days_late).label("days_late"),
             func.min(i.promise_date).label("promise"),
+            func.bool_or(i.told_at.is_not(None)).label("told"),
         )
-        .where(*_conditions(scope, narrowed, cause))
+        .where(*_conditions(scope, narrowed, only))
         .group_by(column, i.scope, i.order, i.order_line)
         .subquery()
         .c
     )
-    told = func.mode().within_group(line.currency)
-    per_group = (
-        select(line.key, told.label("currency")).group_by(line.key).subquery().c
-    )
+    usual = func.mode().within_group(line.currency)
+    per_group = select(line.key, usual.label("currency")).group_by(line.key).subquery().c
     same = func.coalesce(line.key, "") == func.coalesce(per_group.key, "")
     value = func.sum(line.value).filter(line.currency == per_group.currency)
     pos = (
         select(
             column.label("key"),
-            func.count(func.distinct(func.concat(i.scope, "/", i.po))).label("n"),
+            func.count(func.distinct(func.concat(i.po_scope, "/", i.po)))
+            .filter(i.po != "")
+            .label("n"),
         )
-        .where(*_conditions(scope, narrowed, cause))
+        .where(*_conditions(scope, narrowed, only))
         .group_by(column)
         .subquery()
         .c
@@ -272,6 +365,7 @@ def grouped(
             func.max(per_group.currency),
             func.max(line.days_late),
             func.min(line.promise),
+            func.count().filter(line.told),
         )
         .where(same, func.coalesce(line.key, "") == func.coalesce(pos.key, ""))
         .group_by(line.key)
@@ -287,41 +381,59 @@ def streams(
     scope: Scope,
     narrowed: Filter,
     *,
-    cause: str | None = None,
+    only: Only = EVERY,
     most: int = 8,
 ) -> tuple[Stream, ...]:
     """The paths from cause over supplier to customer; beyond the ``most`` largest suppliers and
     customers each, the rest is taken together as "others"."""
     i = order_impact.c
-    customer = func.coalesce(i.customer_name, i.customer, "unknown customer")
+    customer = func.coalesce(func.max(i.customer_name), i.customer, "unknown customer")
+    nobody = func.bool_and(i.po == "")
     rows = conn.execute(
         select(
             i.cause,
-            func.coalesce(i.supplier, "unknown supplier").label("supplier"),
+            func.coalesce(i.supplier, case((nobody, NOBODY), else_="unknown supplier")).label(
+                "supplier"
+            ),
             customer.label("customer"),
             func.count().label("lines"),
             func.sum(i.open_value).label("value"),
+            i.supplier.label("supplier_key"),
+            i.customer.label("customer_key"),
         )
-        .where(*_conditions(scope, narrowed, cause))
-        .group_by(i.cause, i.supplier, customer)
+        .where(*_conditions(scope, narrowed, only))
+        .group_by(i.cause, i.supplier, i.customer)
     ).all()
     suppliers = names.suppliers(conn, scope)
     big_suppliers = _largest(rows, "supplier", most)
     big_customers = _largest(rows, "customer", most)
-    paths: dict[tuple[str, str, str], tuple[int, Decimal | None]] = {}
+    paths: dict[tuple[str, str, str], Stream] = {}
     for row in rows:
-        supplier = suppliers.get(row.supplier, row.supplier)
-        key = (
+        named = row.supplier in big_suppliers
+        known = row.customer in big_customers
+        one = Stream(
             row.cause,
-            supplier if row.supplier in big_suppliers else "Other suppliers",
-            row.customer if row.customer in big_customers else "Other customers",
+            suppliers.get(row.supplier, row.supplier) if named else "Other suppliers",
+            row.customer if known else "Other customers",
+            row.lines,
+            row.value,
+            row.supplier_key if named else None,
+            row.customer_key if known else None,
         )
-        lines, value = paths.get(key, (0, None))
-        total = value if row.value is None else (value or Decimal(0)) + row.value
-        paths[key] = (lines + row.lines, total)
-    return tuple(
-        Stream(*key, lines, value) for key, (lines, value) in sorted(paths.items())
+        key = (one.cause, one.supplier, one.customer)
+        paths[key] = _together(paths[key], one) if key in paths else one
+    return tuple(paths[key] for key in sorted(paths))
+
+
+def _together(one: Stream, other: Stream) -> Stream:
+    values = [v for v in (one.open_value, other.open_value) if v is not None]
+    return replace(
+        one, lines=one.lines + other.lines, open_value=sum(values, Decimal(0)) if values else None
     )
+
+
+NOBODY = "no supplier"
+"""Where nothing is on order."""
 
 
 def _largest(rows: Sequence[Any], part: str, most: int) -> set[str]:
@@ -339,3 +451,29 @@ def causes(conn: Connection, scope: Scope, narrowed: Filter) -> tuple[str, ...]:
         select(i.cause).where(*impact_conditions(scope, narrowed)).distinct().order_by(i.cause)
     )
     return tuple(rows.scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAtRisk:
+    """An item in a warehouse with uncovered customer order lines."""
+
+    item: str
+    warehouse: str
+    lines: int
+    earliest_promise: date
+
+
+def items(
+    conn: Connection, scope: Scope, narrowed: Filter, *, only: Only = EVERY, limit: int = 60
+) -> tuple[ItemAtRisk, ...]:
+    """Items by warehouse of which most order lines are uncovered: what a curve can be drawn of."""
+    i = order_impact.c
+    lines = func.count(func.distinct(func.concat(i.scope, "/", i.order, "/", i.order_line)))
+    rows = conn.execute(
+        select(i.item, i.warehouse, lines, func.min(i.promise_date))
+        .where(*_conditions(scope, narrowed, only), i.item != "", i.warehouse != "")
+        .group_by(i.item, i.warehouse)
+        .order_by(lines.desc(), func.min(i.promise_date), i.item, i.warehouse)
+        .limit(paging.bounded(limit))
+    )
+    return tuple(ItemAtRisk(*row) for row in rows)

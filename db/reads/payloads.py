@@ -72,7 +72,11 @@ def body_bytes(encoding: str, body: bytes) -> bytes:
 
 
 def payload(conn: Connection, scope: Scope, source: str, key: str) -> Payload | None:
-    """One raw message; None if there is none, it expired, or it is not the viewer's."""
+    """One raw message; None if there is none, it expired, or it is not the viewer's.
+
+    Raises AccessDenied for a role that reads no bytes.
+    """
+    scope.demand("payload.read")
     home = item_key(source, key)
 
     def of(table: Any) -> Sequence[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -25,22 +25,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from db.reads import names, paging
+from db.reads.counting import LONGEST_ORDER, Columns
 from db.reads.filters import Filter, of_supplier, within_scope
-from db.reads.kpis import (
-    ACK,
-    LONGEST_ORDER,
-    complete_in_time,
-    due_day,
-    notice_failed,
-    notice_in_time,
-    notices,
-    owed,
-    unannounced,
-)
+from db.reads.kpi_answers import ACK
+from db.reads.kpi_receipts import complete_in_time, due_day, owed
+from db.reads.kpi_shipments import notice_failed, notice_in_time, notices, unannounced
 from db.reads.overview import IS_OPEN, PO_KINDS, SEVERITIES, document_conditions, severity_rank
 from db.reads.paging import Total
 from db.reads.rules import rules_of
-from db.tables import clock, document, exception_case, flow_link
+from db.tables import clock, document, exception_case, flow_link, partner
 from tower.access import Scope
 from tower.ladder import Rung, rungs
 
@@ -50,6 +43,9 @@ View = Literal[
     "answered_not_in_erp",
     "asn_failed",
     "no_asn_due_soon",
+    "rejected_lines",
+    "short_confirmed",
+    "date_moved",
     "ack_missed",
     "asn_late",
     "asn_refused",
@@ -148,10 +144,7 @@ def purchase_orders(
         following = _place(found[-1])
     counted = conn.execute(
         select(func.count()).select_from(
-            select(document.c.home_key)
-            .where(*conditions)
-            .limit(paging.COUNT_UP_TO + 1)
-            .subquery()
+            select(document.c.home_key).where(*conditions).limit(paging.COUNT_UP_TO + 1).subquery()
         )
     ).scalar_one()
     return PoPage(_rows(conn, scope, found), Total.of(counted), following)
@@ -180,17 +173,60 @@ def _view(
             d.goods_received_at.is_(None),
             _expected() <= soon,
         ]
+    if view == "rejected_lines":
+        return [is_open, _has_line(_refused)]
+    if view == "short_confirmed":
+        return [is_open, _has_line(_short)]
+    if view == "date_moved":
+        return [is_open, _has_line(_moved_out)]
     if view == "ack_missed":
         return [_among(conn, _missed(rules_of(conn, ACK), narrowed))]
     if view == "asn_late":
         late = _named_by(conn, scope, narrowed, ~func.coalesce(notice_in_time(), False))
-        none = unannounced(conn, scope, narrowed, period, d.home_key)
+        none = select(d.home_key).where(*unannounced(conn, scope, narrowed, period))
         return [_among(conn, late, none)]
     if view == "asn_refused":
         return [_among(conn, _named_by(conn, scope, narrowed, notice_failed(conn)))]
     if view == "otif_missed":
         return [_among(conn, _with_late_line(narrowed, now))]
     return [d.released_at >= period.start, d.released_at < period.end]
+
+
+def _has_line(which: Callable[[Columns], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Orders with a standing line like this; looked up for open orders only, by their home."""
+    line = document.alias("line").c
+    return (
+        select(1)
+        .where(
+            line.home_key == document.c.home_key,
+            line.kind == "po_line",
+            line.cancelled_at.is_(None),
+            which(line),
+        )
+        .exists()
+    )
+
+
+def _refused(line: Columns) -> ColumnElement[bool]:
+    return line.answer == "rejected"
+
+
+def _short(line: Columns) -> ColumnElement[bool]:
+    """The supplier promised less than was ordered, and has not sent the rest anyway."""
+    return and_(
+        line.confirmed_qty < line.ordered_qty,
+        func.coalesce(line.answer, "") != "rejected",
+        func.coalesce(line.shipped_qty, 0) < line.ordered_qty,
+        func.coalesce(line.received_qty, 0) < line.ordered_qty,
+    )
+
+
+def _moved_out(line: Columns) -> ColumnElement[bool]:
+    """Confirmed for later than asked for, and not here yet."""
+    return and_(
+        line.last_confirmed_date > line.requested_date,
+        func.coalesce(line.received_qty, 0) < func.coalesce(line.ordered_qty, 1),
+    )
 
 
 def _expected() -> ColumnElement[date]:
@@ -208,7 +244,12 @@ def _named_by(
     conn: Connection, scope: Scope, narrowed: Filter, which: ColumnElement[bool]
 ) -> Select[tuple[int]]:
     """Orders tied to the shipment notices of the period for which this holds."""
-    found = notices(conn, scope, narrowed, narrowed.period, document.c.home_key).where(which)
+    found = (
+        select(document.c.home_key)
+        .select_from(document)
+        .outerjoin(partner, partner.c.partner_id == document.c.partner_id)
+        .where(*notices(conn, scope, narrowed, narrowed.period), which)
+    )
     return select(flow_link.c.other_key).where(
         flow_link.c.to_root, flow_link.c.home_key.in_(found.scalar_subquery())
     )
@@ -286,9 +327,9 @@ def _open_cases() -> Any:
             func.coalesce(func.max(c.priority), 0.0).label("sorted_by"),
             func.max(c.orders_affected).label("orders"),
             func.max(c.value_at_risk).label("value_at_risk"),
-            func.array_agg(
-                aggregate_order_by(c.title, c.priority.desc().nulls_last(), c.id)
-            ).label("titles"),
+            func.array_agg(aggregate_order_by(c.title, c.priority.desc().nulls_last(), c.id)).label(
+                "titles"
+            ),
             func.array_agg(
                 aggregate_order_by(c.category, c.priority.desc().nulls_last(), c.id)
             ).label("categories"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, text
 
-from db import letters
+from db import sent_documents
 from db.reads.filters import within_scope
 from db.tables import dead_letter, replay_item
 from tower.access import Scope
@@ -119,7 +119,7 @@ def documents_of(
     """The document that a letter speaks of, as Trace takes it ("po:main:4500001234"): a purchase
     order before others. A letter that nothing could be read of has none.
     """
-    found = letters.by_refs(conn, scope, list(refs))
+    found = sent_documents.of_items(conn, scope, list(refs))
     allowed = scope.partner_ids
     rows = conn.execute(
         _DOCUMENTS,

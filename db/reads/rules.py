@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from db import configuration
+from db.roles import knowing_the_house
 from db.tables import active_config
 from tower.rulebook import RuleBook, load_rulebook
 
@@ -18,9 +19,10 @@ def rules_of(conn: Connection, *categories: str) -> tuple[str, ...]:
 def rulebook(conn: Connection) -> RuleBook | None:
     """The rule book in force, None before the first activation."""
     a = active_config.c
-    digest = conn.execute(
-        select(a.hash).where(a.name == configuration.RULES)
-    ).scalar_one_or_none()
+    with knowing_the_house(conn):
+        digest = conn.execute(
+            select(a.hash).where(a.name == configuration.RULES)
+        ).scalar_one_or_none()
     if digest is None:
         return None
     kept = _parsed.get(digest)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, select, text, tuple_
+from sqlalchemy import Connection, and_, func, select, text, true, tuple_
 
 from db.reads import stories
 from db.reads.filters import within_scope
@@ -27,11 +27,12 @@ from tower.identity import item_key
 from tower.masking import ALL, masked_headers, overlaps
 
 MOST_HITS = 50
-MOST_CANDIDATES = 1000  # by words, of one stretch of time
+MOST_CANDIDATES = 1000  # by the index of words
 LOOKED_AT = 100  # messages whose bytes are fetched together
 MOST_LOOKED_AT = 300
 AROUND = 40  # bytes of an excerpt on each side
-STRETCHES = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+WALKS = (2_000, 8_000, 30_000)  # of the newest messages, one stretch after the other
+COMMON = 0.02  # share of messages from which words are common
 DEFAULT_WINDOW = timedelta(days=30)
 
 
@@ -87,6 +88,9 @@ def find(
     if in_text == "never" or (found and in_text == "if_nothing_else") or not wanted:
         unasked = ("The text of messages was not searched.",) if wanted else ()
         return Answer(wanted, found, None, False, None, None, unasked)
+    if not scope.may("payload.read"):
+        not_yours = "The text of messages was not searched: your role does not include it."
+        return Answer(wanted, found, None, False, None, None, (not_yours,))
     asked = search_words.asked(wanted)
     mark = conn.execute(select(text_mark.c.upto).where(text_mark.c.name == "payload")).scalar()
     begin = None if window is None else now - window
@@ -111,32 +115,65 @@ def _hits(
     limit: int,
 ) -> tuple[list[TextHit], bool, str | None]:
     """Hits, newest first; whether there are more; what kept us from looking at all."""
-    hits: list[TextHit] = []
-    looked = 0
+    looking = _Looking(conn, scope, asked, limit)
     upper = now + timedelta(days=1)  # a clock that is ahead
+    # Common words stand in the newest messages: those are walked, and nothing else is needed. The
+    # index of words would first gather every message that ever had them.
+    walked = 0
+    for size in WALKS:
+        part, end = _newest(conn, scope, asked, begin, upper, size)
+        walked += size
+        if end is None:  # that was all
+            looking.look(part)
+            return looking.answer(rest=False)
+        if walked == size and len(part) < COMMON * size:
+            break  # rare words: the index of words has few of them
+        looking.look(part)
+        if looking.is_done:
+            return looking.answer(rest=True)
+        upper = end
     keys = _candidates(conn, scope, asked, begin, upper)
-    crowded = len(keys) == MOST_CANDIDATES
-    # Rare words: one question was enough. Common ones: stretch by stretch, the newest first.
-    bounds = [now - s for s in STRETCHES if begin is None or now - s > begin] if crowded else []
-    for lower in [*bounds, begin]:
-        if crowded:
-            keys = _candidates(conn, scope, asked, lower, upper)
-        full = len(keys) == MOST_CANDIDATES
+    looking.look(keys)
+    return looking.answer(rest=len(keys) == MOST_CANDIDATES, last=keys)
+
+
+class _Looking:
+    """Candidates, newest first, looked at until there are hits enough or it was long enough."""
+
+    def __init__(
+        self, conn: Connection, scope: Scope, asked: search_words.Asked, limit: int
+    ) -> None:
+        self._conn, self._scope, self._asked, self._limit = conn, scope, asked, limit
+        self._hits: list[TextHit] = []
+        self._looked = 0
+        self._left: Any = None  # the first one that was not looked at any more
+
+    @property
+    def is_done(self) -> bool:
+        return self._left is not None or len(self._hits) >= self._limit
+
+    def look(self, keys: Sequence[Any]) -> None:
         for at in range(0, len(keys), LOOKED_AT):
             part = keys[at : at + LOOKED_AT]
-            if looked >= MOST_LOOKED_AT:
-                return _with_documents(conn, scope, hits), True, _halted(asked, part[0].received_at)
-            looked += len(part)
-            hits += _verified(conn, scope, asked.text, part)
-            if len(hits) >= limit:
-                rest = at + LOOKED_AT < len(keys) or lower != begin or full
-                more = len(hits) > limit or rest
-                return _with_documents(conn, scope, hits[:limit]), more, None
-        if full:
-            return _with_documents(conn, scope, hits), True, _halted(asked, keys[-1].received_at)
-        if lower is not None:
-            upper = lower
-    return _with_documents(conn, scope, hits), False, None
+            if self.is_done or self._looked >= MOST_LOOKED_AT:
+                self._left = self._left or part[0]
+                return
+            self._looked += len(part)
+            self._hits += _verified(self._conn, self._scope, self._asked.text, part)
+
+    def answer(
+        self, *, rest: bool, last: Sequence[Any] = ()
+    ) -> tuple[list[TextHit], bool, str | None]:
+        """``rest``: messages were left that nobody asked for; ``last`` the ones asked for last."""
+        found = _with_documents(self._conn, self._scope, self._hits[: self._limit])
+        if len(self._hits) >= self._limit:
+            more = len(self._hits) > self._limit or self._left is not None or rest
+            return found, more, None
+        if self._left is not None:
+            return found, True, _halted(self._asked, self._left.received_at)
+        if rest and last:
+            return found, True, _halted(self._asked, last[-1].received_at)
+        return found, False, None
 
 
 def _halted(asked: search_words.Asked, since: datetime) -> str:
@@ -147,6 +184,47 @@ def _halted(asked: search_words.Asked, since: datetime) -> str:
     )
 
 
+def _newest(
+    conn: Connection,
+    scope: Scope,
+    asked: search_words.Asked,
+    lower: datetime | None,
+    upper: datetime,
+    size: int,
+) -> tuple[Sequence[Any], datetime | None]:
+    """Those of the newest ``size`` messages that have the words, and the receipt of the last one
+    that was walked over; None if there are no older ones in this time.
+    """
+    p = payload_text.c
+    walk = (
+        select(p.item_key, p.source, p.key, p.received_at, p.partner_id, p.words)
+        .where(p.received_at < upper, *(() if lower is None else (p.received_at >= lower,)))
+        .order_by(p.received_at.desc())
+        .fetch(size, with_ties=True)  # a batch is received at one instant
+        .cte("walk")
+        .prefix_with("MATERIALIZED")
+    )
+    w = walk.c
+    wanted = text("walk.words @@ CAST(:asked AS tsquery)").bindparams(asked=asked.tsquery)
+    walked = select(
+        func.count().label("walked"), func.min(w.received_at).label("end_at")
+    ).subquery()
+    having = (
+        select(w.item_key, w.source, w.key, w.received_at)
+        .where(wanted, *within_scope(w, scope))
+        .subquery()
+        .lateral()
+    )
+    # One question, so that the walk is made once.
+    rows = conn.execute(
+        select(walked, having)
+        .select_from(walked.outerjoin(having, true()))
+        .order_by(having.c.received_at.desc(), having.c.key)
+    ).all()
+    found = [row for row in rows if row.key is not None]
+    return found, rows[0].end_at if rows[0].walked >= size else None
+
+
 def _candidates(
     conn: Connection,
     scope: Scope,
@@ -154,6 +232,7 @@ def _candidates(
     lower: datetime | None,
     upper: datetime,
 ) -> Sequence[Any]:
+    """The newest messages that have the words, by the index of words."""
     p = payload_text.c
     wanted = text("payload_text.words @@ CAST(:asked AS tsquery)").bindparams(asked=asked.tsquery)
     inner = (
@@ -164,19 +243,18 @@ def _candidates(
             *(() if lower is None else (p.received_at >= lower,)),
             *within_scope(p, scope),
         )
-        .limit(MOST_CANDIDATES)
-        .subquery()
+        .cte("having")
+        .prefix_with("MATERIALIZED")
     )
-    # The index of words, never a walk over all messages: the planner cannot know how rare an id is.
-    conn.execute(text("SET LOCAL enable_seqscan = off"))
-    found = conn.execute(select(inner).order_by(inner.c.received_at.desc(), inner.c.key)).all()
-    conn.execute(text("SET LOCAL enable_seqscan = on"))
+    newest = select(inner).order_by(inner.c.received_at.desc(), inner.c.key)
+    # By bitmaps alone, never a walk over all messages: the planner cannot know how rare an id is.
+    conn.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off"))
+    found = conn.execute(newest.limit(MOST_CANDIDATES)).all()
+    conn.execute(text("SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on"))
     return found
 
 
-def _verified(
-    conn: Connection, scope: Scope, wanted: str, part: Sequence[Any]
-) -> list[TextHit]:
+def _verified(conn: Connection, scope: Scope, wanted: str, part: Sequence[Any]) -> list[TextHit]:
     """Those of the candidates that really hold the text, where this viewer may see it."""
     keys = [(one.item_key, one.source, one.key) for one in part]
     r, o = raw_message.c, origin.c
@@ -205,9 +283,7 @@ def _verified(
     return found
 
 
-def _hit(
-    row: Any, scope: Scope, wanted: str, origins: Sequence[FieldOrigin]
-) -> TextHit | None:
+def _hit(row: Any, scope: Scope, wanted: str, origins: Sequence[FieldOrigin]) -> TextHit | None:
     """The first place of the text in a message: its name, a header, then its bytes."""
     where, offset, length, excerpt = "", None, None, ""
     lowered = wanted.lower()
@@ -245,9 +321,7 @@ def _hit(
     )
 
 
-def _with_documents(
-    conn: Connection, scope: Scope, hits: Sequence[TextHit]
-) -> list[TextHit]:
+def _with_documents(conn: Connection, scope: Scope, hits: Sequence[TextHit]) -> list[TextHit]:
     """Each hit with the documents its message tells of."""
     if not hits:
         return []

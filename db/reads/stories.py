@@ -432,7 +432,7 @@ def _related(
 def _pegs(
     conn: Connection, scope: Scope, root: Mapping[str, Any] | None, home: int
 ) -> tuple[Mapping[str, Any], ...]:
-    if root is None or not scope.sees_all:
+    if root is None or not scope.sees_customers:
         return ()
     if root["kind"] == "order":
         condition = and_(peg.c.scope == root["scope"], peg.c.order == root["number"])
@@ -449,7 +449,7 @@ def _pegs(
 def _impacts(
     conn: Connection, scope: Scope, root: Mapping[str, Any] | None, home: int
 ) -> tuple[Mapping[str, Any], ...]:
-    if root is None or not scope.sees_all:
+    if root is None or not scope.sees_customers:
         return ()
     column = order_impact.c.order_home if root["kind"] == "order" else order_impact.c.po_home
     return records(

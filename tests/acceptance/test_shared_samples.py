@@ -19,7 +19,7 @@ from sqlalchemy import Engine, case, func, select
 
 from db import engine as engines
 from db import ingest
-from db.reads import kpis
+from db.reads import figures
 from db.reads.filters import Filter, Period
 from db.tables import (
     clock,
@@ -35,6 +35,8 @@ from tests.acceptance.running import Running
 from tests.conftest import Databases
 from tower.access import EVERYTHING
 from tower.identity import partner_id
+
+pytestmark = pytest.mark.long
 
 # Parties are unknown here, so all papers belong to the partner of the feed.
 ANYBODY = """\
@@ -235,7 +237,7 @@ def deliveries(
 def test_ten_years_of_real_deliveries_give_the_on_time_share_of_their_readme(
     deliveries: tuple[Installation, Engine, list[dict[str, str]]],
 ) -> None:
-    _, engine, _ = deliveries
+    _, engine, told = deliveries
     d = document.c
     with engine.connect() as conn:
         n, on_time = conn.execute(
@@ -245,11 +247,31 @@ def test_ten_years_of_real_deliveries_give_the_on_time_share_of_their_readme(
             ).where(d.kind == "po_line", d.actual_receipt_date.is_not(None))
         ).one()
         period = Period(datetime(2006, 1, 1, tzinfo=UTC), datetime(2016, 1, 1, tzinfo=UTC))
-        figure = kpis.otif(conn, EVERYTHING, Filter(period), datetime(2016, 1, 1, tzinfo=UTC))
+        figure = figures.figure(
+            conn, EVERYTHING, "otif", Filter(period), period.end
+        )
+        by_vendor = figures.figures_by(
+            conn, EVERYTHING, "otif", "supplier", Filter(period), period.end
+        )
+        value = figures.figure(conn, EVERYTHING, "fill_value", Filter(period), period.end)
     assert n == 5188
     assert round(100 * on_time / n, 2) == 88.57
     # The key figure of the overview says the same: all of them were delivered in full.
     assert (figure.n, figure.numerator) == (5188, on_time)
+    plain: dict[str, Counter[bool]] = defaultdict(Counter)
+    whole = in_time = 0.0
+    for row in told:
+        came, wanted = day(row["Delivered to Client Date"]), day(row["Scheduled Delivery Date"])
+        assert came is not None
+        assert wanted is not None
+        plain[row["Vendor"].strip()][came <= wanted] += 1
+        worth = float(row["Line Item Quantity"]) * float(row["Pack Price"])
+        whole += worth
+        in_time += worth * (came <= wanted)
+    assert {t.name: (t.figure.numerator, t.figure.n) for t in by_vendor} == {
+        vendor: (counted[True], counted.total()) for vendor, counted in plain.items()
+    }
+    assert float(value.value or 0) == pytest.approx(in_time / whole)
 
 
 def day(text: str) -> date | None:

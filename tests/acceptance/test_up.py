@@ -89,7 +89,7 @@ def test_the_tower_comes_up_takes_data_in_answers_and_goes_down(
     # The door answers 503 until a worker has taken the network in; then everything is there.
     until(lambda: push() == 202, tower, said)
     until(lambda: answers(f"{api}/health"), tower, said)
-    until(lambda: answers(ui), tower, said)
+    until(lambda: answers(f"{ui}/signin"), tower, said)
     assert f"Tower: {ui}   machine door: {api}" in said.read_text()
     shown = here.spawn("show", "4500000001", "--json")
     assert shown.code == 0, shown

@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from sqlalchemy import Engine
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from app import data, serve
+from db import accounts, engine, passwords, sessions
 from tests.desk import Desk
+from tower import settings
+from tower.access import EVERYTHING, Role, Scope
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
 Open = Callable[..., AppTest]
+Seat = Callable[..., None]
 
 
 @pytest.fixture
-def screens(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+def seat(monkeypatch: pytest.MonkeyPatch) -> Seat:
+    """Puts somebody before the screens: by default the operator, whom nothing is kept from.
+
+    Browsers send a cookie; here there is none, so the session behind it is given.
+    """
+    before: list[sessions.Live] = []
+    monkeypatch.setattr(data, "signed_in", lambda *, lately=False: before[-1])
+    monkeypatch.setattr(data, "still_active", lambda live: None)
+
+    def sit(name: str = "local", scope: Scope = EVERYTHING) -> None:
+        before.append(sessions.Live(0, 0, name, "", scope))
+
+    sit()
+    return sit
+
+
+@pytest.fixture
+def screens(database_url: str, monkeypatch: pytest.MonkeyPatch, seat: Seat) -> Iterator[Open]:
     """Opens a screen by its file and query parameters, as a person with its address would."""
     monkeypatch.setenv("TOWER_DATABASE_URL", database_url)
     st.cache_data.clear()
@@ -37,6 +62,54 @@ def screens(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open
     yield open_screen
     st.cache_data.clear()
     st.cache_resource.clear()
+
+
+@dataclass
+class Site:
+    """The server of the screens over a database of its own, without a browser."""
+
+    client: TestClient
+    database: Engine
+
+    def person(self, name: str, role: Role, password: str = "", **more: Any) -> int:
+        """An account; without a password one that nobody knows."""
+        with self.database.begin() as conn:
+            return accounts.add(
+                conn, name=name, role=role, password=password or passwords.made(), by="test",
+                now=datetime.now(UTC), **more,
+            ).id  # fmt: skip
+
+    def token(self, account: int) -> str:
+        """A session of this account."""
+        with self.database.begin() as conn:
+            return sessions.open_(
+                conn, account, "password", address="", browser="", now=datetime.now(UTC)
+            )
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[TestClient]:
+    """The one server that a process can have."""
+    chosen = settings.load()
+    with TestClient(
+        serve.build(chosen), base_url=chosen.base_url, follow_redirects=False
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def site(databases: Any, served: TestClient) -> Iterator[Site]:
+    """It, over a database of a module's own."""
+    name = databases.make(databases.template)
+    database = engine.create(databases.app_url(name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOWER_DATABASE_URL", databases.app_url(name))
+        st.cache_resource.clear()
+        served.cookies.clear()
+        yield Site(served, database)
+    st.cache_resource.clear()
+    database.dispose()
+    databases.drop(name)
 
 
 @pytest.fixture

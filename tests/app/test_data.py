@@ -19,16 +19,20 @@ from tower.access import EVERYTHING, Scope
 APP = Path(data.__file__).parent
 
 # Kept without rows of anybody: how to reach the database.
-WITHOUT_ROWS = {"_engine", "_address", "in_demo"}
+WITHOUT_ROWS = {"_engine", "_address", "at_home", "in_demo"}
 # Names change so rarely that an answer may be ten minutes old.
-WITHOUT_VERSION = {"choices"}
+# Figures over weeks are five minutes old at most, and say as of when they are.
+OVER_WEEKS = {"figure", "figures_by", "subjects", "scorecards", "supplier", "outlook", "told"}
+OVER_WEEKS |= {"perfect_parts", "discrepancies", "discrepancy_page", "invoices", "cohorts"}
+WITHOUT_VERSION = {"choices"} | OVER_WEEKS
 
 
 def kept() -> dict[str, inspect.Signature]:
     return {
         name: inspect.signature(inspect.unwrap(found))
         for name, found in vars(data).items()
-        if isinstance(found, CachedFunc)
+        if isinstance(getattr(found, "__wrapped__", None), CachedFunc)
+        or isinstance(found, CachedFunc)
     }
 
 

@@ -7,20 +7,33 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 from streamlit.testing.v1 import AppTest
 
+from collectors.amqp_link import Delivery
 from collectors.contract import PARTNER
-from db import audit, configuration, letters, replay_wishes, replay_work, replays, switches
+from collectors.dead_letters import captured
+from db import (
+    audit,
+    configuration,
+    edited_copies,
+    letters,
+    replay_wishes,
+    replay_work,
+    replays,
+    switches,
+)
 from db.letters import Letter
 from db.tables import audit_entry
-from tests.app.conftest import Open
+from tests.app.conftest import Open, Seat
 from tests.worker.replaying import NETWORK
-from tower.access import EVERYTHING
+from tower.access import EVERYTHING, Scope, scope_of
+from tower.edits import editable, edited, seen_mark
+from tower.errors import AccessDenied
 from tower.network import Network, load_network
 from tower.raw import Raw
-from tower.replays import REINTERPRET
-from worker import pipeline
+from tower.replays import REINTERPRET, ReplayRefused
+from worker import pipeline, replay_dry_run
 from worker import replays as work
 from worker.replay_checks import check_waiting
 
@@ -77,13 +90,64 @@ def write(at: AppTest, label: str, text: str) -> None:
     one.input(text)
 
 
-def be(at: AppTest, name: str) -> None:
-    [one] = [box for box in at.selectbox if box.label == "You are"]
-    one.set_value(name).run()
+def test_a_copy_is_edited_with_its_difference_before_eyes(screens: Open, database: Engine) -> None:
+    net = in_force(database, "ACME")
+    body = b'{"po":"4500000001","note":"two"}'
+    delivery = Delivery(1, body, {"x-first-death-queue": "erp.answers"}, {"message_id": "m-1"},
+                        "dlq", "", False)  # fmt: skip
+    pipeline.ingest_raws(database, net, [captured("broker", "dlq", delivery, NOW)], now=NOW)
+    (letter,) = kept(database)
+    at = screens("dead_letters", fingerprint=letter.fingerprint, letter=str(letter.ref))
+    [toggle] = at.toggle
+    toggle.set_value(True).run()
+    assert "Nothing was changed yet." in said(at)
+    write(at, f"copy of {letter.ref}", body.replace(b"two", b"2").decode())
+    at.run()
+    assert '-"note":"two"}\n+"note":"2"}' in at.code[0].value
+    write(at, "why the copy", "the consumer wants digits")
+    at.run()
+    press(at, "Freeze this copy and try it dry")
+    assert at.title[0].value == "Replay 1"
+    with database.connect() as conn:
+        (item,) = replays.items(conn, 1)
+        assert item.edited_key is not None
+        assert audit.entries(conn)[0].act.action == "letter.edited"
+    # What is locked is judged on the server, whatever the screen said.
+    with database.begin() as conn:
+        with pytest.raises(ReplayRefused, match="not the difference"):
+            edited_copies.draft(conn, net, EVERYTHING, letter.ref, b"{}", "kim", NOW, seen="")
+        other = body.replace(b"4500000001", b"4500000009")
+        edited_copies.draft(
+            conn, net, EVERYTHING, letter.ref, other, "kim", NOW, seen=seen_mark(body, other)
+        )
+    check_waiting(database, net, NOW, secrets={"PW": "guest"})
+    with database.connect() as conn:
+        assert "po is locked" in replays.items(conn, 2)[0].cause
+    hidden = Scope(reveals=frozenset())
+    with pytest.raises(ReplayRefused, match="masked"), database.begin() as conn:
+        edited_copies.draft(conn, net, hidden, letter.ref, other, "kim", NOW, seen="")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"a\r\nb", "a\nb"),
+        (b"a\nb", "a\nb"),
+        (b"a\r\nb\nc", None),
+        (b"a\rb", None),
+        (b"\xff", None),
+    ],
+)
+def test_an_entry_field_gives_back_every_byte_or_is_not_offered(
+    body: bytes, text: str | None
+) -> None:
+    assert editable(body) == text
+    if text is not None:
+        assert edited(body, text) == body
 
 
 def test_an_unreadable_kind_is_replayed_once_the_network_was_mended(
-    screens: Open, database: Engine, dead: Sequence[Letter]
+    screens: Open, seat: Seat, database: Engine, dead: Sequence[Letter]
 ) -> None:
     at = screens("dead_letters")
     assert "1 kind of failure, 3 letters" in said(at)
@@ -95,7 +159,8 @@ def test_an_unreadable_kind_is_replayed_once_the_network_was_mended(
     press(at, "Add note")
     assert "ZED is new; Kim adds the profile" in said(at)
     net = in_force(database, "ZED")
-    be(at, "desk")
+    seat("desk")
+    at.run()
     [many] = at.number_input
     many.set_value(2)
     press(at, "Freeze and try dry")
@@ -115,7 +180,8 @@ def test_an_unreadable_kind_is_replayed_once_the_network_was_mended(
     work.advance(database, net, "w", datetime.now(UTC), secrets={})
     at = screens("replays", id="1")
     assert "2 of 2 resolved" in at.get("progress")[0].proto.text
-    be(at, "local")
+    seat("local")
+    at.run()
     press(at, "Sign off")
     assert "signed off by **local**" in said(at)
     with database.connect() as conn:
@@ -125,7 +191,7 @@ def test_an_unreadable_kind_is_replayed_once_the_network_was_mended(
 
 
 def test_a_second_person_approves_or_refuses_and_never_oneself(
-    screens: Open, database: Engine, dead: Sequence[Letter]
+    screens: Open, seat: Seat, database: Engine, dead: Sequence[Letter]
 ) -> None:
     net = in_force(database, "ZED")
     with database.begin() as conn:
@@ -142,7 +208,8 @@ def test_a_second_person_approves_or_refuses_and_never_oneself(
     press(at, "Confirm")
     [approve] = [b for b in at.button if b.label == "Approve"]
     assert approve.disabled
-    be(at, "desk")
+    seat("desk")
+    at.run()
     press(at, "Approve")
     assert "approved by **desk**" in said(at)
     write(at, "Pause 1 why", "wrong day")
@@ -161,10 +228,8 @@ def test_a_person_says_what_became_of_what_is_uncertain(
 ) -> None:
     net, now = in_force(database, "ZED"), datetime.now(UTC)
     with database.begin() as conn:
-        one = replay_wishes.draft(
-            conn, net, EVERYTHING, REINTERPRET, [dead[0].ref], "kim", now
-        )
-    one = work.check(database, net, one.id, "kim", now, secrets={})
+        one = replay_wishes.draft(conn, net, EVERYTHING, REINTERPRET, [dead[0].ref], "kim", now)
+    one = replay_dry_run.check(database, net, one.id, "kim", now, secrets={})
     with database.begin() as conn:
         replays.confirm(
             conn, one.id, count=1, sha256=one.sha256, reason="x", token=uuid4(), who="kim",
@@ -224,7 +289,7 @@ def test_read_only_is_said_on_the_page_and_holds(
 
 
 def test_the_audit_shows_who_did_what_and_where_it_was_altered(
-    screens: Open, database: Engine, dead: Sequence[Letter]
+    screens: Open, database: Engine, owner_url: str, dead: Sequence[Letter]
 ) -> None:
     with database.begin() as conn:
         letters.archive(conn, EVERYTHING, [dead[0].ref], "kim", "test file", NOW)
@@ -235,8 +300,43 @@ def test_the_audit_shows_who_did_what_and_where_it_was_altered(
     assert list(table["Who"]) == ["lee", "kim"]
     at = screens("audit", actor="kim")
     assert list(at.dataframe[0].value["What"]) == ["letter.archived"]
-    with database.begin() as conn:
+    owner = create_engine(owner_url)  # no role of the program can alter an entry
+    with owner.begin() as conn:
         conn.execute(audit_entry.update().where(audit_entry.c.n == 1).values(actor="nobody"))
+    owner.dispose()
+    with database.begin() as conn:
         audit.record(conn, "kim", "failure.noted", "failure:x", {}, NOW)
     at = screens("audit")
     assert "breaks at entry 1" in at.error[0].value
+
+
+def decide(role: str) -> None:
+    """What a person of a role may do with the first replay."""
+    from datetime import UTC, datetime
+    from typing import Any, cast
+    from zoneinfo import ZoneInfo
+
+    from app import data
+    from app.parts import replay_page
+    from app.session import Viewer
+    from db import replays
+    from tower.access import scope_of
+
+    viewer = Viewer("kim", scope_of(cast(Any, role), None), ZoneInfo("UTC"))
+    with data.connected() as conn:
+        one = replays.get(conn, 1)
+    replay_page.decisions(one, [], viewer, datetime.now(UTC))
+
+
+def test_only_who_may_ask_for_replays_decides_about_them(
+    screens: Open, database: Engine, dead: Sequence[Letter]
+) -> None:
+    net = in_force(database, "ACME")
+    with database.begin() as conn:
+        replay_wishes.draft(conn, net, EVERYTHING, REINTERPRET, [dead[0].ref], "lee", NOW)
+        with pytest.raises(AccessDenied):
+            letters.archive(conn, scope_of("leader", None), [dead[0].ref], "kim", "old", NOW)
+    for role, offered in (("support", True), ("leader", False), ("read-only", False)):
+        at = AppTest.from_function(decide, args=(role,), default_timeout=30).run()
+        assert not at.exception
+        assert ("**Confirm**" in said(at)) == offered

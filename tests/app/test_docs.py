@@ -13,6 +13,18 @@ from app.parts.words import SEVERITY_SIGN
 from tests.app.test_links import ALL
 from tower.kpis import DEFINITIONS
 
+CARDS = (
+    "orders_affected",
+    "value_at_risk",
+    "ack_on_time",
+    "asn_on_time",
+    "asn_valid",
+    "otif",
+    "open_exceptions",
+    "coverage",
+)
+"""Figures of the overview; the whole catalogue has a page of its own."""
+
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "screens.md").read_text()
 
 
@@ -25,14 +37,25 @@ def test_every_page_and_parameter_is_described() -> None:
 
 
 def test_every_view_group_and_period_is_described() -> None:
-    for words in (links.ViewWord, links.GroupWord, links.PeriodWord):
+    for words in (
+        links.ViewWord,
+        links.GroupWord,
+        links.PeriodWord,
+        links.DateWord,
+        links.PerWord,
+        links.SupplierTab,
+        links.FulfilmentBy,
+        links.FulfilmentView,
+        links.SubjectsWord,
+    ):
         for word in get_args(words):
             assert f"`{word}`" in TEXT, word
 
 
 def test_every_figure_is_described_with_its_card_target_and_sample() -> None:
     rows = {line.split("|")[1].strip(): line for line in TEXT.splitlines() if line[:3] == "| `"}
-    for name, definition in DEFINITIONS.items():
+    for name in CARDS:
+        definition = DEFINITIONS[name]
         row = rows[f"`{name}`"]
         assert definition.short in row
         if definition.unit == "%":

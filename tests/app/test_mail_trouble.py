@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 
 from sqlalchemy import Engine, insert
 
+from app.parts.mail_page import with_pictures
 from db import health
 from db.reads.mails import Trouble, trouble
 from db.tables import delivery, outbox, undeliverable
@@ -26,9 +30,7 @@ def break_it(database: Engine, now: datetime) -> None:
         number = conn.execute(insert(outbox).values(mail).returning(outbox.c.id)).scalar_one()
         for n in range(5):
             at = now - timedelta(minutes=9 - n)
-            conn.execute(
-                insert(delivery).values(outbox_id=number, at=at, outcome="unreachable")
-            )
+            conn.execute(insert(delivery).values(outbox_id=number, at=at, outcome="unreachable"))
         conn.execute(
             insert(undeliverable).values(address=EVIL, recipient="ben", at=now, status="5.1.1")
         )
@@ -67,3 +69,17 @@ def test_viewers_of_some_partners_are_told_nothing_of_it(database: Engine) -> No
     with database.connect() as conn:
         assert trouble(conn, Scope(frozenset({"ACME"})), now) == Trouble()
         assert trouble(conn, EVERYTHING, now).dead == ((EVIL, "ben"),)
+
+
+def test_pictures_inside_a_mail_are_shown_in_their_places() -> None:
+    mail = EmailMessage()
+    mail.set_content("text")
+    mail.add_alternative('<img src="cid:one@x"><img src="cid:two@x">', subtype="html")
+    body = mail.get_body(("html",))
+    assert body is not None
+    body.add_related(b"\x89PNG", "image", "png", cid="<one@x>")
+    read = email.message_from_bytes(mail.as_bytes(), policy=email.policy.default)
+    # What is not in the mail stays as it was: nothing is fetched for it.
+    assert with_pictures(read) == (
+        '<img src="data:image/png;base64,iVBORw=="><img src="cid:two@x">\n'
+    )

@@ -92,9 +92,7 @@ def test_a_silence_is_put_down_and_ended(screens: Open, shop: Desk, database: En
         assert conn.execute(select(silence.c.ended_by)).scalar_one() == "local"
 
 
-def test_one_click_and_a_reason_judge_an_alert(
-    screens: Open, shop: Desk, database: Engine
-) -> None:
+def test_one_click_and_a_reason_judge_an_alert(screens: Open, shop: Desk, database: Engine) -> None:
     at = screens("case", id="1")
     at.selectbox(key="reason useful").set_value("we acted on it")
     at.button(key="say useful").click().run()

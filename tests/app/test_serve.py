@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -12,15 +11,17 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 from streamlit.testing.v1 import AppTest
 
-from app import serve
+from app.cookies import PLAIN
 from app.middleware import BUNDLES
 from db.reads.connection import DatabaseAway
+from tests.app.conftest import Site
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[TestClient]:
-    with TestClient(serve.app, base_url="http://127.0.0.1:8501") as found:
-        yield found
+def client(site: Site) -> TestClient:
+    """Somebody who is signed in."""
+    site.client.cookies.set(PLAIN, site.token(site.person("ana", "leader")))
+    return site.client
 
 
 def test_every_answer_carries_the_protective_headers(client: TestClient) -> None:

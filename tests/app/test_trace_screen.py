@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
+from tests.app.conftest import Seat
 from tests.app.papers import ORDER, bring
 from tests.desk import Desk
+from tower.access import Role, scope_of
 
 Open = Callable[..., AppTest]
 
@@ -90,3 +92,16 @@ def test_lines_on_which_systems_differ_are_told_with_whose_word_counts(
     price = screens("reconciliation", kind="price")
     assert not price.exception
     assert not price.dataframe
+
+
+@pytest.mark.parametrize(("role", "reads"), [("support", True), ("leader", False)])
+def test_who_reads_no_bytes_sees_the_story_without_them(
+    screens: Open, number: str, seat: Seat, role: Role, reads: bool
+) -> None:
+    seat("kim", scope_of(role, None))
+    at = screens("trace", ref=f"po:main:{number}", tab="hops")
+    assert not at.exception
+    assert f"Purchase order {number}" in told(at)
+    assert ("sha-256" in told(at)) is reads
+    searched = screens("trace", ref="order-77.edi")
+    assert ("your role does not include it" in told(searched)) is not reads

@@ -81,8 +81,7 @@ class ODataService(OrdersService):
     def _fits(self, entity: Mapping[str, Any], condition: str) -> bool:
         parts = condition.split(" or ") if " or " in condition else [condition]
         return any(
-            all(self._holds(entity, *match) for match in _CONDITION.findall(part))
-            for part in parts
+            all(self._holds(entity, *match) for match in _CONDITION.findall(part)) for part in parts
         )
 
     def _holds(self, entity: Mapping[str, Any], name: str, operator: str, literal: str) -> bool:
@@ -218,8 +217,8 @@ sources:
                     "Plant": "1710",
                     "OrderQuantity": "40.000",
                     "PurchaseOrderQuantityUnit": "EA",
-                    "NetPriceAmount": "12.50",
-                    "NetPriceQuantity": "1",
+                    "NetPriceAmount": "12.50" if line == "10" else "1250.00",
+                    "NetPriceQuantity": "1" if line == "10" else "100",
                     "Material": f"B-{line}",
                     "IsCompletelyDelivered": False,
                     "to_ScheduleLine": [

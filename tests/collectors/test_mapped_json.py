@@ -13,6 +13,7 @@ import pytest
 from collectors.records import walk
 from collectors.registry import interpret
 from tests.collectors.worlds import network
+from tower.errors import ConfigError
 from tower.event import TimeQuality
 from tower.network import Network
 from tower.raw import Interpretation, Raw
@@ -191,9 +192,7 @@ emit:
     net = net_with(mapping)
     bolt = net.partners["BOLT"]
     ids = bolt.ids.model_copy(update={"erp_vendor": {"main": "20000"}})
-    net = net.model_copy(
-        update={"partners": {"BOLT": bolt.model_copy(update={"ids": ids})}}
-    )
+    net = net.model_copy(update={"partners": {"BOLT": bolt.model_copy(update={"ids": ids})}})
     reading = interpret(Raw("feed", "k", ERP_SAMPLE.read_bytes(), NOW), net)
     assert not reading.dead_letters
     event = reading.events[0]
@@ -256,3 +255,41 @@ def test_several_lines_in_one_body_are_read_one_by_one() -> None:
     ]
     lenient = LOG.replace("format: log", "format: log\nother_lines: ignore")
     assert not read(lenient, line + b"\nno json\n", format_="log").dead_letters
+
+
+PRICES = """
+format: json
+emit:
+  - event: po.released
+    fields: {po: no, supplier: =ACME}
+    lines_from: lines
+    lines: {line: n, qty: qty, price: price // per}
+"""
+
+
+@pytest.mark.parametrize(
+    ("price", "per", "one"),
+    [
+        ("1250.00", "100", "12.5"),
+        ("10", 3, "3.333333333"),
+        ("12.50", "1", "12.5"),
+        ("12.50", None, "12.5"),
+        ("0.00", "100", "0"),
+        ("5000", "0.1", "50000"),
+    ],
+)
+def test_a_price_for_so_many_is_told_for_one(price: str, per: Any, one: str) -> None:
+    line = {"n": 1, "qty": 2, "price": price, "per": per}
+    (event,) = read(PRICES, {"no": "P1", "lines": [line]}).events
+    assert event.data["lines"][0]["price"] == one
+
+
+def test_a_price_for_none_refuses_its_row() -> None:
+    reading = read(PRICES, {"no": "P1", "lines": [{"n": 1, "qty": 2, "price": "3", "per": "0"}]})
+    assert not reading.events
+    assert "is for 0 pieces" in reading.dead_letters[0].cause
+
+
+def test_only_numbers_are_divided() -> None:
+    with pytest.raises(ConfigError, match=r"fields\.po is no number"):
+        net_with(PRICES.replace("po: no", "po: no // per"))

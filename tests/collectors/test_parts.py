@@ -81,6 +81,7 @@ SIZES: dict[str, Callable[[int], bytes]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", SIZES)
 def test_memory_does_not_grow_with_the_message(
     net: Network, source: str, monkeypatch: pytest.MonkeyPatch

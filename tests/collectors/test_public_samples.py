@@ -23,7 +23,10 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "csv_drops"
 DELIVERIES = DATA / "scms-delivery-history" / "dev_half_odd_ids.csv"
 ORDERS = DATA / "adventureworks" / "data"
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the public samples are not here")
+pytestmark = [
+    pytest.mark.skipif(not DATA.exists(), reason="the public samples are not here"),
+    pytest.mark.long,
+]
 
 DELIVERY_MAPPING: dict[str, Any] = {
     "format": "csv",

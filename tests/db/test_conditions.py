@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Text, cast, literal, select
@@ -42,6 +43,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES, rows=ROWS)
 def test_closure_and_database_agree_on_any_tree_and_row(

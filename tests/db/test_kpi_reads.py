@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection, Engine
 
-from db.reads import kpis
+from db.reads import figures, kpis
 from db.reads.filters import Filter, Period
 from db.tables import clock, document, exception_case, order_impact
 from tests.desk import NOW, Desk, network
@@ -291,16 +291,15 @@ def reference_asn_valid(
 
 
 Reference = Callable[[World, Filter, Scope, Period], tuple[int, int]]
-Question = Callable[[Connection, Scope, Filter], Figure]
 
-RATES: dict[str, tuple[Question, Reference]] = {
-    "ack_on_time": (kpis.ack_on_time, reference_ack),
-    "coverage": (kpis.coverage, reference_coverage),
-    "otif": (lambda c, s, f: kpis.otif(c, s, f, NOW), reference_otif),
+RATES: dict[str, Reference] = {
+    "ack_on_time": reference_ack,
+    "coverage": reference_coverage,
+    "otif": reference_otif,
 }
-NOTICES: dict[str, tuple[int, Reference]] = {
-    "asn_on_time": (0, reference_asn_on_time),
-    "asn_valid": (1, reference_asn_valid),
+NOTICES: dict[str, Reference] = {
+    "asn_on_time": reference_asn_on_time,
+    "asn_valid": reference_asn_valid,
 }
 
 
@@ -309,8 +308,8 @@ NOTICES: dict[str, tuple[int, Reference]] = {
 def test_a_rate_equals_its_plain_reference(
     world: World, name: str, narrowed: Filter, scope: Scope
 ) -> None:
-    ask, reference = RATES[name]
-    _equals(ask(world.conn, scope, narrowed), reference, world, narrowed, scope)
+    figure = figures.figure(world.conn, scope, name, narrowed, NOW)
+    _equals(figure, RATES[name], world, narrowed, scope)
 
 
 @pytest.mark.parametrize(
@@ -320,9 +319,8 @@ def test_a_rate_equals_its_plain_reference(
 def test_shipments_equal_their_plain_reference(
     world: World, name: str, narrowed: Filter, scope: Scope
 ) -> None:
-    place, reference = NOTICES[name]
-    figure = kpis.shipment_notices(world.conn, scope, narrowed)[place]
-    _equals(figure, reference, world, narrowed, scope)
+    figure = figures.figure(world.conn, scope, name, narrowed, NOW)
+    _equals(figure, NOTICES[name], world, narrowed, scope)
 
 
 def _equals(

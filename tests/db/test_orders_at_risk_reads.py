@@ -9,7 +9,16 @@ import pytest
 from sqlalchemy import Connection
 
 from db.reads.filters import Filter, Period
-from db.reads.orders_at_risk import AtRiskPage, causes, grouped, orders_at_risk, streams
+from db.reads.orders_at_risk import (
+    AtRiskPage,
+    Only,
+    causes,
+    grouped,
+    items,
+    orders_at_risk,
+    streams,
+)
+from db.tables import order_impact
 from tests.desk import NOW, Desk
 from tower.access import EVERYTHING, Scope
 
@@ -93,7 +102,7 @@ def test_groups_by_cause_and_buyer_narrow_by_cause(connection: Connection) -> No
     desk.write(connection)
     by_cause = grouped(connection, EVERYTHING, EVERYONE, "cause")
     assert {row.key: row.orders for row in by_cause} == {"ACK_OVERDUE": 1, "ASN_INVALID": 2}
-    by_buyer = grouped(connection, EVERYTHING, EVERYONE, "buyer", cause="ACK_OVERDUE")
+    by_buyer = grouped(connection, EVERYTHING, EVERYONE, "buyer", only=Only(cause="ACK_OVERDUE"))
     assert [(row.key, row.name) for row in by_buyer] == [("ann", "Ann Keller")]
     assert causes(connection, EVERYTHING, EVERYONE) == ("ACK_OVERDUE", "ASN_INVALID")
 
@@ -126,3 +135,36 @@ def test_a_viewer_of_one_supplier_sees_no_line_of_another(connection: Connection
     assert grouped(connection, birch, EVERYONE, "customer") == ()
     assert streams(connection, birch, EVERYONE) == ()
     assert causes(connection, birch, EVERYONE) == ()
+
+
+def test_the_list_narrows_to_a_customer_and_to_whether_they_were_told(
+    connection: Connection,
+) -> None:
+    desk = Desk()
+    desk.impact("70", "1", told_at=NOW, told_date=NOW.date(), item="I-1")
+    desk.impact("70", "2", matched_by="netting", proposed_date=NOW.date(), item="I-1")
+    desk.impact("71", "", po_line="", matched_by="netting", customer="COLE", item="I-2",
+                cause="NOT_ON_ORDER")  # fmt: skip
+    desk.rows[order_impact][-1].update(supplier=None, partner_id=None)
+    desk.write(connection)
+
+    def found(only: Only) -> list[tuple[str, str]]:
+        page = orders_at_risk(connection, EVERYTHING, EVERYONE, only=only)
+        return [(row.order, row.po) for row in page.rows]
+
+    assert found(Only(told=True)) == [("70", "1")]
+    assert found(Only(told=False)) == [("70", "2"), ("71", "")]
+    assert found(Only(customer="COLE")) == [("71", "")]
+    rows = orders_at_risk(connection, EVERYTHING, EVERYONE).rows
+    assert {row.proposed for row in rows} == {None}  # one of the two says nothing
+    assert [row.po_ref for row in rows if not row.po] == ["order:main:71"]
+    [baker, cole] = grouped(connection, EVERYTHING, EVERYONE, "customer")
+    assert (baker.lines, baker.told, cole.purchase_orders) == (1, 1, 0)
+    assert {(s.supplier, s.supplier_key) for s in streams(connection, EVERYTHING, EVERYONE)} == {
+        ("Acme Ltd", "acme"),
+        ("no supplier", None),
+    }
+    assert [(i.item, i.lines) for i in items(connection, EVERYTHING, EVERYONE)] == [
+        ("I-1", 1),
+        ("I-2", 1),
+    ]

@@ -40,9 +40,7 @@ def shop(connection: Connection) -> Connection:
     far = today + timedelta(days=20)
     desk.po("silent", requested_date=far)
     desk.po("silent and old", released=desk.at(days=80), requested_date=far)
-    desk.po(
-        "not in erp", acknowledged_at=answered, answer="accepted", last_confirmed_date=far
-    )
+    desk.po("not in erp", acknowledged_at=answered, answer="accepted", last_confirmed_date=far)
     desk.po(
         "fine",
         acknowledged_at=answered,
@@ -104,9 +102,7 @@ def shop(connection: Connection) -> Connection:
         ("otif_missed", {"fine"}),
     ],
 )
-def test_a_view_holds_what_its_name_says(
-    shop: Connection, view: View, expected: set[str]
-) -> None:
+def test_a_view_holds_what_its_name_says(shop: Connection, view: View, expected: set[str]) -> None:
     page = ask(shop, view)
     assert set(numbers(page)) == expected
     assert page.total.rows == len(expected)
@@ -130,6 +126,39 @@ def test_orders_with_open_exceptions_come_first_the_costliest_ahead(
     assert (dear.open_cases, dear.severity, dear.category) == (2, "critical", "ACK_REJECTED")
     assert page.rows[2].severity is None
     assert page.rows[2].open_cases == 0
+
+
+def test_views_of_answers_look_at_standing_lines_only(connection: Connection) -> None:
+    desk = Desk()
+    asked = NOW.date() + timedelta(days=9)
+    five, ten = Decimal(5), Decimal(10)
+    lines: dict[str, dict[str, object]] = {
+        "refused": {"answer": "rejected", "confirmed_qty": Decimal(0)},
+        "refused, cancelled": {"answer": "rejected", "cancelled_at": desk.at(days=1)},
+        "short": {"answer": "accepted_with_changes", "confirmed_qty": five},
+        "short, sent in full": {"confirmed_qty": five, "shipped_qty": ten},
+        "later": {"requested_date": asked, "last_confirmed_date": asked + timedelta(days=1)},
+        "later, here": {
+            "requested_date": asked,
+            "last_confirmed_date": asked + timedelta(days=1),
+            "received_qty": ten,
+        },
+        "as asked": {
+            "answer": "accepted",
+            "confirmed_qty": ten,
+            "requested_date": asked,
+            "last_confirmed_date": asked,
+        },
+    }
+    for number, columns in lines.items():
+        desk.po(number)
+        desk.line(number, "10", **columns)
+    desk.po("closed", closed=True)
+    desk.line("closed", "10", **lines["refused"])
+    desk.write(connection)
+    assert numbers(ask(connection, "rejected_lines")) == ["refused"]
+    assert numbers(ask(connection, "short_confirmed")) == ["short"]
+    assert numbers(ask(connection, "date_moved")) == ["later"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7])

@@ -144,6 +144,8 @@ def test_too_many_candidates_are_told_not_hidden(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.reads.search.MOST_CANDIDATES", 2)
+    monkeypatch.setattr("db.reads.search.WALKS", (2,))
+    monkeypatch.setattr("db.reads.search.COMMON", 1.5)  # so that the words count as rare
     for n in range(4):
         put(connection, f"m{n}", b"alpha beta", hours=n)
     index(connection)
@@ -151,6 +153,24 @@ def test_too_many_candidates_are_told_not_hidden(
     assert answer.hits == ()
     assert answer.more
     assert "were not looked at" in answer.not_searched[0]
+
+
+def test_common_words_are_found_by_walking_the_newest_messages(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(7):
+        put(connection, f"m{n}", b"alpha" if n % 3 else b"beta", hours=n)
+    index(connection)
+    plain = keys(find(connection, EVERYTHING, "alpha", NOW))
+    assert plain == ["m5", "m4", "m2", "m1"]
+    for walks, common in (((2, 2, 50), 0.0), ((2,), 0.0), ((2, 2), 0.6), ((7,), 0.0)):
+        monkeypatch.setattr("db.reads.search.WALKS", walks)
+        monkeypatch.setattr("db.reads.search.COMMON", common)
+        answer = find(connection, EVERYTHING, "alpha", NOW)
+        assert (keys(answer), answer.more) == (plain, False)
+    two = find(connection, EVERYTHING, "alpha", NOW, limit=2)
+    assert (keys(two), two.more) == (plain[:2], True)
+    assert keys(find(connection, Scope(frozenset({"BOLT"})), "alpha", NOW)) == []
 
 
 def test_latecomers_and_repeats_are_written_once(connection: Connection) -> None:
@@ -165,4 +185,6 @@ def test_latecomers_and_repeats_are_written_once(connection: Connection) -> None
     assert payload_words.write_next(connection, NOW + payload_words.SWEEP_EVERY * 2).messages == 1
     assert connection.execute(text("SELECT count(*) FROM payload_text")).scalar() == 2
     connection.execute(text("DELETE FROM raw_message WHERE key = 'late'"))
-    assert payload_words.forget_expired(connection) == 1
+    later = at(20) + timedelta(days=3)
+    assert payload_words.forget_due(connection, later) == 1
+    assert payload_words.forget_due(connection, later + timedelta(hours=23)) == 0

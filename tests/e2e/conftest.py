@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from db import embedded
-from tests.e2e.visiting import Tower, Visitor, be_patient
+from db import embedded, engine
+from tests.e2e.visiting import Tower, Visitor, be_patient, sign_in
 from tower import settings
 from worker.demo import Options, run_once
 
@@ -62,7 +62,8 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tower]:
         )
         try:
             _await(f"{address}/_stcore/health", screens)
-            yield Tower(address, mails, answer, _an_edi_order(home / "once"))
+            database = engine.connect(settings.load(home=home / "once"))
+            yield Tower(address, mails, answer, _an_edi_order(home / "once"), database)
         finally:
             screens.terminate()
             screens.wait(20)
@@ -112,6 +113,7 @@ def _visit(
         timezone_id="America/New_York",
     )
     be_patient(context)
+    sign_in(context, tower.database, tower.address, "sam", "support")
     page = context.new_page()
     outside: list[str] = []
     page.on(

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+from sqlalchemy import Engine
+
+from app.cookies import PLAIN
+from db import accounts, passwords, sessions
+from tower.access import Role
+from tower.accounts import NotAnAccount
 
 PATIENCE_S = 120
 """A machine may be slow: how long one waits before a page is taken for broken."""
@@ -16,6 +23,20 @@ def be_patient(context: BrowserContext) -> None:
     """Let all that is awaited in these windows, also by ``expect``, come late."""
     context.set_default_timeout(PATIENCE_S * 1000)
     expect.set_options(timeout=PATIENCE_S * 1000)
+
+
+def sign_in(context: BrowserContext, database: Engine, address: str, name: str, role: Role) -> None:
+    """Let these windows be of somebody of this role: a real session, without typing a password."""
+    now = datetime.now(UTC)
+    with database.begin() as conn:
+        try:
+            who = accounts.by_name(conn, name)
+        except NotAnAccount:
+            who = accounts.add(
+                conn, name=name, password=passwords.made(), role=role, by="test", now=now
+            )
+        token = sessions.open_(conn, who.id, "password", address="", browser="", now=now)
+    context.add_cookies([{"name": PLAIN, "value": token, "url": address}])
 
 
 def settle(page: Page) -> None:
@@ -29,12 +50,14 @@ def settle(page: Page) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """Screens at ``address``, ``mails`` as sent in order, the demo's ``answer``, an EDI order."""
+    """Screens at ``address``, ``mails`` as sent in order, the demo's ``answer``, an EDI order, its
+    ``database``."""
 
     address: str
     mails: tuple[EmailMessage, ...]
     answer: dict[str, Any]
     edi_order: str
+    database: Engine
 
 
 @dataclass(slots=True)

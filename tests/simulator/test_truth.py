@@ -152,9 +152,12 @@ def test_all_planted_faults_show_and_nothing_else(world: World, reading: Reading
 @pytest.mark.parametrize(
     ("seed", "as_of"),
     [
-        (2, datetime(2026, 11, 29, 3, 0, tzinfo=UTC)),  # a Sunday night after Thanksgiving
-        (3, datetime(2027, 1, 4, 12, 30, tzinfo=UTC)),  # before opening, after the holidays
-        (4, datetime(2026, 4, 1, 21, 0, tzinfo=UTC)),  # clock changes on both sides of the sea
+        # a Sunday night after Thanksgiving
+        pytest.param(2, datetime(2026, 11, 29, 3, tzinfo=UTC), marks=pytest.mark.long),
+        # before opening, after the holidays
+        pytest.param(3, datetime(2027, 1, 4, 12, 30, tzinfo=UTC), marks=pytest.mark.long),
+        # clock changes on both sides of the sea
+        pytest.param(4, datetime(2026, 4, 1, 21, tzinfo=UTC), marks=pytest.mark.long),
         (5, datetime(2026, 10, 9, 18, 0, tzinfo=UTC)),  # after a week without China
     ],
 )
@@ -277,3 +280,23 @@ def test_faults_that_no_rule_covers_are_counted_apart() -> None:
     result = score([planted(1, "po:main:1", covered=False)], [], AS_OF)
     assert result.expected == 0
     assert result.not_covered == {"ASN_MISSING": 1}
+
+
+@pytest.mark.long
+def test_a_partner_that_stands_still_confirms_none_of_hundreds_of_orders(
+    read_all: Callable[[World, Emissions], Reading],
+) -> None:
+    world = build(6, AS_OF, days=190, suppliers=60, pos_per_day=1)
+    reading = read_all(world, world.advance(AS_OF))
+    hit = {p.subject for p in world.planted if "stands still: it confirms" in p.why}
+    assert len(hit) == 208
+    due = [p.due_at for p in world.planted if p.subject in hit and p.category == "FA_OVERDUE"]
+    assert len(due) == 208
+    assert max(due) - min(due) < timedelta(minutes=30)
+    expected = {(p.category, p.subject) for p in world.expected(AS_OF)}
+    found = judge(reading, AS_OF) | quiet(reading, AS_OF)
+    looked_for = {"FA_OVERDUE", "ACK_OVERDUE", "VOLUME_ANOMALY"}
+    assert {one for one in found if one[0] in looked_for} == {
+        one for one in expected if one[0] in looked_for
+    }
+    assert {subject for category, subject in found if category == "FA_OVERDUE"} >= hit

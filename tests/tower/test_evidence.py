@@ -26,8 +26,8 @@ def network() -> Network:
         (("supplier.feeds",), None, []),
         (("supplier.feeds", "warehouse"), "ACME", ["edi", "warehouse"]),
         (("erp",), "ACME", ["events"]),
-        (("suppliers",), None, ["manual", "supplier_files"]),
-        (("supplier",), None, ["manual", "supplier_files"]),
+        (("suppliers",), None, ["manual", "portal-form", "supplier_files"]),
+        (("supplier",), None, ["manual", "portal-form", "supplier_files"]),
         (("nothing",), "ACME", []),
     ],
 )

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from tower import rule_parts, rulebook
+from tower import reports, rule_parts, rulebook, scorecards
 from tower.attributes import ATTRIBUTES, STATEMENTS, SUBJECTS, visible
 from tower.categories import CATEGORIES
 from tower.cycles import Verdict
@@ -19,7 +19,8 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "rules.md").read_text(enc
 
 
 def fields() -> Iterator[str]:
-    for model in [*vars(rulebook).values(), *vars(rule_parts).values()]:
+    rooms = (rulebook, rule_parts, scorecards, reports)
+    for model in [model for room in rooms for model in vars(room).values()]:
         if isinstance(model, type) and issubclass(model, BaseModel) and model is not BaseModel:
             for name, field in model.model_fields.items():
                 yield field.alias or name

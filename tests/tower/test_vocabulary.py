@@ -51,6 +51,7 @@ values = st.one_of(
 # --- canonical form -------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @given(st.dictionaries(st.sampled_from((*KINDS, "other")), values))
 def test_what_the_check_lets_pass_is_what_the_conversion_makes(record: dict[str, Any]) -> None:
     if checked(FIELDS)(record):

@@ -28,6 +28,8 @@ from db.tables import (
     outbox,
     transition,
 )
+from tests.collectors.brokers import RabbitHost
+from tests.worker.replaying import Dock
 from tower.event import Event
 from tower.identity import source_key
 from tower.network import Network, load_network
@@ -366,3 +368,17 @@ def post_office() -> Iterator[PostOffice]:
     office.open()
     yield office
     office.close()
+
+
+@pytest.fixture
+def host() -> Iterator[RabbitHost]:
+    """A virtual host of the broker, for this test alone."""
+    made = RabbitHost()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def dock(host: RabbitHost, database: Engine) -> Dock:
+    """A broker whose dead letters a tower replays."""
+    return Dock(host, database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,7 +15,9 @@ class HttpSink:
 
     answers: list[int] = field(default_factory=list)
     calls: list[tuple[str, str, bytes]] = field(default_factory=list)
+    heads: list[dict[str, str]] = field(default_factory=list)  # of the calls, names in lower case
     headers: dict[str, str] = field(default_factory=dict)
+    slow_s: float = 0.0
     port: int = 0
     server: Any = None
 
@@ -28,7 +31,9 @@ class HttpSink:
         class Handler(BaseHTTPRequestHandler):
             def _take(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
+                sink.heads.append({k.lower(): v for k, v in self.headers.items()})
                 sink.calls.append((self.command, self.path, self.rfile.read(length)))
+                time.sleep(sink.slow_s)
                 status = sink.answers.pop(0) if sink.answers else 200
                 self.send_response(status)
                 for name, value in sink.headers.items():

@@ -9,12 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select, text
 
-from db import letters, replays
+from db import letters, replay_wishes, replays
 from db.ingest import store_retrying
 from db.letters import Letter
 from db.replays import Item, Replay
+from db.tables import dead_letter, raw_message
 from tests.collectors.brokers import MANAGEMENT, RabbitHost
 from tower.access import EVERYTHING
 from tower.event import Event
@@ -22,6 +23,7 @@ from tower.network import Network, load_network
 from tower.raw import Interpretation, Interpreted, Raw
 from tower.replays import REPROCESS, LetterRef
 from tower.vocabulary import make_event
+from worker import replay_dry_run, replay_effects
 from worker import replays as work
 from worker.capture import capture
 
@@ -82,9 +84,7 @@ class Dock:
         return load_network(self.text(replay, partner), "network.yaml")
 
     def text(self, replay: str, partner: str = "ACME") -> str:
-        return NETWORK.format(
-            url=MANAGEMENT, vhost=self.host.vhost, replay=replay, partner=partner
-        )
+        return NETWORK.format(url=MANAGEMENT, vhost=self.host.vhost, replay=replay, partner=partner)
 
     def clock(self) -> datetime:
         self.now += timedelta(milliseconds=100)
@@ -109,6 +109,20 @@ class Dock:
         while self.host.depth("dlq") < before + len(numbers) and time.monotonic() < until:
             pass
 
+    def die_as(self, type_: str, bodies: Sequence[bytes]) -> list[Letter]:
+        """Letters of messages of a type, in the order of their bodies."""
+        known = set(self.letters())
+        for n, one in enumerate(bodies):
+            self.host.publish(QUEUE, one, message_id=f"{type_}-{n}", type=type_, headers={})
+            method, _, _ = self.host.channel.basic_get(QUEUE)
+            assert method is not None
+            self.host.channel.basic_reject(method.delivery_tag, requeue=False)
+        until = time.monotonic() + 20
+        while self.host.depth("dlq") < len(bodies) and time.monotonic() < until:
+            pass
+        assert self.capture() == len(bodies)
+        return [one for one in self.letters("open") if one not in known]
+
     def capture(self) -> int:
         return capture(
             self.engine, self.net, "broker", "dlq", most=10_000, keep=False, now=self.clock(),
@@ -123,7 +137,7 @@ class Dock:
 
     def arrived(self) -> list[tuple[Any, bytes]]:
         """What lies in the queue again: (properties, bytes); taken out of it."""
-        found = []
+        found: list[tuple[Any, bytes]] = []
         while True:
             method, properties, content = self.host.channel.basic_get(QUEUE, auto_ack=True)
             if method is None:
@@ -157,10 +171,14 @@ class Dock:
         self, refs: Sequence[LetterRef], action: str = REPROCESS, who: str = "kim", **more: Any
     ) -> Replay:
         with self.engine.begin() as conn:
-            one = work.draft(
+            one = replay_wishes.draft(
                 conn, self.net, EVERYTHING, action, refs, who, self.clock(), **more
             )
-        return work.check(self.engine, self.net, one.id, who, self.clock(), secrets=SECRETS)
+        return self.check(one, who)
+
+    def check(self, one: Replay, who: str = "kim") -> Replay:
+        now = self.clock()
+        return replay_dry_run.check(self.engine, self.net, one.id, who, now, secrets=SECRETS)
 
     def confirm(self, one: Replay, count: int | None = None, **more: Any) -> Replay:
         ready = sum(item.verdict == "ready" for item in self.items(one))
@@ -180,7 +198,7 @@ class Dock:
 
     def advance(self, holder: str = "w1", probe: Callable[[str], None] = lambda _: None) -> bool:
         self.now += timedelta(seconds=1)
-        work.see_effects(self.engine, self.clock())
+        replay_effects.see_effects(self.engine, self.clock())
         return work.advance(
             self.engine, self.net, holder, self.clock(), secrets=SECRETS, clock=self.clock,
             probe=probe,
@@ -204,3 +222,17 @@ def number(n: int) -> str:
 
 def body(n: int) -> bytes:
     return orjson.dumps({"po": number(n), "note": "ü", "lines": [{"line": "10", "qty": n + 1}]})
+
+
+def refs(found: Any) -> list[Any]:
+    return [one.ref for one in found]
+
+
+def snapshot(engine: Engine) -> dict[str, Any]:
+    with engine.connect() as conn:
+        return {
+            "letters": conn.execute(select(dead_letter).order_by(dead_letter.c.key)).all(),
+            "raws": conn.execute(select(func.count()).select_from(raw_message)).scalar_one(),
+            "events": conn.execute(text("SELECT count(*) FROM event")).scalar_one(),
+            "documents": conn.execute(text("SELECT count(*) FROM document")).scalar_one(),
+        }

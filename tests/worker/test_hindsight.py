@@ -87,6 +87,7 @@ def test_by_arrival_it_mails_what_the_worker_mailed(lived: House) -> None:
     assert really
 
 
+@pytest.mark.long
 def test_two_processes_say_what_one_says(
     lived: House, database_url: str, shipped_text: str
 ) -> None:

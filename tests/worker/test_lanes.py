@@ -154,8 +154,6 @@ def test_what_a_killed_lane_held_is_stored_all_the_same(
     make_engine: Callable[[], Engine], net: Network, databases: Any
 ) -> None:
     alone, shared = make_engine(), make_engine()
-    for engine in (alone, shared):
-        pipeline.ingest_raws(engine, net, [message(1000)], now=NOW)  # the month is there now
     pipeline.ingest_raws(alone, net, batch(), now=NOW)
     owner = engines.create(databases.owner_url(shared.url.database))
     found: list[pipeline.Outcome] = []
@@ -168,7 +166,8 @@ def test_what_a_killed_lane_held_is_stored_all_the_same(
         storing.start()
         waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = :table")
         table = conn.execute(text("SELECT 'event_object'::regclass::oid")).scalar_one()
-        # Both stand in the middle of their transactions.
+        # Both stand in the middle of their transactions: neither holds up the other by adding
+        # the month that is new to both.
         until(lambda: conn.execute(waiting, {"table": table}).scalar_one() == 2)
         os.kill(helper, signal.SIGKILL)
         conn.rollback()

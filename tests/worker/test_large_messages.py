@@ -97,7 +97,9 @@ TABLES = {
     "ledger": "SELECT outcome, n_events, n_known, homes, version FROM ingest_ledger",
     "bytes": "SELECT partner_id, size, encoding, body FROM raw_message",
     "control_number": "SELECT * FROM control_number ORDER BY stream, number",
-    "timer": "SELECT kind, key, due FROM timer ORDER BY kind, key",
+    # Marks for netting have keys of their own, one per part.
+    "timer": "SELECT DISTINCT kind, regexp_replace(key, '\"[0-9a-f]{32}\"', '') AS key, due "
+    "FROM timer ORDER BY kind, key",
     "partner_count": "SELECT * FROM partner_count ORDER BY home_key, type, at, known_at",
     "checkpoint": "SELECT source, newest_at, complete_to, mark FROM checkpoint ORDER BY source",
 }

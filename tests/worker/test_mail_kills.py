@@ -97,7 +97,10 @@ def port_of(controller: Controller) -> int:
     return int(controller.port)
 
 
-@pytest.mark.parametrize("point", ["greeting", "rcpt", "data"])
+@pytest.mark.parametrize(
+    "point",
+    [*(pytest.param(name, marks=pytest.mark.long) for name in ("greeting", "rcpt")), "data"],
+)
 def test_a_killed_sender_loses_no_mail_and_repeats_the_same_bytes(
     house: Any,
     office: tuple[HoldingOffice, Controller],
@@ -166,6 +169,7 @@ def test_a_server_that_takes_a_mail_and_never_answers_gets_it_again_unchanged(
     assert [content for _, content in post_office.accepted] == handler.accepted
 
 
+@pytest.mark.long
 def test_an_outage_of_three_hours_ends_in_fewer_mails_than_it_held_back(
     house: Any, post_office: Any
 ) -> None:

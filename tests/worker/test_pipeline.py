@@ -286,7 +286,8 @@ def test_a_connection_that_breaks_while_storing_makes_no_dead_letter(
         conn.execute(
             text(
                 "CREATE FUNCTION hang_up() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"
+                "$$ BEGIN PERFORM set_config('role', 'none', true); "
+                "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"
             )
         )
         conn.execute(

@@ -189,7 +189,7 @@ def standing(house: Any) -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2))])
 def test_order_duplicates_and_delay_change_nothing_that_stands(
     make_house: Callable[..., Any], book: RuleBook, seed: int
 ) -> None:
@@ -219,7 +219,7 @@ def test_order_duplicates_and_delay_change_nothing_that_stands(
     assert standing(house) == expected
 
 
-@pytest.mark.parametrize("step", [1, 45])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 45])
 def test_rounds_do_not_show_in_the_journal(
     make_house: Callable[..., Any], book: RuleBook, step: int
 ) -> None:
@@ -239,6 +239,7 @@ def test_rounds_do_not_show_in_the_journal(
     assert journals[0] == journals[1]
 
 
+@pytest.mark.long
 def test_a_visit_reads_the_last_hours_only_and_a_sample_of_yesterday_is_still_judged(
     broker: Any,
 ) -> None:

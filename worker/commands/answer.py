@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from tower.errors import ConfigError, PayloadRejected
 from tower.zones import zone
 from worker import configuration, pipeline
 from worker.answers import EXIT_FAULT, EXIT_NOT_FOUND, AsJson, emit
+from worker.commands.who import user
 
 LINE_WORDS = ("answer", "qty", "uom", "date", "price")
 
@@ -70,7 +70,7 @@ def answer(
                     "reason": reason,
                     "heard_from": heard_from,
                     "heard_at": _instant(heard_at, net.company.zone, now),
-                    "recorded_by": recorded_by or getpass.getuser(),
+                    "recorded_by": recorded_by or user(),
                     "note": note,
                 }
             )

@@ -11,6 +11,7 @@ from rich.console import Console
 from db import audit, migrate, switches
 from db import engine as db_engine
 from tower import settings as settings_module
+from worker import checkpoints
 from worker.answers import EXIT_FAULT, AsJson, emit, table
 from worker.commands.ask import asking
 from worker.commands.letters import Why
@@ -53,10 +54,13 @@ def tell(
 def verify(as_json: AsJson = False) -> int:
     """Compute the chain of hashes anew. Example: tower audit verify
 
-    Exit code 1 if an entry was altered or is missing.
+    And compare it with the signed checkpoints of this machine, which tell whether its end was cut
+    off. Exit code 1 if an entry was altered or is missing.
     """
+    chosen = settings_module.load()
     with asking() as (conn, _):
         found = audit.verify(conn)
+        compared = checkpoints.compare(conn, chosen)
 
     def say(console: Console) -> None:
         if found.broken_at is None:
@@ -64,9 +68,27 @@ def verify(as_json: AsJson = False) -> int:
         else:
             console.print(f"The chain breaks at entry {found.broken_at}: it or one before it was "
                           "altered or removed.")  # fmt: skip
+        if compared.checkpoints:
+            console.print(
+                f"{compared.checkpoints} signed checkpoints, the newest of "
+                f"{compared.newest_at:%Y-%m-%d %H:%M} UTC, in {compared.file}",
+                soft_wrap=True,
+            )
+        elif not compared.problems:
+            console.print("No checkpoint yet: a worker signs one an hour.")
+        for problem in compared.problems:
+            console.print(problem, soft_wrap=True)
 
-    emit(found, as_json, say)
-    return 0 if found.broken_at is None else EXIT_FAULT
+    answer = {
+        "entries": found.entries,
+        "broken_at": found.broken_at,
+        "last_hash": found.last_hash,
+        "checkpoints": compared.checkpoints,
+        "newest_checkpoint_at": compared.newest_at,
+        "problems": compared.problems,
+    }
+    emit(answer, as_json, say)
+    return 0 if found.broken_at is None and not compared.problems else EXIT_FAULT
 
 
 def on(why: Why, by: By = "", as_json: AsJson = False) -> int:

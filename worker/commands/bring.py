@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from sqlalchemy import Engine
 
+from collectors.manual_answers import PORTAL_FORM
 from db import configuration as db_configuration
 from db import engine as db_engine
 from db import migrate
@@ -213,8 +214,12 @@ def raw_of_file(file: Path, source: str, partner: str | None, now: datetime) -> 
 def _source_for(net: Network, partner: str | None, file: Path) -> str:
     """The one source that such a file can belong to; says what to name if several could."""
     candidates = (
-        # What is typed is not brought as a file.
-        [name for name, source in net.sources.items() if source.channel != "manual"]
+        # What is typed, by us or into a form, is not brought as a file.
+        [
+            name
+            for name, source in net.sources.items()
+            if source.channel != "manual" and name != PORTAL_FORM
+        ]
         if partner is None
         else [feed for feed in net.partners[partner].feeds if feed in net.sources]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from tower import settings as settings_module
 from tower.access import EVERYTHING, Scope
 from tower.bundle import checked
 from worker.answers import EXIT_FAULT, EXIT_NOT_FOUND, AsJson, emit, shown
+from worker.commands.who import By, user
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def bundle(
     file: Annotated[Path, typer.Argument(help="The zip to write; it must not be there yet.")],
     why: Annotated[str, typer.Option(help="What it is for; stands in the manifest.")] = "",
     masked: Annotated[bool, typer.Option("--masked", help="Hide prices and people.")] = False,
-    by: Annotated[str, typer.Option(help="Who asks; default: the user of this machine.")] = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> int:
     """Everything known of a document as one zip. Example: tower bundle 4500001234 evidence.zip
@@ -42,7 +42,7 @@ def bundle(
     """
     if file.exists():
         raise typer.BadParameter(f"{file} is there already; name another.", param_hint="FILE")
-    now, who = datetime.now(UTC), by or _user()
+    now, who = datetime.now(UTC), by or user()
     scope = Scope(reveals=frozenset()) if masked else EVERYTHING
     with db_engine.connected(settings_module.load()) as engine, engine.begin() as conn:
         found = [
@@ -104,10 +104,3 @@ def verify_bundle(
 
     emit(found, as_json, say)
     return EXIT_FAULT if found.problems else 0
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name for this user on this machine
-        return "command"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -21,16 +20,17 @@ from tower import settings as settings_module
 from tower.access import EVERYTHING
 from tower.cases import BY_HAND, CAUSES, STATES, VERDICTS, Case
 from tower.categories import CATEGORIES
-from tower.errors import AccessDenied, ConfigError, TowerError
+from tower.errors import AccessDenied, TowerError
 from tower.root_causes import KIND
 from tower.telling import length
-from tower.zones import zone
 from worker.answers import EXIT_NOT_FOUND, AsJson, emit, one_of, shown, table
+from worker.commands import case_sets
 from worker.commands.ask import asking
+from worker.commands.instants import instant
+from worker.commands.who import By, user
 
 VIEWS = ("causes", "all")
 Number = Annotated[int, typer.Argument(help="Number of the case.")]
-By = Annotated[str, typer.Option("--by", help="Who says so; default you.")]
 Until = Annotated[
     str, typer.Option(help="Instant like 2026-03-30T09:00, in the company's zone, or 4h, 3d.")
 ]
@@ -57,6 +57,8 @@ def register(app: typer.Typer) -> None:
     app.command()(cases)
     for command in (show, take, release, wait, snooze, assign, resolve, judge, merge, note):
         one.command(command.__name__)(command)
+    one.command()(case_sets.freeze)
+    one.command()(case_sets.together)
     app.add_typer(one, name="case")
 
 
@@ -290,7 +292,7 @@ def wait(
         by,
         as_json,
         lambda conn, who, now: wishes.wait(
-            conn, EVERYTHING, number, who, on, _instant(conn, until, now), now
+            conn, EVERYTHING, number, who, on, instant(conn, until, now), now
         ),
     )
 
@@ -303,7 +305,7 @@ def snooze(number: Number, until: Until, by: By = "", as_json: AsJson = False) -
         by,
         as_json,
         lambda conn, who, now: wishes.snooze(
-            conn, EVERYTHING, number, who, _instant(conn, until, now), now
+            conn, EVERYTHING, number, who, instant(conn, until, now), now
         ),
     )
 
@@ -401,7 +403,7 @@ def _wish(
             migrate.check(conn)
         try:
             with engine.begin() as conn:
-                case = act(conn, by or getpass.getuser(), datetime.now(UTC))
+                case = act(conn, by or user(), datetime.now(UTC))
         except AccessDenied:
             typer.echo(f"There is no case {number}. tower cases lists them.", err=True)
             return EXIT_NOT_FOUND
@@ -421,20 +423,3 @@ def _wish(
 
     emit(answer, as_json, say)
     return 0
-
-
-def _instant(conn: Connection, text: str, now: datetime) -> datetime:
-    """ "4h", "3d" from now, or an instant in the company's zone."""
-    number, unit = text[:-1], text[-1:]
-    if unit in ("h", "d") and number.isdigit() and 0 < int(number) < 10_000:
-        return now + timedelta(hours=int(number) * (1 if unit == "h" else 24))
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(
-            f'--until: "{text}" is no time; write one like 2026-03-30T09:00, 4h or 3d.'
-        ) from None
-    if moment.tzinfo is None:
-        network = names.network(conn)
-        moment = moment.replace(tzinfo=zone(network.company.zone if network else "UTC"))
-    return moment.astimezone(UTC)

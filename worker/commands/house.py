@@ -22,6 +22,7 @@ from db import engine as db_engine
 from tower import settings as settings_module
 from tower.errors import ConfigError, Problem, SchemaOutOfDate, TowerError
 from tower.settings import Settings
+from tower.weak_settings import weaknesses
 from worker import configuration, logs
 from worker.answers import EXIT_CONFIG, EXIT_FAULT, AsJson, emit, shown, table
 from worker.commands.ask import asking
@@ -131,10 +132,21 @@ def migrate_schema(as_json: AsJson = False) -> int:
     chosen = settings_module.load()
     with database(chosen):
         done = migrate.migrate(chosen)
+
+    def show(console: Console) -> None:
+        console.print(f"Schema {done.before or 'empty'} -> {done.after}.")
+        if done.missing:
+            console.print(
+                "The database keeps no partners apart yet: its owner may not make roles. An "
+                "administrator of the server runs this, then tower migrate once more:"
+            )
+            for statement in done.missing:
+                console.print(f"{statement};", soft_wrap=True)
+
     emit(
-        {"before": done.before, "after": done.after},
+        {"before": done.before, "after": done.after, "administrator_sql": done.missing},
         as_json,
-        lambda c: c.print(f"Schema {done.before or 'empty'} -> {done.after}."),
+        show,
     )
     return 0
 
@@ -265,6 +277,8 @@ def _checks() -> Iterator[Check]:
         "" if free > LOW_DISK_BYTES else "Free some space: below 1 GiB nothing is taken in.",
     )
     yield _try("database", lambda: _database_fits(chosen))
+    yield _roles(chosen)
+    yield from _weak(chosen)
     yield from _mail(chosen)
 
 
@@ -295,6 +309,33 @@ def _database_fits(chosen: Settings) -> str:
     with db_engine.connected(chosen) as engine, engine.connect() as conn:
         migrate.check(conn)
         return f"Postgres {health.server_version(conn)}, schema {migrate.current(conn)}"
+
+
+def _weak(chosen: Settings) -> Iterator[Check]:
+    found = weaknesses(chosen)
+    for what, advice in found:
+        yield Check("safety", "warn", what, advice)
+    if not found:
+        yield Check("safety", "ok", "no weak setting")
+
+
+def _roles(chosen: Settings) -> Check:
+    name = "database roles"
+    if chosen.database_url is None and embedded.find(chosen.home) is None:
+        return Check(name, "ok", "made when the embedded database starts")
+    try:
+        missing = migrate.missing_for_roles(chosen)
+    except (TowerError, DBAPIError):
+        return Check(name, "warn", "not known while the database cannot be asked")
+    if not missing:
+        return Check(name, "ok", "service, staff and partners are kept apart by the database")
+    return Check(
+        name,
+        "warn",
+        "one account for all: the database itself does not keep partners apart",
+        "As administrator of the server: " + "; ".join(missing) + "; then tower migrate, and "
+        "restart what runs.",
+    )
 
 
 def _mail(chosen: Settings) -> Iterator[Check]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from db.reads import kpis, orders_at_risk, overview, purchase_orders
 from db.reads.filters import Filter, Period
 from tower.access import EVERYTHING
 from tower.briefing import sentences
-from tower.categories import CATEGORIES
+from tower.impact import CAUSES
 from tower.kpis import Figure
 from worker.answers import AsJson, emit, one_of, shown, table
 from worker.commands.ask import asking
@@ -127,9 +129,7 @@ def _value(figure: Figure, value: float | Decimal | None) -> str | None:
 
 
 def orders(
-    view: Annotated[
-        str, typer.Option(help="One of: " + ", ".join(VIEWS))
-    ] = "all",
+    view: Annotated[str, typer.Option(help="One of: " + ", ".join(VIEWS))] = "all",
     days: Days = 90,
     supplier: Supplier = None,
     buyer: Buyer = None,
@@ -142,9 +142,7 @@ def orders(
     chosen = VIEWS[view]
     with asking() as (conn, now):
         narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse)
-        page = purchase_orders.purchase_orders(
-            conn, EVERYTHING, narrowed, chosen, now, limit=limit
-        )
+        page = purchase_orders.purchase_orders(conn, EVERYTHING, narrowed, chosen, now, limit=limit)
     emit(
         {"view": view, "total": page.total, "orders": page.rows},
         as_json,
@@ -177,37 +175,85 @@ def risk(
     buyer: Buyer = None,
     warehouse: Warehouse = None,
     cause: Annotated[str | None, typer.Option(help="Category of the cause.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Number of the customer.")] = None,
+    told: Annotated[str | None, typer.Option(help="Was the customer told: yes, unknown.")] = None,
+    by: Annotated[str | None, typer.Option(help="Sum up by customer, cause or buyer.")] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> int:
     """Customer order lines that their supply does not cover in time. Example: tower risk"""
-    one_of("--cause", cause, CATEGORIES)
+    one_of("--cause", cause, CAUSES)
+    one_of("--told", told, ("yes", "unknown"))
+    one_of("--by", by, get_args(orders_at_risk.Group))
+    only = orders_at_risk.Only(cause, None if told is None else told == "yes", customer)
     with asking() as (conn, now):
         narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse)
-        page = orders_at_risk.orders_at_risk(conn, EVERYTHING, narrowed, cause=cause, limit=limit)
-    emit(
-        {"total": page.total, "lines": page.rows},
-        as_json,
-        lambda console: console.print(
-            table(
-                f"{len(page.rows)} of {page.total.rows} lines at risk",
-                ("order", "line", "customer", "promised", "expected", "late #", "value #", "PO",
-                 "cause"),
-                [
-                    (
-                        r.order,
-                        r.order_line,
-                        r.customer_name or r.customer,
-                        r.promise_date,
-                        r.projected,
-                        r.days_late,
-                        r.open_value,
-                        f"{r.po} / {r.po_line}",
-                        r.cause,
-                    )
-                    for r in page.rows
-                ],
+        page = orders_at_risk.orders_at_risk(
+            conn, EVERYTHING, narrowed, only=only, limit=limit
+        )
+        groups = [
+            group
+            for name in get_args(orders_at_risk.Group)
+            if name == by
+            for group in orders_at_risk.grouped(
+                conn, EVERYTHING, narrowed, name, only=only, limit=limit
             )
-        ),
-    )
+        ]
+
+    def say(console: Console) -> None:
+        console.print(_groups(str(by), groups) if by else _at_risk(page))
+
+    emit({"total": page.total, "groups": groups, "lines": page.rows}, as_json, say)
     return 0
+
+
+def _groups(by: str, groups: Sequence[orders_at_risk.GroupRow]) -> Table:
+    return table(
+        f"At risk by {by}",
+        (by, "orders #", "lines #", "value #", "late #", "first promise", "told #"),
+        [
+            (
+                CAUSES.get(g.name, g.name) if by == "cause" else g.name,
+                g.orders,
+                g.lines,
+                g.open_value,
+                g.worst_days_late,
+                g.earliest_promise,
+                g.told,
+            )
+            for g in groups
+        ],
+    )
+
+
+def _at_risk(page: orders_at_risk.AtRiskPage) -> Table:
+    return table(
+        f"{len(page.rows)} of {page.total.rows} lines at risk",
+        (
+            "order",
+            "line",
+            "customer",
+            "promised",
+            "expected",
+            "late #",
+            "value #",
+            "PO",
+            "cause",
+            "told",
+        ),
+        [
+            (
+                r.order,
+                r.order_line,
+                r.customer_name or r.customer,
+                r.promise_date,
+                r.projected,
+                r.days_late,
+                r.open_value,
+                f"{r.po} / {r.po_line}" if r.po else None,
+                r.cause,
+                r.told_date or r.told_at,
+            )
+            for r in page.rows
+        ],
+    )

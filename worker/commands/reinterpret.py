@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -20,6 +19,7 @@ from tower.errors import ConfigError
 from tower.network import load_network
 from worker import rereading
 from worker.answers import EXIT_FAULT, EXIT_NOT_FOUND, AsJson, emit, shown, table
+from worker.commands.who import By, user
 
 MOST_MESSAGES = 200  # of one command; a story rarely has more
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def reinterpret(
     ref: Annotated[str, typer.Argument(help="A message (source/key), or a document: all of its.")],
     plan: Annotated[bool, typer.Option("--plan", help="Show what would change, and stop.")] = False,
-    by: Annotated[str, typer.Option(help="Who asks; default: the user of this machine.")] = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> int:
     """Read a message again with what is in force now. Example: tower reinterpret edi/9f86 --plan
@@ -56,7 +56,7 @@ def reinterpret(
             return EXIT_NOT_FOUND
         net = load_network(found.body, configuration.NETWORK)
         foretold = rereading.plan(engine, net, asked, now)
-        done = [] if plan else rereading.again(engine, net, asked, now, by or _user())
+        done = [] if plan else rereading.again(engine, net, asked, now, by or user())
     # What was foretold tells of documents, too; what was done decides what is said to be done.
     told = foretold if plan else done
     answer = {"ref": ref, "planned": plan, "messages": foretold}
@@ -108,10 +108,3 @@ def _say(console: Console, one: rereading.Again) -> None:
         console.print(table("What changes", ("where", "field", "before", "after"), rows))
     for letter in one.dead_letters:
         console.print(shown(f"cannot be read: {letter['cause']}"), soft_wrap=True)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name for this user on this machine
-        return "command"

@@ -13,16 +13,16 @@ import typer
 from rich.console import Console
 from sqlalchemy import Connection, Engine
 
-from db import configuration, migrate, replays
+from db import configuration, migrate, replay_wishes, replays
 from db import engine as db_engine
 from db.replays import Item, Replay
 from tower import settings as settings_module
 from tower.access import EVERYTHING
 from tower.errors import ConfigError
 from tower.network import Network, load_network
-from tower.replays import ACTIONS, MOST_ITEMS, REPROCESS, ReplayRefused
+from tower.replays import ACTIONS, MOST_ITEMS, REPROCESS, WAYS, ReplayRefused
 from worker import edits
-from worker import replays as work
+from worker import replay_dry_run as dry_run
 from worker.answers import EXIT_NOT_FOUND, AsJson, emit, one_of, shown, table
 from worker.commands.ask import asking
 from worker.commands.letters import Ids, OfGroup, Why, from_csv, picked
@@ -35,7 +35,7 @@ Step = Callable[[Connection, datetime], Replay]
 def register(words: typer.Typer) -> None:
     """Add the commands to the group."""
     for command in (draft, check, start, show, approve, refuse, pause, resume, cancel, decide,
-                    edit):  # fmt: skip
+                    edit, retransmit):  # fmt: skip
         words.command()(command)
     words.command("list")(tell)
     words.command("sign-off")(sign_off)
@@ -58,23 +58,19 @@ def draft(
     def make(engine: Engine, net: Network, now: datetime) -> Replay:
         with engine.begin() as conn:
             refs = picked(conn, group, ids, ("open", "in_replay"))
-            made = work.draft(
+            made = replay_wishes.draft(
                 conn, net, EVERYTHING, action, refs, who, now,
                 remark=f"group {group}" if group else f"ids of {ids}",
             )  # fmt: skip
-        return work.check(engine, net, made.id, who, now, secrets=os.environ)
+        return _check(engine, net, made.id, who, now)
 
     return _done(make, as_json)
 
 
 def check(number: Number, by: By = "", as_json: AsJson = False) -> int:
     """Try a draft dry once more; a verdict is good for 15 minutes. Example: tower replay check 7"""
-    return _done(
-        lambda engine, net, now: work.check(
-            engine, net, number, by or user(), now, secrets=os.environ
-        ),
-        as_json,
-    )
+    who = by or user()
+    return _done(lambda engine, net, now: _check(engine, net, number, who, now), as_json)
 
 
 def start(
@@ -197,7 +193,7 @@ def edit(
             made = edits.edit(
                 engine, net, EVERYTHING, refs[0], _bytes(file), who, now, remark=f"edited: {file}"
             )
-            one = work.check(engine, net, made.replay.id, who, now, secrets=os.environ)
+            one = _check(engine, net, made.replay.id, who, now)
         except ReplayRefused as error:
             typer.echo(str(error), err=True)
             return EXIT_NOT_FOUND
@@ -210,6 +206,44 @@ def edit(
 
     emit(_answer(one, found) | {"diff": made.diff}, as_json, say)
     return 0
+
+
+def retransmit(
+    refs: Annotated[
+        list[str], typer.Argument(help="Messages to send again: SOURCE/KEY, as tower trace names.")
+    ],
+    reply: Annotated[
+        str, typer.Option(help="What the partner said when asked; its `resend` may demand it.")
+    ] = "",
+    by: By = "",
+    as_json: AsJson = False,
+) -> int:
+    """Have documents of ours go to their partner again. Example: tower replay retransmit edi/850-17
+
+    Drafts and tries dry: what the partner has (acknowledged, answered) never goes again. Nothing is
+    sent before it was started and another person approved it. Exit code 3 if there is no draft.
+    """
+    who = by or user()
+
+    def make(engine: Engine, net: Network, now: datetime) -> Replay:
+        asked = []
+        for ref in refs:
+            source, slash, key = ref.removeprefix("raw:").partition("/")
+            if not slash or not key:
+                raise ReplayRefused(f'"{ref}" names no message. Write SOURCE/KEY.')
+            asked.append((source, key))
+        with engine.begin() as conn:
+            made = replay_wishes.retransmit(
+                conn, net, EVERYTHING, asked, who, now, reply=reply
+            )
+        return _check(engine, net, made.id, who, now)
+
+    return _done(make, as_json)
+
+
+def _check(engine: Engine, net: Network, number: int, who: str, now: datetime) -> Replay:
+    home = settings_module.load().home
+    return dry_run.check(engine, net, number, who, now, secrets=os.environ, base=home)
 
 
 def _bytes(path: Path) -> bytes:
@@ -352,7 +386,7 @@ def _say(console: Console, one: Replay, found: list[Item]) -> None:
     ready = sum(item.verdict == "ready" for item in found)
     console.print(
         shown(
-            f"Replay {one.id}, {ACTIONS[one.action]}: {one.state}"
+            f"Replay {one.id}, {WAYS[one.action]}: {one.state}"
             + (f" ({one.end_reason})" if one.end_reason else "")
         ),
         soft_wrap=True,

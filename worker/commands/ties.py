@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -24,9 +23,9 @@ from tower.network import load_network
 from worker import ties as fulfilling
 from worker.answers import EXIT_NOT_FOUND, AsJson, emit, shown, table
 from worker.commands.ask import asking
+from worker.commands.who import By, user
 
 Why = Annotated[str, typer.Option(help="What you know; those who come after must judge it.")]
-By = Annotated[str, typer.Option(help="Who says so; default: the user of this machine.")]
 Asked = Callable[[Connection, datetime], HandTie]
 
 
@@ -52,7 +51,7 @@ def tie(
 
     def ask(conn: Connection, now: datetime) -> HandTie:
         target = _order(conn, order)
-        return ties.ask(conn, EVERYTHING, what, target, why=why, who=by or _user(), now=now)
+        return ties.ask(conn, EVERYTHING, what, target, why=why, who=by or user(), now=now)
 
     return _fulfilled(ask, "Tied", as_json)
 
@@ -69,18 +68,11 @@ def untie(
     """
     return _fulfilled(
         lambda conn, now: ties.ask_undo(
-            conn, EVERYTHING, what, why=why, who=by or _user(), now=now
+            conn, EVERYTHING, what, why=why, who=by or user(), now=now
         ),
         "Untied",
         as_json,
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name for this user on this machine
-        return "command"
 
 
 def _order(conn: Connection, text: str) -> ObjectRef:

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 from rich.console import Console
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from db import embedded, migrate
+from db import demo_people, embedded, migrate
 from db import engine as db_engine
-from db.tables import ingest_ledger
+from db.tables import document, ingest_ledger
+from tower.access import Role
 from tower.errors import ConfigError
 from tower.settings import Settings
 from worker import configuration
@@ -51,6 +52,13 @@ log = logging.getLogger(__name__)
 PAUSE_S = 1.0
 CAUGHT_UP = timedelta(seconds=5)
 NOTE = "demo.json"
+PEOPLE: list[tuple[str, str, Role]] = [
+    ("lea", "Lea, procurement leader", "leader"),
+    ("sam", "Sam, support", "support"),
+    ("ada", "Ada, administrator", "admin"),
+    ("pat", "Pat, at a supplier", "partner"),
+    ("rob", "Rob, reader", "read-only"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +205,15 @@ def _go_on(
         daemon=True,
     )
     life.start()
+    people = "".join(
+        f"  {one.role:<11}{one.name:<8}{one.password}\n" for one in _people(mine, folder)
+    )
     console.print(
         f"\n  Tower      {mine.base_url}\n"
         f"  Mailbox    {mine.base_url}/mailbox\n"
         f"  Door       http://{mine.api_host}:{mine.api_port}\n\n"
+        "  Sign in as (the page shows the same):\n"
+        f"{people}\n"
         "  The distributor goes on live. Ctrl-C stops everything; a second start continues.\n"
     )
     try:
@@ -209,6 +222,23 @@ def _go_on(
         stop.set()
         life.join(timeout=15)
         console.print("Stopped.")
+
+
+def _people(mine: Settings, folder: Path) -> list[demo_people.DemoPerson]:
+    """One account per role, with random passwords of this demo's own."""
+    engine = db_engine.connect(mine)
+    try:
+        with engine.begin() as conn:
+            partner = conn.execute(  # the supplier with most orders
+                select(document.c.supplier)
+                .where(document.c.kind == "po", document.c.supplier.is_not(None))
+                .group_by(document.c.supplier)
+                .order_by(func.count().desc(), document.c.supplier)
+                .limit(1)
+            ).scalar_one_or_none()
+            return demo_people.prepare(conn, folder, PEOPLE, partner or "none", datetime.now(UTC))
+    finally:
+        engine.dispose()
 
 
 def _live(

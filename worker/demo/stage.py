@@ -38,7 +38,7 @@ class Options:
     seed: int = 7
     days: int = 90
     suppliers: int = 300
-    pos_per_day: int = 35
+    pos_per_day: int = 24  # 90 days of it are judged while a newcomer waits
     as_of: datetime | None = None
     fresh: bool = False
 

@@ -88,6 +88,7 @@ def test_anything_that_looks_like_edifact_is_read_without_an_error(body: bytes, 
     check(ENVELOPE + b"UNH+1+" + kind.encode() + b":D:96A:UN'" + body + b"'UNT+1+1'")
 
 
+@pytest.mark.long
 @settings(QUICK, max_examples=600)
 @given(st.data())
 def test_a_damaged_document_is_read_without_an_error(data: st.DataObject) -> None:

@@ -1,0 +1,27 @@
+"""Who may sign in, as what, and who is signed in."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import data
+from app.links import AccessLink
+from app.parts import access_page
+from app.parts.filters import segments
+from app.parts.header import header
+from app.session import require
+from db import accounts, sessions
+
+viewer = require("people.manage")
+link = AccessLink.from_query(st.query_params)
+header("Access", viewer)
+segments("view", "View", access_page.VIEWS, link.view, "people")
+with data.writing("people.manage") as conn:
+    people = accounts.listing(conn)
+    open_now = sessions.listing(conn, data.this_instant())
+if link.view == "sessions":
+    access_page.session_list(open_now, people, viewer)
+elif link.view == "roles":
+    access_page.roles()
+else:
+    access_page.people_list(people, open_now, viewer)

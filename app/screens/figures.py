@@ -1,0 +1,33 @@
+"""What each key figure means, how it moves, and everything it counted."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import data
+from app.links import FiguresLink
+from app.parts import figure_page, figure_subjects
+from app.parts.filters import filter_of, filter_row
+from app.parts.header import header
+from app.session import require
+from tower.kpi_catalogue import DEFINITIONS
+
+viewer = require("house.read")
+link = FiguresLink.from_query(st.query_params)
+of = DEFINITIONS.get(link.id or "")
+header("Key figures" if of is None else of.name, viewer)
+filter_row(link, viewer)
+figure_page.chooser(link)
+narrowed = filter_of(link, data.settled(data.this_minute()))
+if of is None:
+    figure_page.catalogue(link)
+    st.stop()
+
+switches = figure_page.switches(of, link)
+figure = data.figure(viewer.scope, narrowed, of.id, switches)
+left, right = st.columns([3, 9])
+with left.container(border=True, height="stretch"):
+    figure_page.card(figure)
+with right.container(border=True, height="stretch"):
+    figure_page.told_apart(of, link, viewer, narrowed, switches)
+figure_subjects.subjects(of, figure, link, viewer, narrowed, switches)

@@ -1,0 +1,1 @@
+"""How answers leave the house: documented views, and the rows of files and of the machine door."""

@@ -1,0 +1,331 @@
+"""Every figure of the catalogue: its value, its course, by whom, and the subjects it counted.
+
+The one door for screens, the command, mails and the read API. A figure's subjects are one SELECT
+(kpi_answers, kpi_shipments, kpi_receipts, kpi_orders, kpi_messages, kpi_cases); all answers here
+are made from it. What figures mean is said in tower/kpi_catalogue.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from db.reads import (
+    kpi_answers,
+    kpi_cases,
+    kpi_messages,
+    kpi_now,
+    kpi_orders,
+    kpi_receipts,
+    kpi_shipments,
+    sums,
+)
+from db.reads.counting import Counted, Question, midnight
+from db.reads.filters import Filter, Period, within_scope
+from db.roles import knowing_the_house
+from db.tables import checkpoint, document, partner
+from tower.access import Scope
+from tower.kpi_catalogue import WEIGHTS, Switches, check_dimension, chosen, definition
+from tower.kpi_definition import Definition
+from tower.kpi_score import Weights, score
+from tower.kpi_sums import NOTHING, Sums, figure_of
+from tower.kpis import Figure
+
+NO_SWITCHES: Switches = {}
+DIMENSIONS = ("supplier", "buyer", "warehouse", "category")
+SCORE = "supplier_score"
+
+Maker = Callable[[Question], Counted]
+
+MAKERS: Mapping[str, Maker] = {
+    "ack_on_time": kpi_answers.ack_on_time,
+    "ack_cycle_clock": kpi_answers.ack_cycle,
+    "ack_cycle_business": kpi_answers.ack_cycle,
+    "first_confirm": kpi_answers.first_confirm,
+    "fa_rate": kpi_answers.fa_rate,
+    "coverage": kpi_answers.coverage,
+    "asn_on_time": kpi_shipments.asn_on_time,
+    "asn_valid": kpi_shipments.asn_valid,
+    "asn_accurate": kpi_shipments.asn_accurate,
+    "shipped_on_time": kpi_shipments.shipped_on_time,
+    "fill_first": kpi_shipments.fill_first,
+    "commit_reliability": kpi_receipts.commit_reliability,
+    "otif": kpi_receipts.otif,
+    "fill_line": kpi_receipts.fill,
+    "fill_unit": kpi_receipts.fill,
+    "fill_value": kpi_receipts.fill,
+    "unit_days_late": kpi_receipts.unit_days_late,
+    "promise_reliability": kpi_receipts.promise_reliability,
+    "perfect_order": kpi_orders.perfect_order,
+    "lead_time": kpi_orders.lead_time,
+    "lead_time_var": kpi_orders.lead_time,
+    "invoice_match": kpi_orders.invoice_match,
+    "hop_latency": kpi_messages.hop_latency,
+    "partner_error_rate": kpi_messages.partner_error_rate,
+    "retry_count": kpi_messages.retry_count,
+    "queue_depth": kpi_messages.queue_depth,
+    "feed_freshness": kpi_messages.feed_freshness,
+    "orders_affected": kpi_cases.orders_affected,
+    "value_at_risk": kpi_cases.value_at_risk,
+    "open_exceptions": kpi_cases.open_exceptions,
+    "exception_age": kpi_cases.exception_age,
+    "mtta": kpi_cases.mtta,
+    "mttr": kpi_cases.mttr,
+    "alert_precision": kpi_cases.alert_precision,
+    "auto_healed": kpi_cases.auto_healed,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One figure among several: ``key`` of the supplier, buyer, warehouse or category ("" where the
+    subjects have none), or the first day of a week or month, with the name people know it by."""
+
+    key: str
+    name: str
+    figure: Figure
+
+
+def figure(
+    conn: Connection,
+    scope: Scope,
+    kpi_id: str,
+    narrowed: Filter,
+    now: datetime,
+    switches: Switches = NO_SWITCHES,
+    weights: Weights = WEIGHTS,
+) -> Figure:
+    """One figure over the period of ``narrowed``, with the period before and its course.
+
+    ``now``: what is due after it is pending; figures of now are told as of it. Raises
+    UnknownChoice for a figure, switch or word that the catalogue does not know.
+    """
+    of = definition(kpi_id)
+    words = chosen(of, switches)
+    if (nothing := _lacking(of, words, narrowed)) is not None:
+        return nothing
+    if kpi_id == SCORE:
+        return score({c: figure(conn, scope, c, narrowed, now) for c in weights}, weights)
+    if kpi_id in kpi_now.SPECIAL:
+        found = kpi_now.SPECIAL[kpi_id](conn, scope, narrowed, now)
+        return _finished(conn, found, words)
+    question = _question(conn, scope, of, narrowed, now, words)
+    counted = MAKERS[kpi_id](question)
+    if of.snapshot:
+        told = figure_of(
+            of, sums.of_all(question, counted), beside=kpi_now.beside(question, kpi_id)
+        )
+    else:
+        told = figure_of(of, *sums.in_parts(question, counted))
+    if told.value == 0 and (why := _untold(conn, kpi_id, words)):
+        told = replace(told, value=None, interval=None, reason=f"no data: {why}")
+    return _finished(conn, told, words)
+
+
+def figures_by(
+    conn: Connection,
+    scope: Scope,
+    kpi_id: str,
+    by: str,
+    narrowed: Filter,
+    now: datetime,
+    switches: Switches = NO_SWITCHES,
+    weights: Weights = WEIGHTS,
+) -> list[Told]:
+    """The figure of each supplier, buyer, warehouse or category that has subjects in the period,
+    those with most subjects first; by week or month the same as ``course``.
+
+    Without course and period before: compare with ``course`` of one. Raises UnknownChoice.
+    """
+    if by in ("week", "month"):
+        return course(conn, scope, kpi_id, by, narrowed, now, switches, weights)
+    of = definition(kpi_id)
+    words = chosen(of, switches)
+    check_dimension(of, by)
+    if kpi_id == SCORE:
+        return _scores(
+            {c: figures_by(conn, scope, c, by, narrowed, now) for c in weights},
+            weights,
+        )
+    if _lacking(of, words, narrowed, by) is not None:
+        return []
+    question = _question(conn, scope, of, narrowed, now, words, needs=frozenset({by}), before=False)
+    found = sums.by_dimension(question, MAKERS[kpi_id](question), by)
+    named = labels(conn, scope, by)
+    stamp = _as_of(conn)
+    told = [
+        Told(*named.get(key, _unnamed(key)), _stamped(figure_of(of, one), words, stamp))
+        for key, one in found.items()
+    ]
+    return sorted(told, key=lambda t: (-t.figure.n, t.key))
+
+
+def course(
+    conn: Connection,
+    scope: Scope,
+    kpi_id: str,
+    step: str,
+    narrowed: Filter,
+    now: datetime,
+    switches: Switches = NO_SWITCHES,
+    weights: Weights = WEIGHTS,
+) -> list[Told]:
+    """The figure of every week (from Monday) or month, UTC, that the period touches, oldest first;
+    those at its ends hold only what the period holds of them. Raises UnknownChoice."""
+    of = definition(kpi_id)
+    words = chosen(of, switches)
+    check_dimension(of, step)
+    if kpi_id == SCORE:
+        parts = {c: course(conn, scope, c, step, narrowed, now) for c in weights}
+        return sorted(_scores(parts, weights), key=lambda t: t.key)
+    nothing = _lacking(of, words, narrowed)
+    found: Mapping[date, Sums] = {}
+    if nothing is None:
+        question = _question(conn, scope, of, narrowed, now, words, before=False)
+        found = sums.by_calendar(question, MAKERS[kpi_id](question), step)
+    stamp = _as_of(conn)
+    return [
+        Told(
+            start.isoformat(),
+            f"{start:%b %Y}" if step == "month" else f"week of {start:%d %b %Y}",
+            nothing or _stamped(figure_of(of, found.get(start, NOTHING)), words, stamp),
+        )
+        for start in starts(narrowed.period, step)
+    ]
+
+
+def starts(period: Period, step: str) -> list[date]:
+    """First days of the weeks or months that a period touches."""
+    day = period.start.date()
+    last = (period.end - timedelta(microseconds=1)).date()
+    day = day - timedelta(days=day.weekday()) if step == "week" else day.replace(day=1)
+    found = []
+    while day <= last:
+        found.append(day)
+        if step == "week":
+            day += timedelta(weeks=1)
+        else:
+            day = (day + timedelta(days=32)).replace(day=1)
+    return found
+
+
+_OF_RECEIPTS = frozenset(
+    ("otif", "commit_reliability", "fill_line", "fill_unit", "fill_value", "perfect_order")
+)
+
+
+def _untold(conn: Connection, kpi_id: str, words: Switches) -> str:
+    """Why nothing at all was received or delivered: no feed ever told of it. "" if one did.
+
+    Asked only where a figure would be zero; the first line received answers it.
+    """
+    d = document.c
+    if kpi_id == "promise_reliability" or words.get("side") == "customer":
+        kind, what = "order_line", "deliveries to customers"
+    elif kpi_id in _OF_RECEIPTS:
+        kind, what = "po_line", "goods received"
+    else:
+        return ""
+    one = select(d.home_key).where(d.kind == kind, d.goods_received_at.is_not(None)).limit(1)
+    return "" if conn.execute(one).first() else f"no feed has told of {what} yet"
+
+
+# --- shared ---------------------------------------------------------------------------------------
+
+
+def _question(
+    conn: Connection,
+    scope: Scope,
+    of: Definition,
+    narrowed: Filter,
+    now: datetime,
+    words: Switches,
+    *,
+    needs: frozenset[str] = frozenset(),
+    detailed: bool = False,
+    before: bool = True,
+) -> Question:
+    """``before``: the period before is asked for, too."""
+    period = narrowed.period
+    if of.dated:
+        # Days, not instants, fall due: the last day is that before the end.
+        period = Period(midnight(period.start.date()), midnight(period.end.date()))
+    span = Period(period.previous().start, period.end) if before else period
+    return Question(
+        conn, scope, of, narrowed, span, period, now, words, needs=needs, detailed=detailed
+    )
+
+
+def lacking(kpi_id: str, switches: Switches, narrowed: Filter) -> Figure | None:
+    """The figure without data where its subjects have not what it is narrowed to; else None."""
+    of = definition(kpi_id)
+    return _lacking(of, chosen(of, switches), narrowed)
+
+
+def question(
+    conn: Connection,
+    scope: Scope,
+    kpi_id: str,
+    narrowed: Filter,
+    now: datetime,
+    switches: Switches = NO_SWITCHES,
+) -> Question:
+    """The question whose subjects are listed (db/reads/subjects.py)."""
+    of = definition(kpi_id)
+    words = chosen(of, switches)
+    return _question(conn, scope, of, narrowed, now, words, detailed=True, before=False)
+
+
+def _lacking(
+    of: Definition, words: Switches, narrowed: Filter, by: str | None = None
+) -> Figure | None:
+    """No data where its subjects do not have what the question is narrowed to or told apart by."""
+    known = ("warehouse",) if words.get("side") == "customer" else of.by
+    asked = [name for name in DIMENSIONS if getattr(narrowed, name) is not None]
+    for name in (*asked, *([by] if by else [])):
+        if name not in known:
+            reason = f"no data: {of.counts} of this figure have no {name}"
+            return Figure(of, None, 0, reason=reason, switches=words)
+    return None
+
+
+def _as_of(conn: Connection) -> datetime | None:
+    newest = select(func.max(checkpoint.c.last_good_at))
+    with knowing_the_house(conn):
+        found: datetime | None = conn.execute(newest).scalar_one()
+    return found
+
+
+def _finished(conn: Connection, found: Figure, words: Switches) -> Figure:
+    return _stamped(found, words, _as_of(conn))
+
+
+def _stamped(found: Figure, words: Switches, as_of: datetime | None) -> Figure:
+    return replace(found, switches=dict(words), as_of=as_of)
+
+
+def labels(conn: Connection, scope: Scope, by: str) -> dict[Hashable, tuple[str, str]]:
+    """Number of a supplier -> its key and name; others are named by their key."""
+    if by != "supplier":
+        return {}
+    p = partner.c
+    rows = conn.execute(select(p.partner_id, p.key, p.name).where(*within_scope(p, scope)))
+    return {row.partner_id: (row.key, row.name) for row in rows}
+
+
+def _unnamed(key: Hashable) -> tuple[str, str]:
+    if key is None:
+        return "", "none told"
+    return (str(key), str(key)) if isinstance(key, str) else ("", "not in the network")
+
+
+def _scores(parts: Mapping[str, list[Told]], weights: Weights) -> list[Told]:
+    together: dict[str, tuple[str, dict[str, Figure]]] = {}
+    for component, told in parts.items():
+        for one in told:
+            together.setdefault(one.key, (one.name, {}))[1][component] = one.figure
+    found = [Told(key, name, score(of, weights)) for key, (name, of) in together.items()]
+    return sorted(found, key=lambda t: (-float(t.figure.value or -1), t.key))
