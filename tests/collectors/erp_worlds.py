@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -122,10 +121,10 @@ sources:
 
     def reader(self) -> Reader:
         source = self.net.sources[self.source]
-        options = {**source.options, "timeout": timedelta(milliseconds=350)}
-        impatient = source.model_copy(update={"options": options})
+        options = {**source.options, "timeout": self.timeout}
+        timed = source.model_copy(update={"options": options})
         return registry.reader_for(
-            self.source, impatient, self.net, self.secrets(), known=self.known
+            self.source, timed, self.net, self.secrets(), known=self.known
         )
 
     def record(self, n: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -189,10 +189,10 @@ sources:
 
     def reader(self) -> Reader:
         source = self.net.sources[self.source]
-        options = {**source.options, "timeout": timedelta(milliseconds=350)}
-        impatient = source.model_copy(update={"options": options})
+        options = {**source.options, "timeout": self.timeout}
+        timed = source.model_copy(update={"options": options})
         return registry.reader_for(
-            self.source, impatient, self.net, self.secrets(), known=self.known
+            self.source, timed, self.net, self.secrets(), known=self.known
         )
 
     def record(self, n: int) -> dict[str, Any]:

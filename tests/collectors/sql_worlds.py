@@ -189,11 +189,10 @@ sources:
 
     def reader(self) -> Reader:
         source = self.net.sources[self.source]
-        # Less than a file can say, so that a fault that is slowness costs the test little.
-        options = {**source.options, "timeout": timedelta(milliseconds=400)}
-        impatient = source.model_copy(update={"options": options})
+        options = {**source.options, "timeout": self.timeout}
+        timed = source.model_copy(update={"options": options})
         return registry.reader_for(
-            self.source, impatient, self.net, self.secrets(), known=self.known
+            self.source, timed, self.net, self.secrets(), known=self.known
         )
 
     def rows(self, n: int) -> list[dict[str, Any]]:

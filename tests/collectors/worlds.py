@@ -504,10 +504,9 @@ mappings:
 
     def reader(self) -> Reader:
         source = self.net.sources[self.source]
-        # Less than a file can say, so that a fault that is slowness costs the test little.
-        options = {**source.options, "timeout": timedelta(milliseconds=250)}
-        impatient = source.model_copy(update={"options": options})
-        return registry.reader_for(self.source, impatient, self.net, self.secrets())
+        options = {**source.options, "timeout": self.timeout}
+        timed = source.model_copy(update={"options": options})
+        return registry.reader_for(self.source, timed, self.net, self.secrets())
 
     def secrets(self) -> Mapping[str, str]:
         return {"ERP_TOKEN": OrdersService.TOKEN}
