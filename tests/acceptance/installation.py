@@ -184,7 +184,7 @@ class Installation:
             code = command.main([str(word) for word in words])
         return Answer(code, out.getvalue(), err.getvalue())
 
-    def spawn(self, *words: object, timeout_s: float = 60, **more: str) -> Answer:
+    def spawn(self, *words: object, timeout_s: float = 180, **more: str) -> Answer:
         """``tower WORDS`` as a user runs it, started in the installation's folder."""
         done = subprocess.run(
             [SCRIPT, *map(str, words)],
