@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from db import leases
 from db.mail import DIGEST_GROUP, GroupKey, Heard, Member, set_told
 from db.tables import delivery, outbox, told
 from tower.telling import Told
@@ -141,32 +142,14 @@ def lease(
 ) -> list[Leased]:
     """Make up to ``limit`` waiting mails ours; commit before sending any of them."""
     o = outbox.c
-    ready = (
-        select(o.id)
-        .where(
-            o.state == "waiting",
-            o.channel == channel,
-            o.next_at <= now,
-            or_(o.lease_until.is_(None), o.lease_until < now),
-        )
-        .order_by(o.next_at, o.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(conn.execute(ready).scalars())
-    if not ids:
-        return []
-    token = uuid.uuid4()
-    rows = conn.execute(
-        update(outbox)
-        .where(o.id.in_(ids))
-        .values(token=token, lease_until=now + length)
-        .returning(
+    rows = leases.take(
+        conn, outbox, o.channel == channel, now, length, limit,
+        (
             o.id, o.policy, o.recipient, o.group_key, o.address, o.message, o.cases, o.attempts,
-            o.created_at, o.reason,
-        )
+            o.token, o.created_at, o.reason,
+        ),
     )  # fmt: skip
-    found = [
+    return [
         Leased(
             id=row.id,
             key=GroupKey(row.policy, row.recipient, row.group_key),
@@ -174,13 +157,12 @@ def lease(
             message=row.message,
             cases=tuple(row.cases),
             attempts=row.attempts,
-            token=token,
+            token=row.token,
             created_at=row.created_at,
             reason=row.reason,
         )
         for row in rows
     ]
-    return sorted(found, key=lambda m: m.id)
 
 
 def finish(
@@ -195,11 +177,8 @@ def finish(
     next_at: datetime | None = None,
 ) -> bool:
     """Write down what became of an attempt; False if the lease is no longer ours."""
-    o = outbox.c
     values: dict[str, Any] = {
         "state": state,
-        "token": None,
-        "lease_until": None,
         "attempts": mail.attempts + (outcome != "unreachable"),
         "error": words if outcome != "accepted" else "",
     }
@@ -207,27 +186,19 @@ def finish(
         values["sent_at"] = now
     if next_at is not None:
         values["next_at"] = next_at
-    ours = conn.execute(
-        update(outbox)
-        .where(o.id == mail.id, o.token == mail.token, o.state == "waiting")
-        .values(values)
-    ).rowcount
+    ours = leases.settle(conn, outbox, mail.id, mail.token, values)
     conn.execute(
         insert(delivery).values(
             outbox_id=mail.id, at=now, outcome=outcome, code=code, text=words[:500]
         )
     )
-    return bool(ours)
+    return ours
 
 
 def release(conn: Connection, mails: Sequence[Leased]) -> None:
     """Give back leases of mails that were not tried."""
-    for mail in mails:
-        conn.execute(
-            update(outbox)
-            .where(outbox.c.id == mail.id, outbox.c.token == mail.token)
-            .values(token=None, lease_until=None)
-        )
+    for token in {mail.token for mail in mails}:
+        leases.release(conn, outbox, token, [mail.id for mail in mails if mail.token == token])
 
 
 def last_outcomes(

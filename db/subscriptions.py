@@ -17,7 +17,7 @@ from psycopg import Cursor
 from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from db import audit, staging, switches
+from db import audit, leases, staging, switches
 from db.tables import exception_case, subscription, subscription_delivery
 from tower.event import Event
 from tower.identity import partner_id
@@ -279,32 +279,14 @@ def lease(
     conn: Connection, number: int, now: datetime, length: timedelta, limit: int
 ) -> list[Leased]:
     """Make up to ``limit`` due deliveries ours; commit before sending any of them."""
-    ready = (
-        select(_d.id)
-        .where(
-            _d.subscription_id == number,
-            _d.state == "waiting",
-            _d.next_at <= now,
-            or_(_d.lease_until.is_(None), _d.lease_until < now),
-        )
-        .order_by(_d.next_at, _d.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(conn.execute(ready).scalars())
-    if not ids:
-        return []
-    token = uuid.uuid4()
-    rows = conn.execute(
-        update(subscription_delivery)
-        .where(_d.id.in_(ids))
-        .values(token=token, lease_until=now + length)
-        .returning(
+    rows = leases.take(
+        conn, subscription_delivery, _d.subscription_id == number, now, length, limit,
+        (
             _d.id, _d.message_id, _d.type, _d.home_key, _d.event_id, _d.case_id, _d.told, _d.body,
             _d.attempts, _d.token, _d.created_at,
-        )
+        ),
     )  # fmt: skip
-    return sorted((Leased(*row) for row in rows), key=lambda one: one.id)
+    return [Leased(*row) for row in rows]
 
 
 def freeze(conn: Connection, one: Leased, body: bytes) -> None:
@@ -324,9 +306,11 @@ def finish(
 ) -> bool:
     """Write down what became of a try; False if the lease is no longer ours."""
     values: dict[str, Any] = {
-        "state": state, "token": None, "lease_until": None, "attempts": one.attempts + 1,
-        "status": status, "error": words[:MOST_PROBLEM],
-    }  # fmt: skip
+        "state": state,
+        "attempts": one.attempts + 1,
+        "status": status,
+        "error": words[:MOST_PROBLEM],
+    }
     if next_at is not None:
         values["next_at"] = next_at
     if state == "dead":
@@ -334,22 +318,14 @@ def finish(
     elif state != "waiting":
         # Of what waits or is dead it stays empty: by its index those few are found among many.
         values["done_at"] = now
-    ours = conn.execute(
-        update(subscription_delivery)
-        .where(_d.id == one.id, _d.token == one.token, _d.state == "waiting")
-        .values(values)
-    ).rowcount
-    return bool(ours)
+    return leases.settle(conn, subscription_delivery, one.id, one.token, values)
 
 
 def release(conn: Connection, left: Collection[Leased]) -> None:
     """Give back leases of deliveries that were not tried."""
     if left:
-        conn.execute(
-            update(subscription_delivery)
-            .where(_d.id.in_([one.id for one in left]), _d.token == next(iter(left)).token)
-            .values(token=None, lease_until=None)
-        )
+        token = next(iter(left)).token
+        leases.release(conn, subscription_delivery, token, [one.id for one in left])
 
 
 def note_trouble(
