@@ -115,7 +115,8 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
         return found
     given = {"homes": list(found)}
     subjects: dict[tuple[str, str, str, str], Subject] = {}
-    for row in conn.execute(_events, {**given, "unheard": sorted(unheard)}):
+    # All at once: row by row, fetching takes as long as all the rest.
+    for row in conn.execute(_events, {**given, "unheard": sorted(unheard)}).all():
         home, header, scope, number, type_, occurred, arrived, event_id, words, *rest = row
         signs = found[home].signs
         for line, facts in words.items():
@@ -125,11 +126,11 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
                 subject = subjects[key] = Subject(*key)
             sign = Sign(type_, occurred, arrived, event_id, facts, *rest)
             signs.setdefault(subject, []).append(sign)
-    for home, rule, kind, scope, number, line, state in conn.execute(_cycles, given):
+    for home, rule, kind, scope, number, line, state in conn.execute(_cycles, given).all():
         clocks = found[home].clocks
         clock_key = (rule, Subject(kind, scope, number, line))
         clocks[clock_key] = (*clocks.get(clock_key, ()), Cycle.from_json(state))
-    for home, instant, impact_at, failed_at in conn.execute(_judged, given):
+    for home, instant, impact_at, failed_at in conn.execute(_judged, given).all():
         unit = found[home]
         unit.instant, unit.impact_at, unit.failed_at = instant, impact_at, failed_at
     return found

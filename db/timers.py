@@ -49,7 +49,7 @@ _ANY_ORDER = text("SET LOCAL enable_bitmapscan TO on; SET LOCAL enable_sort TO o
 def due_kinds(conn: Connection, now: datetime, limit: int) -> set[str]:
     """Kinds among the first due timers; an index look-up when nothing is due."""
     first = select(timer.c.kind).where(timer.c.due <= now).order_by(timer.c.due).limit(limit)
-    return set(conn.execute(first).scalars())
+    return set(conn.execute(select(first.subquery().c.kind).distinct()).scalars())
 
 
 def claim(
@@ -67,7 +67,7 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    found = [Timer(*row) for row in rows]
+    found = [Timer(*row) for row in rows.all()]
     conn.execute(_ANY_ORDER)
     return found
 

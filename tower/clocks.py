@@ -13,7 +13,7 @@ from typing import Any
 
 from tower.agreement import as_deadline, compared
 from tower.calendars import BeyondHorizon, Calendar
-from tower.cycles import Cycle, Fact, Folded, Verdict, text_of
+from tower.cycles import Ahead, Cycle, Fact, Folded, Verdict, text_of
 from tower.due import Plan, Statement, after, plan
 from tower.measured import fold_queue
 from tower.ratios import fold_ratio
@@ -374,9 +374,18 @@ def _judged_deadline(
         verdict = Verdict.BREACHED
     elif judge.held_by is not None:
         verdict = Verdict.UNKNOWN
+    ahead = None
     if end is not None:
         verdict = _ended(run, standing, breached)
-    return _cycle(run, verdict, standing, judge, planned.plan, paused)
+    elif due is not None and not judge.hears_of_silence and verdict is not Verdict.BREACHED:
+        ahead = _ahead(planned.early[len(warned) :], due + run.wait, run.wait)
+    return _cycle(run, verdict, standing, judge, planned.plan, paused, ahead)
+
+
+def _ahead(warnings: Sequence[Fact], then: datetime, wait: timedelta) -> Ahead | None:
+    """The warnings that come alone; one at the very instant of the breach does not."""
+    alone = tuple([(fact.name, fact.effective) for fact in warnings if fact.effective < then])
+    return Ahead(alone, then, wait) if alone else None
 
 
 def _judged_event(run: _Run, rule: EventRule, spells: Sequence[Spell], now: datetime) -> Cycle:
@@ -425,6 +434,7 @@ def _cycle(
     judge: _Judge,
     planned: Plan,
     paused: bool,
+    ahead: Ahead | None = None,
 ) -> Cycle:
     is_open = run.end is None
     reason = ""
@@ -446,6 +456,7 @@ def _cycle(
         rule_version=run.setting.rule.version,
         calendar_version=run.setting.calendar.version,
         profile_version=run.setting.profile_version,
+        ahead=ahead,
     )
 
 
@@ -502,6 +513,11 @@ class _Judge:
         self._wait = run.wait
         sources = run.sources
         self._spells = [s for s in spells if s.source in sources] if spells and sources else []
+
+    @property
+    def hears_of_silence(self) -> bool:
+        """Whether a source of evidence was silent at any time that may count."""
+        return bool(self._spells)
 
     def passed(self, at: datetime) -> bool:
         """A level that needs no evidence: its instant has come and the end was not before it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -31,12 +31,40 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """What time alone will add to an open cycle while nothing is told and no source is silent.
+
+    warnings  levels that need no evidence, by their instants, and where they are counted as reached
+    then      when to look after the last of them
+    wait      how long a miss waits for stragglers and reads, as ``then`` was reckoned
+    """
+
+    warnings: tuple[tuple[str, datetime], ...]
+    then: datetime
+    wait: timedelta
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "warnings": [[name, at.isoformat()] for name, at in self.warnings],
+            "then": self.then.isoformat(),
+            "wait": self.wait.total_seconds(),
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Ahead:
+        warnings = tuple((name, datetime.fromisoformat(at)) for name, at in body["warnings"])
+        wait = timedelta(seconds=body["wait"])
+        return cls(warnings, datetime.fromisoformat(body["then"]), wait)
+
+
+@dataclass(frozen=True, slots=True)
 class Cycle:
     """One run of a rule on one subject, as judged at an instant.
 
     due       None while paused, or when nothing is measured
     held_by   the silent source that keeps it unknown
     next      next instant at which time alone changes it, None if there is none
+    ahead     the next warnings, if no more than that is to come at ``next`` (tower/passing.py)
     reason    why it is not measured
     receipt   JSON of the arithmetic (tower/receipts.py tells it in words)
     """
@@ -55,6 +83,7 @@ class Cycle:
     rule_version: str = ""
     calendar_version: str = ""
     profile_version: str = ""
+    ahead: Ahead | None = None
     receipt: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def fact(self, name: str) -> Fact | None:
@@ -86,12 +115,14 @@ class Cycle:
             "reason": self.reason,
             "versions": [self.rule_version, self.calendar_version, self.profile_version],
             "facts": [[f.name, f.effective.isoformat(), dict(f.why)] for f in self.facts],
+            "ahead": None if self.ahead is None else self.ahead.to_json(),
             "receipt": dict(self.receipt),
         }
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Cycle:
         rule_version, calendar_version, profile_version = body["versions"]
+        ahead = body.get("ahead")
         return cls(
             number=body["number"],
             verdict=Verdict(body["verdict"]),
@@ -109,6 +140,7 @@ class Cycle:
             rule_version=rule_version,
             calendar_version=calendar_version,
             profile_version=profile_version,
+            ahead=None if ahead is None else Ahead.from_json(ahead),
             receipt=body["receipt"],
         )
 

@@ -42,6 +42,7 @@ from worker import (
     internal,
     netting,
     partners_judge,
+    passing,
     queues_judge,
     sources_judge,
     telling,
@@ -179,7 +180,20 @@ def _units(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
     """Visit units together: their rows are read and written set by set."""
-    found = clocks.load(conn, (int(t.key) for t in claimed), code.unheard)
+    quiet = passing.let_pass(conn, code, claimed, now)
+    _ring(conn, [(home, at) for home, at in quiet.next.items()], now)
+    homes = [home for t in claimed if (home := int(t.key)) not in quiet.next]
+    done = _Counts(units=len(quiet.next), transitions=quiet.transitions)
+    if homes:
+        done.add(_visited(conn, config, code, homes, now))
+    return done
+
+
+def _visited(
+    conn: Connection, config: Judging, code: Code, homes: Sequence[int], now: datetime
+) -> _Counts:
+    """Units of which more than time is to be judged, from their events."""
+    found = clocks.load(conn, homes, code.unheard)
     feeds = clocks.feeds(conn, code.network.sources, min(map(looking_back, found.values())))
     visits: list[Visit] = []
     crashed: list[tuple[int, Exception]] = []
@@ -256,14 +270,18 @@ def _set_timers(
     for v in visits:
         ahead = [at for at in (v.next, v.judged.impact_at) if at is not None]
         if ahead:
-            # Never at once: what could be done now is done.
-            due = max(min(ahead), now + timedelta(milliseconds=1))
-            ringing.append(Timer(UNIT, str(v.judged.home), due))
+            ringing.append((v.judged.home, min(ahead)))
         else:
             silent.append((UNIT, str(v.judged.home)))
-    ringing.extend(Timer(UNIT, str(home), now + AGAIN) for home in crashed)
-    timers.set_(conn, ringing)
+    ringing.extend((home, now + AGAIN) for home in crashed)
+    _ring(conn, ringing, now)
     timers.drop(conn, silent)
+
+
+def _ring(conn: Connection, homes: Sequence[tuple[int, datetime]], now: datetime) -> None:
+    """Set the timers of units. Never at once: what could be done now is done."""
+    soon = now + timedelta(milliseconds=1)
+    timers.set_(conn, [Timer(UNIT, str(home), max(at, soon)) for home, at in homes])
 
 
 def _one_by_one(

@@ -18,7 +18,7 @@ from tower.rulebook import Rule
 from tower.signs import COUNTED, Evidence, Sign, Spell, Subject
 from tower.timeline import ClockKey, Entry, UnitState, advance
 
-_LOOK_BACK = timedelta(hours=1)  # more than any rule waits for stragglers after a recovery
+LOOK_BACK = timedelta(hours=1)  # more than any rule waits for stragglers after a recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,9 @@ def _spells(
 def looking_back(rows: UnitRows) -> datetime:
     """Spells of silence that ended before this instant cannot matter to the unit any more."""
     if rows.instant is not None and rows.instant != BEGINNING:
-        return rows.instant - _LOOK_BACK
+        return rows.instant - LOOK_BACK
     arrivals = [sign.arrived_at for signs in rows.signs.values() for sign in signs]
-    return min(arrivals, default=BEGINNING + _LOOK_BACK) - _LOOK_BACK
+    return min(arrivals, default=BEGINNING + LOOK_BACK) - LOOK_BACK
 
 
 def evidence_of(

@@ -1,0 +1,53 @@
+"""What the mere passing of time does to an open clock, told from its kept state alone.
+
+A warning needs no evidence and waits for nobody: which one comes next was worked out when the clock
+was judged last (``Cycle.ahead``). While nobody has told anything and no source was silent, the
+state after it follows without the events of the document. Whatever else an instant may bring, a
+breach above all, is judged from the events (tower/clocks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tower.cycles import Ahead, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A clock after warnings.
+
+    warnings  (level, instant) of each, in order
+    state     the cycle as it is kept (``Cycle.to_json``)
+    next      when time alone changes it again
+    wait      how long a miss waits, as the clock was judged: where it is another now, judge anew
+    """
+
+    warnings: tuple[tuple[str, datetime], ...]
+    state: dict[str, Any]
+    next: datetime
+    wait: timedelta
+
+
+def passed(state: Mapping[str, Any], now: datetime) -> Passed | None:
+    """The clock of this kept state at ``now``; None if warnings are not all that came."""
+    body = state.get("ahead")
+    if body is None:
+        return None
+    ahead = Ahead.from_json(body)
+    reached = tuple([warning for warning in ahead.warnings if warning[1] <= now])
+    left = ahead.warnings[len(reached) :]
+    following = left[0][1] if left else ahead.then
+    if not reached or following <= now:
+        return None
+    after = {
+        **state,
+        "verdict": Verdict.AT_RISK.value,
+        "next": following.isoformat(),
+        "facts": [*state["facts"], *([name, at.isoformat(), {}] for name, at in reached)],
+        "ahead": Ahead(left, ahead.then, ahead.wait).to_json() if left else None,
+    }
+    return Passed(reached, after, following, ahead.wait)
