@@ -73,9 +73,9 @@ class PartInterpreter(Interpreter, Protocol):
 
 
 PART_EVENTS = 5000
-PART_BYTES = 1 << 19
+PART_BYTES = 1 << 17
 """A part ends behind the first set, row or line with which it has this many events, or bytes: then
-what is noted for it, some forty times its bytes, stays small, and its transaction short."""
+what is noted for it, some eighty times its bytes, stays small, and its transaction short."""
 
 
 def is_full(events: int, size: int) -> bool:

@@ -119,14 +119,16 @@ def read(parent: int, name: str, most: int) -> tuple[os.stat_result, bytes | Non
         refusal = _refusal(name, seen) or ("too_large" if seen.st_size > most else "")
         if refusal:
             return seen, None, refusal
-        parts = []
-        left = most + 1
+        # All of it by one call: pieces, put together, would hold a large file twice.
+        body = os.read(handle, min(seen.st_size, most) + 1)
+        parts = [body]
+        left = most + 1 - len(body)
         while left > 0 and (part := os.read(handle, min(_CHUNK, left))):
             parts.append(part)
             left -= len(part)
         if left <= 0:
             return seen, None, "too_large"
-        return os.fstat(handle), b"".join(parts), ""
+        return os.fstat(handle), body if len(parts) == 1 else b"".join(parts), ""
     finally:
         os.close(handle)
 

@@ -14,6 +14,7 @@ import secrets as random_names
 import stat
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from collectors.contract import REFUSED, Spending, position_in, refused
@@ -323,14 +324,15 @@ class SftpFolder:
         try:
             with client.open(path, "rb") as file:
                 file.prefetch(seen.size)
-                parts = []
+                # It gives its buffer away as it is: pieces, put together, would be held twice.
+                found = BytesIO()
                 left = most + 1
                 while left > 0 and (part := file.read(min(_CHUNK, left))):
-                    parts.append(part)
+                    found.write(part)
                     left -= len(part)
         except PermissionError:
             return None, "no_permission"
-        return (None, "too_large") if left <= 0 else (b"".join(parts), "")
+        return (None, "too_large") if left <= 0 else (found.getvalue(), "")
 
 
 class _Taking:

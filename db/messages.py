@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,8 @@ from tower.timelines import stamp
 
 NAME_KEPT = 500  # characters of a name in a sighting: it is part of a key
 COMPRESS_FROM = 1024  # bytes; below, zlib's frame eats what it saves
+STREAM_FROM = 1 << 20  # bytes; from there on a body is packed and sent piece by piece
+_WINDOW = 1 << 16
 
 _LEDGER = (
     "SELECT source, key, sha256 FROM ingest_ledger WHERE item_key = ANY(%s::bigint[])"
@@ -65,7 +68,11 @@ def write(cursor: Cursor[Any], new: Sequence[Item], now: datetime) -> None:
         if reading.dead_letters:
             letters += _letter_lines(item, now)
     staging.copy(cursor, "ingest_ledger", LEDGER_COLUMNS, ledger)
-    staging.copy_binary(cursor, "raw_message", RAW_COLUMNS, [*map(_raw_row, new)])
+    small = [item for item in new if len(item.raw.body) < STREAM_FROM]
+    staging.copy_binary(cursor, "raw_message", RAW_COLUMNS, [b"".join(_raw(item)) for item in small])
+    for item in new:
+        if len(item.raw.body) >= STREAM_FROM:
+            staging.stream_binary(cursor, "raw_message", RAW_COLUMNS, _raw(item))
     staging.copy(cursor, "interpretation", READING_COLUMNS, readings)
     staging.copy(cursor, "origin", ORIGIN_COLUMNS, origins)
     staging.copy(cursor, "dead_letter", LETTER_COLUMNS, letters)
@@ -303,15 +310,14 @@ def _ledger_line(item: Item, at: str, fields_at: str | None) -> str:
     )
 
 
-def _raw_row(item: Item) -> bytes:
+def _raw(item: Item) -> Iterator[bytes]:
+    """The row of a message, in pieces."""
     raw = item.raw
-    body, encoding = raw.body, _PLAIN
-    if len(body) > COMPRESS_FROM:
-        body, encoding = _packed(body)
     partner = item.reading.partner
     source, key = item.identity
     octets, word = staging.octets, staging.word
-    return b"".join(
+    encoding, pieces = _packed(raw.body)
+    yield b"".join(
         (
             _RAW_FIELDS,
             staging.bigint(item.item_key),
@@ -324,19 +330,40 @@ def _raw_row(item: Item) -> bytes:
             staging.NO_VALUE if partner is None else staging.bigint(partner_id(partner)),
             encoding,
             staging.integer(len(raw.body)),
-            octets(body),
         )
     )
+    yield from pieces
 
 
 _RAW_FIELDS = staging.fields(RAW_COLUMNS)
 _PLAIN, _ZLIB, _NO_HEADERS = map(staging.octets, (b"plain", b"zlib", b"{}"))
 
 
-def _packed(body: bytes) -> tuple[bytes, bytes]:
-    """(bytes to keep, their encoding)."""
-    small = zlib.compress(body, 1)
-    return (small, _ZLIB) if len(small) < len(body) else (body, _PLAIN)
+def _packed(body: bytes) -> tuple[bytes, Iterable[bytes]]:
+    """(encoding, field with the bytes to keep in pieces)."""
+    if len(body) <= COMPRESS_FROM:
+        return _PLAIN, (staging.octets(body),)
+    if len(body) < STREAM_FROM:
+        small = zlib.compress(body, 1)
+        if len(small) < len(body):
+            return _ZLIB, (staging.octets(small),)
+        return _PLAIN, (staging.octets(body),)
+    # The length stands before the bytes. Packing twice costs less than holding what was packed.
+    size = sum(map(len, _packing(body)))
+    if size < len(body):
+        return _ZLIB, itertools.chain((staging.length(size),), _packing(body))
+    return _PLAIN, itertools.chain((staging.length(len(body)),), _windows(body))
+
+
+def _packing(body: bytes) -> Iterator[bytes]:
+    packer = zlib.compressobj(1)
+    for window in _windows(body):
+        yield packer.compress(window)
+    yield packer.flush()
+
+
+def _windows(body: bytes) -> Iterator[bytes]:
+    return (body[at : at + _WINDOW] for at in range(0, len(body), _WINDOW))
 
 
 def _reading_line(item: Item, at: str) -> str:

@@ -153,6 +153,11 @@ _DAY_2000 = date(2000, 1, 1).toordinal()
 _NO_ELEMENTS = Struct("!iiii").pack(12, 0, 0, _TEXT)
 
 
+def length(size: int) -> bytes:
+    """What stands before the bytes of a field."""
+    return _LENGTH(size)
+
+
 def octets(value: bytes) -> bytes:
     """A bytea, uuid, json or text (in UTF-8) as a field of a binary row."""
     return _LENGTH(len(value)) + value
@@ -222,6 +227,12 @@ def day(value: str) -> bytes:
     return integer(date.fromisoformat(value).toordinal() - _DAY_2000)
 
 
+def forget() -> None:
+    """Empty what is remembered of values: those of a part of a large message do not come again."""
+    for remembered in (word, decimal, day):
+        remembered.cache_clear()
+
+
 def boolean(value: bool) -> bytes:
     return _TRUE if value else _FALSE
 
@@ -242,6 +253,15 @@ def copy_binary(cursor: Cursor[Any], table: str, columns: str, rows: Sequence[by
     if rows:
         with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as target:
             target.write(b"".join((_HEAD, *rows, _END)))
+
+
+def stream_binary(cursor: Cursor[Any], table: str, columns: str, row: Iterable[bytes]) -> None:
+    """Add one row to a table, given in pieces that are never held together."""
+    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as target:
+        target.write(_HEAD)
+        for piece in row:
+            target.write(piece)
+        target.write(_END)
 
 
 class _Staged:

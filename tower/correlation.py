@@ -20,6 +20,13 @@ from tower.identity import ROOT_KINDS
 document_home = lru_cache(maxsize=1 << 16)(identity.document_home)
 id_home = lru_cache(maxsize=1 << 16)(identity.id_home)
 
+
+def forget() -> None:
+    """Empty what is remembered of documents and ids: those of a part do not come again."""
+    for remembered in (document_home, id_home, document_node, id_node):
+        remembered.cache_clear()
+
+
 ROOTS_PER_ID = 25
 """A correlation id that ties more orders than this identifies none of them ("0", "test")."""
 

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from collectors import registry
-from db import ingest, parts
+from db import ingest, parts, staging
 from db.beats import NOTHING
 from db.parts import Pending
+from tower import correlation
 from tower.network import Network
 from tower.raw import DeadLetter, Interpretation, Interpreted, Raw
 
@@ -69,6 +70,8 @@ def store(
     while (reading := next(readings, None)) is not None:
         if reading.events:
             _add(engine, net, pending, reading, now, hold, letters)
+            correlation.forget()
+            staging.forget()
             probe("part")
         # The next part is read when this one's events are gone: only one is held.
         last = replace(reading, events=(), origins={})
