@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse, Response
 
 from api.doors import Doors, Refused, bounded_body
 from api.keys import Pusher
-from collectors import cloudevents, otlp
+from collectors import access_push, cloudevents, otlp
 from tower.errors import PayloadRejected
 from tower.raw import Raw
 
@@ -132,8 +132,11 @@ def push_lines(
     body: Annotated[bytes, Depends(bounded_body)],
     source: Annotated[str, Path()],
 ) -> JSONResponse:
-    """Lines of a log, each a JSON object, of the source named in the address."""
+    """Lines of a log, each a JSON object, of the source named in the address; lines of the access
+    log of a gateway where its format is access_log."""
     doors: Doors = request.app.state.doors
+    if (known := doors.network().sources.get(source)) and known.format == "access_log":
+        return _push_calls(doors, source, body, who)
     push = doors.push_source(source, "log", who=who)
     raw = cloudevents.document(source, body, request.headers, doors.clock())
     (item,) = doors.intake.accept(source, [raw], admit=doors.admission(push, who)).items
@@ -143,6 +146,27 @@ def push_lines(
             "accepted": int(item.outcome == "accepted"),
             "repeated": int(item.outcome == "repeated"),
             "refused": refused,
+        },
+        status_code=202,
+    )
+
+
+def _push_calls(doors: Doors, source: str, body: bytes, who: Pusher) -> JSONResponse:
+    """Calls of a gateway: failed ones and lines that cannot be read are kept, all are counted."""
+    push = doors.push_source(source, "access_log", who=who)
+    doors.own_source(push, source, who)  # counts tell of every partner that calls
+    calls = access_push.read(source, body, doors.network(), doors.clock())
+    admit = doors.admission(push, who)
+    items = doors.intake.accept(source, calls.raws, admit=admit, samples=calls.minutes).items
+    return JSONResponse(
+        {
+            "accepted": calls.counted,
+            "repeated": sum(item.outcome == "repeated" for item in items),
+            "refused": [
+                {"index": n, "cause": item.cause, "advice": item.advice}
+                for n, item in enumerate(items)
+                if item.cause
+            ],
         },
         status_code=202,
     )

@@ -23,7 +23,7 @@ from collectors.mapped import MappedInterpreter
 from collectors.mapped_reading import MappedReading
 from collectors.records import Expression, JsonRecord, Place, as_text, compile_expression
 from tower.errors import PayloadRejected
-from tower.feeds import AccessLogOptions
+from tower.feeds import CallOptions, PushOptions
 from tower.gateway import route_of
 from tower.network import Network, Source
 from tower.raw import Raw
@@ -161,7 +161,7 @@ class AccessLogInterpreter(MappedInterpreter):
 class Layout:
     """How the lines of one source are read."""
 
-    def __init__(self, source: Source, options: AccessLogOptions, net: Network) -> None:
+    def __init__(self, source: Source, options: CallOptions, net: Network) -> None:
         self._net = net
         self._options = options
         self._zone = net.zone(source.zone)
@@ -242,12 +242,15 @@ class Layout:
 
 def layout_of(source: Source, net: Network) -> Layout:
     """How the lines of a source are read; raises PayloadRejected if it is no access log."""
-    options = source.feed
-    if not isinstance(options, AccessLogOptions):
+    options: Any = source.feed
+    if isinstance(options, PushOptions):
+        options = options.access
+    if not isinstance(options, CallOptions):
         raise PayloadRejected(
             f"A source of kind {source.kind} has no layout of an access log.",
             code="no_mapping",
-            advice="Make it kind: access_log in network.yaml, and interpret again.",
+            advice="Make it kind: access_log in network.yaml, or kind: push with options.access, "
+            "and interpret again.",
         )
     return Layout(source, options, net)
 

@@ -10,48 +10,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
+from collectors.access_counts import Counts
 from collectors.access_log import AccessLine, Layout
 from collectors.contract import Spending
 from collectors.log_file import CHUNK, MEDIA_TYPE, LogFiles, _File, _tail
 from tower.feeds import AccessLogOptions
-from tower.gateway import LATENCY_BOUNDS_MS, GatewayMinute, bucket
+from tower.gateway import GatewayMinute
 from tower.network import Network, Source
 from tower.raw import Batch, Budget, Mark, Raw
 
 BLOCK = 1 << 20
 """Bytes of a block. Never to be changed: stored counts are named by it."""
-MOST_ROUTES = 400
-OTHER = "(other routes)"
-"""Stands for what is beyond ``MOST_ROUTES`` in one block, so that no caller can make them many."""
-
-
-@dataclass(slots=True)
-class _Count:
-    """What was counted of one route, partner and minute in one block."""
-
-    classes: list[int] = field(default_factory=lambda: [0] * 5)
-    throttled: int = 0
-    latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_MS) + 1))
-    least: tuple[float, int, int] | None = None  # share left, limit, remaining
-
-    def add(self, call: AccessLine) -> None:
-        status = call.status
-        if status is None:
-            return
-        self.classes[status // 100 - 1] += 1
-        self.throttled += status == 429
-        if call.latency_ms is not None:
-            self.latency[bucket(call.latency_ms)] += 1
-        if call.limit and call.remaining is not None:
-            left = (call.remaining / call.limit, call.limit, call.remaining)
-            self.least = left if self.least is None else min(self.least, left)
-
 
 class AccessLogs(LogFiles):
     """Reader of the access logs of one gateway."""
@@ -96,7 +71,7 @@ class AccessLogs(LogFiles):
         at = _first_line(handle, number * BLOCK)
         if at is None:
             return True
-        counts: dict[tuple[datetime, str, str], _Count] = {}
+        counts = Counts()
         before, fits = file.at, True
         longest = self._options.max_line_bytes
         handle.seek(at)
@@ -116,10 +91,10 @@ class AccessLogs(LogFiles):
                     break
                 file.at = at + len(line) + 1
             if call is not None:
-                _add(counts, call)
+                counts.add(call)
             at += len(line) + 1
         if file.at != before:
-            self._minutes += self._told(file, number, counts)
+            self._minutes += counts.minutes(self._name, f"{file.first}:{number:x}", file.at)
         return fits
 
     def _call(self, line: bytes) -> AccessLine | None:
@@ -159,27 +134,6 @@ class AccessLogs(LogFiles):
             raws.append(Raw(self._name, key, line, now, MEDIA_TYPE, name=file.path.name))
         return True
 
-    def _told(
-        self, file: _File, number: int, counts: dict[tuple[datetime, str, str], _Count]
-    ) -> list[GatewayMinute]:
-        return [
-            GatewayMinute(
-                source=self._name,
-                part=f"{file.first}:{number:x}",
-                upto=file.at,
-                minute=minute,
-                route=route,
-                partner=partner,
-                classes=tuple(count.classes),  # type: ignore[arg-type]
-                throttled=count.throttled,
-                latency=tuple(count.latency),
-                limit=None if count.least is None else count.least[1],
-                remaining=None if count.least is None else count.least[2],
-            )
-            for (minute, route, partner), count in sorted(counts.items())
-        ]
-
-
 def _first_line(handle: BinaryIO, offset: int) -> int | None:
     """Where the first line begins at or behind ``offset``; None if none does."""
     if offset == 0:
@@ -192,12 +146,3 @@ def _first_line(handle: BinaryIO, offset: int) -> int | None:
             return at + end + 1
         at += len(chunk)
     return None
-
-
-def _add(counts: dict[tuple[datetime, str, str], _Count], call: AccessLine) -> None:
-    minute = call.moment.replace(second=0, microsecond=0)
-    partner = call.value["partner"] or ""
-    key = (minute, call.value["route"], partner)
-    if key not in counts and len(counts) >= MOST_ROUTES:
-        key = (minute, OTHER, partner)
-    counts.setdefault(key, _Count()).add(call)

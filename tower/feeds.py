@@ -126,11 +126,9 @@ class LogFileOptions(FeedOptions):
     max_line_bytes: Size = 1_000_000
 
 
-class AccessLogOptions(LogFileOptions):
-    """Access logs of an API gateway: calls are counted by route, partner and minute, failed ones
-    are told as ``message.failed`` (docs/connect/api-gateway.md).
+class CallOptions(Strict):
+    """How the lines of an access log are read.
 
-    path, max_line_bytes   as of a log file
     layout       combined: common or combined format, with name=value pairs behind it; kong: JSON of
                  its log plugins; json: any other JSON, such as nginx with a JSON log_format
     fields       field of a call -> expression, before those of the layout: time, route, method,
@@ -151,6 +149,15 @@ class AccessLogOptions(LogFileOptions):
     failed: list[Annotated[str, Field(pattern=r"^[1-5](\d\d|xx)$")]] = Field(
         default_factory=lambda: ["5xx", "429", "400", "409", "422"]
     )
+
+
+class AccessLogOptions(LogFileOptions, CallOptions):
+    """Access logs of an API gateway: calls are counted by route, partner and minute, failed ones
+    are told as ``message.failed`` (docs/connect/api-gateway.md).
+
+    path, max_line_bytes   as of a log file
+    all others             how its lines are read: CallOptions
+    """
 
 
 class ReplayOptions(Strict):
@@ -307,9 +314,12 @@ class PushOptions(FeedOptions):
     signature_encoding  of sha256: hex or base64
     timestamp_header    of sha256: header with the time, where timestamp.body is signed
     tolerance           how old a signed time may be
+    access              of format access_log: how the lines of the gateway's log are read
+                        (docs/connect/api-gateway.md)
     """
 
     max_bytes: Size = 10_000_000
+    access: CallOptions | None = None
     signature: Literal["standard", "sha256"] | None = None
     secret_variable: Variable | None = None
     signature_header: HeaderName = "X-Hub-Signature-256"

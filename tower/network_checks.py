@@ -46,10 +46,13 @@ FORMATS_OF = {
     "rabbitmq": ("queue",),
     "nats": ("queue",),
     "kafka": ("queue",),
-    "push": ("x12", "edifact", "mdn", "csv", "json", "xml", "log", "cloudevents", "otlp"),
+    "push": ("x12", "edifact", "mdn", "csv", "json", "xml", "log", "cloudevents", "otlp",
+             "access_log"),
 }
 FORMATS_OF["sftp"] = FORMATS_OF["drop_folder"]
-FORMATS_OF["amqp"] = tuple(name for name in FORMATS_OF["push"] if name != "otlp")
+FORMATS_OF["amqp"] = tuple(
+    name for name in FORMATS_OF["push"] if name not in ("otlp", "access_log")
+)
 MAPPED = ("csv", "json", "xml", "log")
 MAPPING_FORMAT = {"otlp": "log", "access_log": "log", "queue": "log"}
 """Formats whose records are read by mappings of another, by default by the shipped one that has
@@ -147,6 +150,12 @@ def _source(network: Network, path: Path, source: Source) -> Iterator[Found]:
             path,
             f"format {source.format} needs a mapping",
             "write mapping: and the name of one in mappings",
+        )
+    if source.kind == "push" and ((source.format == "access_log") != ("access" in source.options)):
+        yield (
+            (*path, "options"),
+            "format access_log and options.access belong together in a push source",
+            "write both (access: {layout: kong}), or neither",
         )
     if source.silent_after <= source.every:
         yield (

@@ -258,6 +258,7 @@ class _Waiting:
     items: tuple[Interpreted, ...]
     source: str
     received_at: datetime
+    samples: Sequence[Sample]
     answer: Future[Outcome]
 
 
@@ -291,15 +292,17 @@ class Intake:
         raws: Sequence[Raw],
         *,
         admit: Callable[[Sequence[Interpreted]], None] = lambda _: None,
+        samples: Sequence[Sample] = (),
     ) -> Outcome:
         """Store what was pushed; returns after commit. A push is also a beat of its source.
 
-        ``admit`` looks at what came before anything of it is stored, and raises to keep it out.
+        ``samples`` are stored in the same transaction. ``admit`` looks at what came before anything
+        of it is stored, and raises to keep it out.
         """
         items = tuple(interpret(self._network(), raws))
         admit(items)
         received = max((raw.received_at for raw in raws), default=self._clock())
-        mine = _Waiting(items, source, received, Future())
+        mine = _Waiting(items, source, received, samples, Future())
         with self._guard:
             self._waiting.append(mine)
         while not mine.answer.done():
@@ -349,6 +352,7 @@ class Intake:
             self._network(),
             items,
             now=now,
+            samples=[sample for waiting in group for sample in waiting.samples],
             heartbeat=Heartbeat(source, complete_to=now, seen_at=now),
         )
         at = 0

@@ -22,7 +22,7 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from api import logs
 from api.main import create_app
@@ -31,12 +31,15 @@ from db import configuration, sources
 from db.tables import checkpoint, dead_letter, event, raw_message
 from tests.api.conftest import NETWORK
 from tests.collectors.test_otlp import failed, record, request
+from tower.errors import ConfigError
 from tower.network import load_network
 
 WITH_LOGS = NETWORK.replace(
     "mappings:\n",
     """  traces: {kind: push, format: otlp, system: platform, silent_after: 24h}
   mule: {kind: push, format: log, system: platform, silent_after: 24h, mapping: mulesoft}
+  kong: {kind: push, format: access_log, system: platform, silent_after: 24h,
+         options: {access: {layout: kong, routes: ["/v1/orders/*"]}}}
 mappings:
 """,
 )
@@ -229,3 +232,52 @@ def test_a_real_exporter_delivers_its_records(
     assert rows[0].data["hop"] == "order-sync"
     assert rows[0].data["po"] == "4500001234"
     assert rows[0].data["text"] == "ERP answered 503"
+
+
+def call(status: int, path: str = "/v1/orders/77", n: int = 0) -> dict[str, Any]:
+    """One object of Kong's http-log plugin."""
+    return {
+        "started_at": 1774602000000 + n,
+        "request": {"method": "POST", "uri": path, "id": f"r{n}"},
+        "response": {"status": status, "headers": {"x-ratelimit-limit-minute": "60"}},
+        "latencies": {"request": 120},
+    }
+
+
+def minutes(engine: Engine) -> dict[str, tuple[int, int]]:
+    with engine.connect() as conn:
+        rows = conn.execute(
+            text("SELECT route, sum(n_2xx), sum(n_5xx) FROM gateway_minute GROUP BY route")
+        )
+        return {route: (int(good), int(bad)) for route, good, bad in rows}
+
+
+def test_calls_of_a_gateway_are_counted_once_and_failed_ones_told(
+    door: TestClient, database: Engine
+) -> None:
+    told = [call(201, n=1), call(503, n=2), call(200, "/v1/stock", n=3)]
+    listed = orjson.dumps(told)
+    for repeated in (0, 1):
+        answer = door.post("/v1/log-lines/kong", content=listed)
+        assert answer.status_code == 202
+        assert answer.json() == {"accepted": 3, "repeated": repeated, "refused": []}
+    # Cut otherwise, and as lines: failures are known by their bytes.
+    lines = b"\n".join([orjson.dumps(call(503, n=2)), b"no call", orjson.dumps(call(201, n=4))])
+    answer = door.post("/v1/log-lines/kong", content=lines).json()
+    assert (answer["accepted"], answer["repeated"]) == (2, 1)
+    assert "JSON" in answer["refused"][0]["cause"]
+    assert minutes(database) == {"POST /v1/orders/*": (2, 2), "POST /v1/stock": (1, 0)}
+    assert (count(database, event), count(database, dead_letter)) == (1, 1)
+    one = door.post("/v1/log-lines/kong", content=orjson.dumps(call(200, n=5))).json()
+    assert one == {"accepted": 1, "repeated": 0, "refused": []}
+    with database.connect() as conn:
+        row = conn.execute(select(checkpoint).where(checkpoint.c.source == "kong")).one()
+    assert row.complete_to is not None
+
+
+def test_a_pushed_access_log_says_how_its_lines_are_read() -> None:
+    without = WITH_LOGS.replace(', routes: ["/v1/orders/*"]}}', "}}").replace(
+        "options: {access: {layout: kong}}", "options: {}"
+    )
+    with pytest.raises(ConfigError, match="belong together"):
+        load_network(without, "network.yaml")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from collectors import access_reader
+from collectors import access_counts, access_reader
 from collectors.access_log import Layout, layout_of
 from collectors.registry import interpret, reader_for
 from tests.collectors.conformance import PLENTY, Tower, collector_conformance
@@ -288,7 +288,7 @@ def test_kills_small_budgets_and_a_lost_bookmark_change_no_sum(
 def test_more_routes_than_anybody_has_are_counted_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_reader, "MOST_ROUTES", 3)
+    monkeypatch.setattr(access_counts, "MOST_ROUTES", 3)
     log = tmp_path / "a.log"
     told = [{**NGINX, "request_uri": f"/route{chr(97 + n)}"} for n in range(8)]
     log.write_bytes(b"".join(json.dumps(one).encode() + b"\n" for one in told))
@@ -296,7 +296,7 @@ def test_more_routes_than_anybody_has_are_counted_together(
     (batch,) = reader_for("feed", net.sources["feed"], net, {}).read(None, PLENTY, NOW)
     counted = {s.route: s.calls for s in batch.samples if isinstance(s, GatewayMinute)}
     assert counted == {
-        "GET /routea": 1, "GET /routeb": 1, "GET /routec": 1, access_reader.OTHER: 5,
+        "GET /routea": 1, "GET /routeb": 1, "GET /routec": 1, access_counts.OTHER: 5,
     }  # fmt: skip
 
 
