@@ -68,8 +68,8 @@ def write(cursor: Cursor[Any], new: Sequence[Item], now: datetime) -> None:
         if reading.dead_letters:
             letters += _letter_lines(item, now)
     staging.copy(cursor, "ingest_ledger", LEDGER_COLUMNS, ledger)
-    small = [item for item in new if len(item.raw.body) < STREAM_FROM]
-    staging.copy_binary(cursor, "raw_message", RAW_COLUMNS, [b"".join(_raw(item)) for item in small])
+    rows = [b"".join(_raw(item)) for item in new if len(item.raw.body) < STREAM_FROM]
+    staging.copy_binary(cursor, "raw_message", RAW_COLUMNS, rows)
     for item in new:
         if len(item.raw.body) >= STREAM_FROM:
             staging.stream_binary(cursor, "raw_message", RAW_COLUMNS, _raw(item))
