@@ -477,6 +477,7 @@ class TraceLink(Link):
     ``one``, ``other``: two messages ("source/key") that are compared.
     ``byte``, ``long``: the place in the bytes that is lit.
     ``within``, ``text``: how far back the text of messages is searched, and that it is to be.
+    ``known``: the document as it was known at this instant (ISO 8601).
     """
 
     PAGE: ClassVar[Page] = TRACE
@@ -491,6 +492,7 @@ class TraceLink(Link):
     long: int | None = None
     within: WithinWord = "30d"
     text: Literal["yes"] | None = None
+    known: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ class UnitRows:
     instant    last logical instant, None before the first visit
     impact_at  when the mere passing of days moves what is expected of its lines
     failed_at  the last visit crashed then; None if it went well
+    reread_at  events that its clocks took were taken back then, and no visit has been since
     """
 
     home: int
@@ -69,6 +70,7 @@ class UnitRows:
     instant: datetime | None = None
     impact_at: datetime | None = None
     failed_at: datetime | None = None
+    reread_at: datetime | None = None
 
 
 _events = select(
@@ -105,6 +107,7 @@ _judged = select(
     judged_unit.c.instant,
     judged_unit.c.impact_at,
     judged_unit.c.failed_at,
+    judged_unit.c.reread_at,
 ).where(judged_unit.c.home_key == any_(_HOMES))
 
 
@@ -130,9 +133,10 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
         clocks = found[home].clocks
         clock_key = (rule, Subject(kind, scope, number, line))
         clocks[clock_key] = (*clocks.get(clock_key, ()), Cycle.from_json(state))
-    for home, instant, impact_at, failed_at in conn.execute(_judged, given).all():
+    for home, instant, impact_at, failed_at, reread_at in conn.execute(_judged, given).all():
         unit = found[home]
         unit.instant, unit.impact_at, unit.failed_at = instant, impact_at, failed_at
+        unit.reread_at = reread_at
     return found
 
 
@@ -168,12 +172,13 @@ def save(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
                 "instant": u.instant,
                 "impact_at": u.impact_at,
                 "failed_at": None,
+                "reread_at": None,
             }
             for u in sorted(units, key=lambda u: u.home)
             if u.instant is not None
         ],
         conflict=("home_key",),
-        changed=("instant", "impact_at", "failed_at"),
+        changed=("instant", "impact_at", "failed_at", "reread_at"),
     )
 
 

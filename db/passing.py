@@ -63,7 +63,7 @@ _OPEN = text(
         WHERE c.home_key = j.home_key AND c.open AND NOT c.kind = ANY(:elsewhere)
         OFFSET 0) k
     WHERE j.home_key = ANY(:homes)
-      AND j.failed_at IS NULL
+      AND j.failed_at IS NULL AND j.reread_at IS NULL
       AND (j.impact_at IS NULL OR j.impact_at > :now)
     """
 )

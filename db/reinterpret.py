@@ -418,8 +418,17 @@ def _take_back(spreading: Spreading, gone: Sequence[_Kept]) -> set[int]:
     folded = families.refold(cursor, homes)
     families.replace(cursor, folded, spreading.owners)
     spreading.wake({k.home for k in folded if k.kind in ("po", "asn")})
+    _judge_again(cursor, homes, spreading.now)
     spreading.mark({k.home for k in folded if k.kind in ("po", "order")}, places)
     return homes
+
+
+def _judge_again(cursor: Cursor[Any], homes: Iterable[int], now: datetime) -> None:
+    """Have clocks judged without what they took; after waking, which waits for who judges now."""
+    cursor.execute(
+        "UPDATE judged_unit SET reread_at = %s, impact_at = %s WHERE home_key = ANY(%s::bigint[])",
+        (now, now, staging.numbers(sorted(homes))),
+    )
 
 
 def _settle_flows(cursor: Cursor[Any], standing: Mapping[int, Flow]) -> None:

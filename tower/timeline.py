@@ -42,7 +42,7 @@ class Entry:
 
     name       started, excluded, paused, resumed, warn, held, released, breach, the name of
                another level, end:met, end:late, end:cancelled, end:superseded, reopened,
-               retract:<name>, moved:<name>
+               retract:<name>, moved:<name>; recalculated where a past verdict is another one now
     effective  when it was true; ``detected`` the logical instant at which it could be known
     due        of the cycle, as then known
     why        the fact's reason together with the receipt (tower/receipts.py)
@@ -65,8 +65,12 @@ class Entry:
         return None if name in _NOT_LEVELS or name.startswith("end:") else name
 
 
+RECALCULATED = "recalculated"
+"""Says that a verdict which had been given is another one now: ``why`` has ``was``, ``now`` (None =
+nothing is measured any more) and ``because``. It is no fact, and stands after what it sums up."""
+
 _NOT_LEVELS = frozenset(
-    {"started", "excluded", "paused", "resumed", "held", "released", "reopened"}
+    {"started", "excluded", "paused", "resumed", "held", "released", "reopened", RECALCULATED}
 )
 
 
@@ -119,6 +123,8 @@ def advance(
     until: datetime,
     court: Court,
     rejudge_at: datetime | None = None,
+    *,
+    reread_at: datetime | None = None,
 ) -> Advance:
     """Bring a unit up to ``until``.
 
@@ -129,10 +135,22 @@ def advance(
 
     ``rejudge_at`` is the instant at which another rule book came into force since the last visit:
     there every clock is judged by what the court says now. Closed cycles keep what the court pins.
+
+    ``reread_at``: signs that its clocks had taken were taken back then, because a message was read
+    again. At that instant every clock is judged without them, and with what is told instead.
     """
     line = _Line(state, spells, court)
     line.open(new_signs)
     groups = _grouped(state.instant, new_signs)
+    if reread_at is not None and state.instant is not None:
+        again = max(reread_at, state.instant + _TICK)
+        known: dict[Subject, list[Sign]] = {}
+        for _, group in groups:
+            for subject, signs in group.items():
+                known.setdefault(subject, []).extend(s for s in signs if _applied(s) <= again)
+        line.apply(again, _taken(known, again), because=_READ_AGAIN)
+        line.judge_all(again, _READ_AGAIN)
+        groups = [(at, group) for at, group in groups if at > again]
     changed_at = rejudge_at
     for instant, group in groups:
         if changed_at is not None and changed_at < instant:
@@ -143,13 +161,15 @@ def advance(
     if changed_at is not None:
         line.rejudge(changed_at)
     line.fire_up_to(until)
-    applied = {
-        sign.event_id: instant
-        for instant, group in groups
-        for signs in group.values()
-        for sign in signs
-    }
-    return line.result(applied)
+    return line.result()
+
+
+def _applied(sign: Sign) -> datetime:
+    return sign.applied_at or sign.arrived_at
+
+
+def _taken(signs: Mapping[Subject, Sequence[Sign]], at: datetime) -> dict[Subject, list[Sign]]:
+    return {subject: [sign.taken(at) for sign in its] for subject, its in signs.items() if its}
 
 
 def _grouped(
@@ -185,6 +205,7 @@ class _Line:
         self._tracks: dict[ClockKey, Track] = {}
         self._next: dict[ClockKey, datetime] = {}
         self._journal: list[Entry] = []
+        self._applied: dict[UUID, datetime] = {}
         for key, cycles in self._clocks.items():
             following = Folded(cycles).next
             if following is not None:
@@ -197,7 +218,7 @@ class _Line:
             for key, cycles in self._before.items():
                 rule = self._rule(key)
                 if rule is not None and rule.rule.evidence and any(c.open for c in cycles):
-                    self._judge(rule, key[1], now)
+                    self._judge(rule, key[1], now, because=_SILENT)
         for subject in new_signs:
             for rule in self._rules_of(subject):
                 if isinstance(rule.rule, SourceRule | RatioRule | VolumeRule):
@@ -218,15 +239,18 @@ class _Line:
                     self._judge(rule, key[1], now)
             self._instant = now
 
-    def apply(self, now: datetime, group: Mapping[Subject, Sequence[Sign]]) -> None:
+    def apply(
+        self, now: datetime, group: Mapping[Subject, Sequence[Sign]], because: str = ""
+    ) -> None:
         """Fold signs that share an instant into every clock that listens to one of them."""
         for subject in sorted(group):
             signs = group[subject]
             self._signs[subject] = (*self._signs.get(subject, ()), *signs)
+            self._applied.update((sign.event_id, now) for sign in signs)
             for rule in self._rules_of(subject):
                 heard = [sign for sign in signs if rule.listens(sign)]
                 if heard:
-                    self._judge(rule, subject, now, heard)
+                    self._judge(rule, subject, now, heard, because or _late(heard))
         self._instant = now
 
     def rejudge(self, at: datetime) -> None:
@@ -234,9 +258,7 @@ class _Line:
         self.fire_up_to(at)
         now = at if self._instant is None else max(at, self._instant)
         before = len(self._journal)
-        for subject in sorted({*self._signs, *(subject for _, subject in self._clocks)}):
-            for rule in self._rules_of(subject):
-                self._judge(rule, subject, now)
+        self.judge_all(now, _OTHER_BOOK)
         for key, cycles in list(self._clocks.items()):
             if self._rule(key) is None and any(cycle.open for cycle in cycles):
                 after = tuple(_without_rule(c, now) if c.open else c for c in cycles)
@@ -249,7 +271,14 @@ class _Line:
         ]
         self._instant = now
 
-    def result(self, applied: Mapping[UUID, datetime]) -> Advance:
+    def judge_all(self, now: datetime, because: str) -> None:
+        """Judge every clock of the unit."""
+        for subject in sorted({*self._signs, *(subject for _, subject in self._clocks)}):
+            for rule in self._rules_of(subject):
+                self._judge(rule, subject, now, because=because)
+        self._instant = now
+
+    def result(self) -> Advance:
         changed = {
             key: cycles
             for key, cycles in self._clocks.items()
@@ -259,19 +288,25 @@ class _Line:
             tuple(self._journal),
             UnitState(self._instant, self._clocks, self._signs),
             changed,
-            applied,
+            self._applied,
             min(self._next.values(), default=None),
         )
 
     def _judge(
-        self, rule: RuleInForce, subject: Subject, now: datetime, heard: Sequence[Sign] = ()
+        self,
+        rule: RuleInForce,
+        subject: Subject,
+        now: datetime,
+        heard: Sequence[Sign] = (),
+        because: str = "",
     ) -> None:
-        """Judge one clock; ``heard`` are the signs of it that came since it was judged last."""
+        """Judge one clock; ``heard`` are the signs of it that came since it was judged last, and
+        ``because`` why a verdict that was given may be another one now."""
         key = (rule.id, subject)
         folded = self._folded(rule, key, now, heard)
         before, after = self._clocks.get(key, ()), folded.cycles
         if after or before:
-            self._journal.extend(changes(rule.id, subject, before, after, now))
+            self._journal.extend(changes(rule.id, subject, before, after, now, because))
             self._clocks[key] = after
         following = folded.next
         if following is None:
@@ -340,6 +375,7 @@ def changes(
     before: Sequence[Cycle],
     after: Sequence[Cycle],
     now: datetime,
+    because: str = "",
 ) -> list[Entry]:
     """Journal entries that lead from the facts that stood to those that stand now."""
     if len(before) == len(after) == 1 and _alike(before[0], after[0]):
@@ -366,7 +402,45 @@ def changes(
                     _reason(name, why, cycle),
                 )
             )
+        overturned = None if was is None else _overturned(was, now_is)
+        if was is not None and overturned is not None:
+            told = {
+                "was": was.verdict.value,
+                "now": None if now_is is None else now_is.verdict.value,
+                "because": because,
+            }
+            version, due = cycle.rule_version, cycle.due
+            entries.append(
+                Entry(rule, subject, number, RECALCULATED, overturned, now, due, version, told)
+            )
     return entries
+
+
+_READ_AGAIN = "a message was read again"
+_OTHER_BOOK = "another rule book came into force"
+_SILENT = "silence of a source was noticed late"
+
+
+def _late(heard: Sequence[Sign]) -> str:
+    first = min(heard, key=lambda sign: (sign.occurred_at, sign.type))
+    return f"{first.type} of {first.occurred_at:%Y-%m-%d %H:%MZ} became known"
+
+
+_GIVEN = frozenset({Verdict.BREACHED, Verdict.MET, Verdict.MET_LATE, Verdict.NOT_MEASURED})
+_UNDECIDED = frozenset({"started", "paused", "warn", "held"})
+
+
+def _overturned(was: Cycle, now_is: Cycle | None) -> datetime | None:
+    """Since when a verdict that was given is untrue; None if it stands, or only time went on.
+
+    What decided it must stand no more: an order that is answered after its breach is late as it was
+    before.
+    """
+    if was.verdict not in _GIVEN or (now_is is not None and now_is.verdict == was.verdict):
+        return None
+    left = {fact.name for fact in now_is.facts} if now_is is not None else set()
+    gone = [f.effective for f in was.facts if f.name not in left and f.name not in _UNDECIDED]
+    return min(gone, default=None)
 
 
 def _alike(was: Cycle, now_is: Cycle) -> bool:
@@ -444,6 +518,8 @@ def standing(journal: Iterable[Entry]) -> dict[tuple[str, Subject, int, str], da
 
     for entry in journal:
         kind, _, what = entry.name.partition(":")
+        if kind == RECALCULATED:
+            continue
         if kind == "retract":
             found.pop((*clock(entry), what), None)
         elif kind == "moved":

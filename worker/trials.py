@@ -36,7 +36,7 @@ from tower.rule_tests import (
 from tower.rulebook import ImpactRule, Rule, RuleBook
 from tower.signs import SAMPLE, Evidence, RuleInForce, Setting, Sign, Spell, Subject
 from tower.strict_yaml import Path
-from tower.timeline import Entry
+from tower.timeline import RECALCULATED, Entry
 from worker.judging import Judging
 from worker.rehearsal import Rehearsal
 from worker.units import judged
@@ -108,7 +108,7 @@ def _differences(line: Expected, seen: _Seen, local: Any) -> list[tuple[str, str
     state = NO_CLOCK if seen.case is None else "open" if seen.case.open else "resolved"
     compare("case", line.case, state)
     compare("severity", line.severity, None if seen.case is None else seen.case.severity)
-    names = tuple(entry.name for entry in seen.journal)
+    names = tuple(entry.name for entry in seen.journal if entry.name != RECALCULATED)
     compare("journal", line.journal, names)
     expected_mails = {who: n for who, n in (line.mails or {}).items() if n}
     if expected_mails != seen.mails:

@@ -66,7 +66,7 @@ def judged(
             new[subject] = waiting
     state = UnitState(rows.instant, rows.clocks, taken)
     rejudge_at = code.activated_at if code.outdated(rows.clocks) else None
-    result = advance(state, new, spells, now, court, rejudge_at)
+    result = advance(state, new, spells, now, court, rejudge_at, reread_at=rows.reread_at)
     following = [at for at in (result.next, later) if at is not None]
     return Visit(
         judged=Judged(

@@ -14,7 +14,7 @@ from app.components.payload import payload as payload_viewer
 from app.components.waterfall import bars, waterfall
 from app.components.whose import whose
 from app.links import TraceLink, TraceTab
-from app.parts import trace_lineage
+from app.parts import trace_known, trace_lineage
 from app.parts.case_queue import rows_table
 from app.parts.empty import nothing_here
 from app.parts.reveal import reveal_box
@@ -57,9 +57,14 @@ def search_box(link: TraceLink) -> None:
     )
 
 
+_OF_ONE_STORY = (
+    "event", "tab", "node", "depth", "one", "other", "byte", "long", "text", "known",
+)  # fmt: skip
+
+
 def _search(key: str) -> None:
     typed = st.session_state[key].strip()
-    for name in ("event", "tab", "node", "depth", "one", "other", "byte", "long", "text"):
+    for name in _OF_ONE_STORY:
         st.query_params.pop(name, None)
     if typed:
         st.query_params["ref"] = typed
@@ -349,6 +354,7 @@ def details(
             _systems(story, now, viewer)
         case "clocks":
             _clocks(story, now, viewer)
+            trace_known.journal_part(story, viewer)
         case "cases":
             _cases(story, now, viewer)
         case "related":

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import data
 from app.links import TraceLink
-from app.parts import trace_page, trace_search
+from app.parts import trace_known, trace_page, trace_search
 from app.parts.empty import nothing_here
 from app.parts.header import header
 from app.session import require
@@ -36,6 +36,9 @@ if story is None:
     trace_search.answered(answer, link, viewer)
     st.stop()
 
+story, now = trace_known.as_known(story, link, now, viewer)
+if story is None:
+    st.stop()
 trace_page.head(story, viewer)
 trace_page.ladder_part(story, now, viewer)
 event = trace_page.waterfall_part(story, link, now, viewer)

@@ -274,7 +274,7 @@ def story(conn: Connection, scope: Scope, ref: str) -> Story | None:
     else:
         return None
     family = [
-        _as_shown(record(row), scope)
+        as_shown(record(row), scope)
         for row in conn.execute(
             select(document)
             .where(document.c.home_key == home, *within_scope(document.c, scope))
@@ -331,7 +331,7 @@ def story(conn: Connection, scope: Scope, ref: str) -> Story | None:
 _MONEY = ("price", "value", "open_value")
 
 
-def _as_shown(row: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+def as_shown(row: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
     """A document without the money that this viewer may not see; None as if nobody had told it."""
     if PRICE in scope.reveals:
         return row
@@ -426,7 +426,7 @@ def _related(
         if kind in ("asn", "receipt", "invoice")
     }
     wanted = {document_home(*key) for key in keys} - {homes[0]}
-    return [_as_shown(record(row), scope) for row in _headers(conn, scope, sorted(wanted))]
+    return [as_shown(record(row), scope) for row in _headers(conn, scope, sorted(wanted))]
 
 
 def _pegs(

@@ -61,6 +61,7 @@ judged_unit = Table(
     # are; null = never
     Column("impact_at", INSTANT),
     Column("failed_at", INSTANT),  # the last visit crashed then
+    Column("reread_at", INSTANT),  # events its clocks took were taken back, and none came since
     info=HOME,
     postgresql_with={"fillfactor": "75"},
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 from streamlit.testing.v1 import AppTest
 
+from db.tables import event
 from tests.app.conftest import Seat
 from tests.app.papers import ORDER, bring
 from tests.desk import Desk
@@ -105,3 +106,24 @@ def test_who_reads_no_bytes_sees_the_story_without_them(
     assert ("sha-256" in told(at)) is reads
     searched = screens("trace", ref="order-77.edi")
     assert ("your role does not include it" in told(searched)) is not reads
+
+
+def test_the_story_stands_as_it_was_known_at_an_instant(
+    screens: Open, database: Engine, number: str
+) -> None:
+    ref = f"po:main:{number}"
+    with database.connect() as conn:
+        first, last = conn.execute(
+            select(func.min(event.c.received_at), func.max(event.c.received_at))
+        ).one()
+    now = screens("trace", ref=ref)
+    (slider,) = now.select_slider
+    assert (slider.label, slider.value) == ("As known at", "now")
+    assert not now.info
+    then = screens("trace", ref=ref, known=last.isoformat(), tab="clocks")
+    assert not then.exception
+    assert any("judged later is left out" in one.value for one in then.info)
+    assert f"Purchase order {number}" in told(then)
+    early = screens("trace", ref=ref, known=(first - timedelta(days=1)).isoformat())
+    assert not early.exception
+    assert f"Purchase order {number}" not in told(early)

@@ -309,6 +309,14 @@ def sign(type_: str, occurred: str, arrived: str | None = None, **facts: Any) ->
     return Sign(type_, at(occurred), at(arrived or occurred), name, facts)
 
 
+def recalculated(journal: Sequence[Entry]) -> Entry:
+    """The one of the rule ``po.unacknowledged``."""
+    [found] = [
+        e for e in journal if e.rule == "po.unacknowledged" and e.name == "recalculated"
+    ]
+    return found
+
+
 def names(entries: Sequence[Entry], rule: str = "po.unacknowledged") -> list[str]:
     return [entry.name for entry in entries if entry.rule == rule]
 
@@ -324,7 +332,14 @@ def test_an_answer_told_a_day_late_retracts_the_breach_and_ends_the_clock() -> N
     assert breach.why["budget"] == "4bh"
     answer = sign("po.acknowledged", "03-30 08:30", "03-31 09:00")
     second = advance(first.state, {PO: [answer]}, [], at("03-31 09:00"), Court())
-    assert names(second.journal) == ["retract:breach", "end:met"]
+    assert names(second.journal) == ["retract:breach", "end:met", "recalculated"]
+    told = recalculated(second.journal)
+    assert (told.effective, told.detected) == (at("03-30 09:00"), at("03-31 09:00"))
+    assert dict(told.why) == {
+        "was": "breached",
+        "now": "met",
+        "because": "po.acknowledged of 2026-03-30 06:30Z became known",
+    }
     assert second.journal[0].level == "breach"
     assert second.journal[1].why["by"] == "po.acknowledged"
     [cycle] = second.changed["po.unacknowledged", PO]
@@ -344,7 +359,9 @@ def test_a_timer_at_the_instant_of_an_arrival_fires_before_it() -> None:
     released = sign("po.released", "03-27 14:00")
     answer = sign("po.acknowledged", "03-30 08:30", "03-30 09:30")
     done = advance(UnitState(), {PO: [released, answer]}, [], at("03-30 09:30"), Court())
-    assert names(done.journal) == ["started", "warn", "breach", "retract:breach", "end:met"]
+    assert names(done.journal) == [
+        "started", "warn", "breach", "retract:breach", "end:met", "recalculated",
+    ]  # fmt: skip
 
 
 def test_a_row_visible_late_is_taken_just_after_the_last_instant() -> None:
@@ -381,7 +398,8 @@ def test_a_breach_judged_in_a_blind_span_is_withdrawn_and_judged_again() -> None
     assert names(first.journal)[-1] == "breach"
     blind = Spell("edi", at("03-30 08:30"), at("03-30 12:30"))
     second = advance(first.state, {}, [blind], at("03-30 13:00"), court)
-    assert names(second.journal) == ["retract:breach", "held"]
+    assert names(second.journal) == ["retract:breach", "held", "recalculated"]
+    assert recalculated(second.journal).why["now"] == "unknown"
     assert second.journal[0].detected == at("03-30 12:30")
     over = replace(blind, to_at=at("03-30 15:00"))
     third = advance(second.state, {}, [over], at("03-30 17:00"), court)
@@ -413,7 +431,35 @@ def test_a_cycle_whose_end_is_voided_is_reopened() -> None:
     without = replace(first.state, signs={PO: (signs[0],)})  # the answer was another order's
     again = sign("po.released", "03-27 15:00", "03-27 16:30")
     second = advance(without, {PO: [again]}, [], at("03-27 16:30"), Court())
-    assert names(second.journal) == ["reopened"]
+    assert names(second.journal) == ["reopened", "recalculated"]
+
+
+def test_what_a_message_read_again_no_longer_tells_is_judged_without_it() -> None:
+    signs = [sign("po.released", "03-27 14:00"), sign("po.acknowledged", "03-27 16:00")]
+    first = advance(UnitState(), {PO: signs}, [], at("03-30 12:00"), Court())
+    assert names(first.journal) == ["started", "end:met"]
+    without = replace(first.state, signs={PO: (signs[0],)})
+    read, now = at("03-30 12:30"), at("03-30 13:00")
+    assert names(advance(without, {}, [], now, Court()).journal) == []  # nobody says it is gone
+    found = advance(without, {}, [], now, Court(), reread_at=read)
+    assert names(found.journal) == ["reopened", "warn", "breach", "recalculated"]
+    told = recalculated(found.journal)
+    assert (told.effective, told.detected) == (signs[1].occurred_at, read)
+    assert dict(told.why) == {
+        "was": "met", "now": "breached", "because": "a message was read again",
+    }  # fmt: skip
+    # What the reading tells instead is taken with it: the order was never without an answer.
+    other = sign("po.acknowledged", "03-30 10:00", "03-27 16:00")
+    mended = advance(without, {PO: [other]}, [], now, Court(), reread_at=read)
+    assert names(mended.journal) == ["warn", "breach", "end:late", "recalculated"]
+    assert recalculated(mended.journal).why["now"] == "met_late"
+    assert set(mended.applied.values()) == {read}
+
+
+def test_an_answer_after_the_breach_recalculates_nothing() -> None:
+    signs = [sign("po.released", "03-27 14:00"), sign("po.acknowledged", "03-30 15:00")]
+    done = advance(UnitState(), {PO: signs}, [], at("03-30 16:00"), Court())
+    assert names(done.journal) == ["started", "warn", "breach", "end:late"]
 
 
 def test_a_source_writes_its_own_journal_from_its_spells() -> None:

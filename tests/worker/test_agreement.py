@@ -141,7 +141,7 @@ def test_a_correction_told_late_withdraws_the_breach(desk: Any) -> None:
     desk.until("03-30 11:00")
     assert [c.resolution for c in desk.cases()] == ["healed"]
     assert [name for name, _ in desk.journal(RULE)] == [
-        "started", "breach", "retract:breach", "end:met",
+        "started", "breach", "retract:breach", "end:met", "recalculated",
     ]  # fmt: skip
 
 

@@ -13,9 +13,12 @@ from sqlalchemy import create_engine, select, text, update
 
 from db import cases as kept
 from db import clocks, timers
+from db.reinterpret import reinterpret
 from db.tables import clock, event_object, judged_unit, source_spell, timer, transition
 from db.tables import exception_case as case_table
+from tests.worker.conftest import berlin
 from tower.access import EVERYTHING
+from tower.raw import Interpretation, Interpreted, Raw
 from worker import judge
 from worker.code import code_for
 from worker.judge import tick
@@ -55,12 +58,39 @@ def test_an_answer_in_time_that_arrives_late_withdraws_the_breach(house: Any) ->
     house.acknowledged("4711", "03-30 11:30", arrives="03-31 09:00")
     house.until("03-31 09:00")
     assert names(house.journal("po.unacknowledged")) == [
-        "started", "warn", "breach", "retract:breach", "end:met",
+        "started", "warn", "breach", "retract:breach", "end:met", "recalculated",
     ]  # fmt: skip
     [case] = house.cases("ACK_OVERDUE")
     assert (case.state, case.resolution) == ("resolved", "healed")
     assert "not late" in house.notes(case.id)[-1][1]
     assert [c.verdict for c in house.clocks() if c.rule == "po.unacknowledged"] == ["met"]
+
+
+def test_a_message_that_is_read_again_and_tells_no_answer_reopens_what_it_had_ended(
+    house: Any,
+) -> None:
+    house.released("4711", "03-30 08:00")
+    answer = house.acknowledged("4711", "03-30 11:00")
+    house.until("03-30 13:00")
+    assert house.cases("ACK_OVERDUE") == []
+    raw = Raw(answer.source, answer.raw_key, b"{}", answer.occurred_at)
+    now = berlin("03-30 14:00")
+    with house.engine.begin() as conn:
+        reinterpret(
+            conn, [Interpreted(raw, Interpretation("test", 2))], net=house.network, now=now
+        )
+    house.until("03-30 14:00")
+    assert names(house.journal("po.unacknowledged")) == [
+        "started", "warn", "retract:warn", "end:met", "reopened", "warn", "breach", "recalculated",
+    ]  # fmt: skip
+    assert house.cases("ACK_OVERDUE")[0].state == "new"
+    [why] = [row.why for row in house.rows(select(transition)) if row.name == "recalculated"]
+    assert why == {"was": "met", "now": "breached", "because": "a message was read again"}
+    assert house.rows(select(judged_unit.c.reread_at)) == [(None,)] * len(
+        house.rows(select(judged_unit))
+    )
+    house.until("03-30 14:30")
+    assert names(house.journal("po.unacknowledged"))[-1] == "recalculated"
 
 
 def test_a_late_answer_heals_the_case_and_stays_late(house: Any) -> None:

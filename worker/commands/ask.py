@@ -14,12 +14,15 @@ from sqlalchemy import Connection
 
 from db import configuration
 from db import engine as db_engine
-from db.reads import connection, mails, payloads, queues, stories
+from db.reads import connection, known, mails, names, payloads, queues, stories
 from db.reads import unmatched as unmatched_reads
 from tower import settings as settings_module
 from tower.access import EVERYTHING
+from tower.documents import Owners
+from tower.errors import ConfigError
 from tower.ladder import Rung, rungs
 from tower.network import load_network
+from tower.timeline import RECALCULATED
 from worker.answers import EXIT_NOT_FOUND, AsJson, emit, shown, table
 
 TIMEOUT_S = 60.0
@@ -46,12 +49,18 @@ def asking() -> Iterator[tuple[Connection, datetime]]:
 
 def show(
     ref: Annotated[str, typer.Argument(help="A number or id, or kind:scope:number.")],
+    as_known_at: Annotated[
+        datetime | None,
+        typer.Option(help="As it was known at this instant (UTC), not as it is known now."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Any document or id: state, ladder, events, clocks, cases. Example: tower show 4500001234
 
-    Exit code 3 if nothing of that name was ever seen.
+    --as-known-at 2026-03-30T12:00 leaves out what reached us or was judged later. Exit code 3 if
+    nothing of that name was ever seen, or not by then.
     """
+    then = None if as_known_at is None else as_known_at.replace(tzinfo=UTC)
     with asking() as (conn, _):
         found = stories.search(conn, EVERYTHING, ref)
         if not found:
@@ -64,9 +73,18 @@ def show(
         only = _meant(found)
         message = None if only is None or only.kind != "raw" else _message(conn, only.ref)
         story = None if only is None else stories.story(conn, EVERYTHING, only.ref)
+        if story is not None and then is not None:
+            net = names.network(conn)
+            if net is None:
+                raise ConfigError("No network is in force yet: tower up takes network.yaml in.")
+            story = known.as_known_at(conn, EVERYTHING, story, then, Owners.of(net))
+            if story is None:
+                typer.echo(f'Nothing was known of "{ref}" at {then:%Y-%m-%d %H:%MZ}.', err=True)
+                return EXIT_NOT_FOUND
         steps = [] if story is None else _ladder(story, conn)
     answer: dict[str, Any] = {
         "ref": ref if only is None else only.ref,
+        "as_known_at": then,
         "found": found,
         "story": None if story is None else _story(story, steps),
         "message": message,
@@ -84,6 +102,8 @@ def show(
                 )
             )
         else:
+            if then is not None:
+                console.print(f"As known at {then:%Y-%m-%d %H:%MZ}. {known.NOT_KEPT}")
             _say_story(console, story, answer["story"])
 
     emit(answer, as_json, say)
@@ -273,6 +293,25 @@ def _say_story(console: Console, story: stories.Story, answer: Mapping[str, Any]
                         c["ended_at"],
                     )
                     for c in story.clocks
+                ],
+            )
+        )
+    overturned = [entry for entry in story.journal if entry["name"] == RECALCULATED]
+    if overturned:
+        console.print(
+            table(
+                "Verdicts that were recalculated",
+                ("known", "rule", "line", "was", "is now", "because"),
+                [
+                    (
+                        entry["detected_at"],
+                        entry["rule"],
+                        entry["line"],
+                        entry["why"]["was"],
+                        entry["why"]["now"],
+                        entry["why"]["because"],
+                    )
+                    for entry in overturned
                 ],
             )
         )
