@@ -126,7 +126,7 @@ def test_a_spell_that_is_over_but_may_still_count_has_the_unit_judged(house: Hou
 
 @pytest.mark.parametrize(
     "why",
-    ["failed_at", "impact_at", "rule_hash", "calendar_hash", "wait", "told", "walked"],
+    ["failed_at", "reread_at", "impact_at", "rule_hash", "calendar_hash", "wait", "told", "walked"],
 )
 def test_what_else_may_be_due_is_judged_from_events(
     house: House, why: str, shipped_text: str, rules_of: Callable[[str], Any]
@@ -139,7 +139,7 @@ def test_what_else_may_be_due_is_judged_from_events(
     house.released("4711", "03-30 08:00")
     house.until("03-30 08:00")
     with house.engine.begin() as conn:
-        if why in ("failed_at", "impact_at"):
+        if why in ("failed_at", "reread_at", "impact_at"):
             conn.execute(update(judged_unit).values({why: berlin("03-30 10:00")}))
         elif why == "wait":  # the source is read in another rhythm now
             [state] = conn.execute(
