@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import data
+from app.parts.words import plain
 from db.replays import OwnReplay
 from tower.access import Permission
 from tower.errors import TowerError
@@ -25,5 +26,5 @@ def wish(step: Callable[[Any], object], permission: Permission = "replay.ask") -
     except TowerError as error:
         refused = str(error)
     if refused:
-        st.error(refused, icon=":material/block:")
+        st.error(plain(refused), icon=":material/block:")
     return not refused

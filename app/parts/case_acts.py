@@ -173,6 +173,6 @@ def _do(wish: Callable[[Any], object], permission: Permission = "case.decide") -
         with data.writing(permission) as conn:
             wish(conn)
     except TowerError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     st.rerun()

@@ -81,7 +81,7 @@ def set_page(set_id: int, viewer: Viewer, now: datetime) -> None:
             one = case_sets.get(conn, set_id)
             rows = case_sets.rows(conn, viewer.scope, one)
     except SetRefused as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         st.page_link(ExceptionsLink.PAGE.file, label="All cases", icon=":material/arrow_back:")
         return
     with st.container(border=True):
@@ -151,9 +151,7 @@ def _form(one: CaseSet, viewer: Viewer, now: datetime) -> None:
                 st.rerun()
         if st.button("Put the set aside", type="tertiary", key="set drop"):
             at = data.this_instant()
-            if wish(
-                lambda conn: case_sets.drop(conn, one.id, viewer.name, at), "case.decide"
-            ):
+            if wish(lambda conn: case_sets.drop(conn, one.id, viewer.name, at), "case.decide"):
                 go(ExceptionsLink())
 
 

@@ -153,7 +153,7 @@ def _send(
             reason=reason,
         )
     except TowerError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     words = "Your answer is stored." if new else "This answer was known already."
     st.session_state[TOLD] = (order.ref, words)

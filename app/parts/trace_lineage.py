@@ -12,7 +12,7 @@ from app.components.sides import sides
 from app.links import CaseLink, MailboxLink, TraceLink
 from app.parts.empty import nothing_here
 from app.parts.tables import table
-from app.parts.words import MISSING, day_clock, many
+from app.parts.words import MISSING, day_clock, many, plain
 from app.session import Viewer
 from db.reads import hops as hop_reads
 from db.reads import lineage as lineage_reads
@@ -80,10 +80,10 @@ def _chosen(near: Graph, node: Node) -> None:
     """The chosen node in words: its edges with what they rest on, and where it opens."""
     with st.container(border=True):
         name = STEP_WORDS[node.step]
-        st.markdown(f"**{name}** {_plain(node.label)} :gray[{_plain(node.detail)}]")
-        rows = [
-            ("from", near.nodes[e.one], e.basis) for e in near.edges if e.other == node.id
-        ] + [("to", near.nodes[e.other], e.basis) for e in near.edges if e.one == node.id]
+        st.markdown(f"**{name}** {plain(node.label)} :gray[{plain(node.detail)}]")
+        rows = [("from", near.nodes[e.one], e.basis) for e in near.edges if e.other == node.id] + [
+            ("to", near.nodes[e.other], e.basis) for e in near.edges if e.one == node.id
+        ]
         if rows:
             table(
                 {
@@ -170,9 +170,7 @@ def _compared(story: Story, way: hop_reads.Way, link: TraceLink, viewer: Viewer)
     if (one, other) != (link.one, link.other):
         st.query_params["one"], st.query_params["other"] = one, other
     with data.connected() as conn:
-        found = hop_reads.compare(
-            conn, viewer.scope, _key(one), _key(other), story.events
-        )
+        found = hop_reads.compare(conn, viewer.scope, _key(one), _key(other), story.events)
     if found is None:
         st.caption("The bytes of one of them have expired, or are not yours to see.")
         return
@@ -180,17 +178,13 @@ def _compared(story: Story, way: hop_reads.Way, link: TraceLink, viewer: Viewer)
         st.caption("The bytes are the same.")
     else:
         at = f" at byte {found.first_difference:,}" if found.first_difference is not None else ""
-        st.caption(
-            f"{found.one.size:,} and {found.other.size:,} bytes; they first differ{at}."
-        )
+        st.caption(f"{found.one.size:,} and {found.other.size:,} bytes; they first differ{at}.")
     if found.fields:
         _fields(found.fields)
     sides(found.parts, called(one), called(other), key="sides")
 
 
-def _pair(
-    way: hop_reads.Way, link: TraceLink, names: dict[str, Hop]
-) -> tuple[str, str]:
+def _pair(way: hop_reads.Way, link: TraceLink, names: dict[str, Hop]) -> tuple[str, str]:
     """The two of the address; else the first two of a document whose content differs."""
     if link.one in names and link.other in names:
         return link.one or "", link.other or ""
@@ -262,7 +256,3 @@ def agreement_part(story: Story, viewer: Viewer) -> None:
 
 def _when(at: datetime, viewer: Viewer) -> str:
     return day_clock(at, viewer.zone)
-
-
-def _plain(text: str) -> str:
-    return text.replace("*", r"\*").replace("[", r"\[").replace("$", r"\$")

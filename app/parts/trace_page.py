@@ -20,7 +20,7 @@ from app.parts.empty import nothing_here
 from app.parts.reveal import reveal_box
 from app.parts.send_again import send_again
 from app.parts.tables import table
-from app.parts.words import MISSING, clock, day, day_clock, many, money
+from app.parts.words import MISSING, clock, day, day_clock, many, money, plain
 from app.session import Viewer
 from db.reads import payloads
 from db.reads.stories import Found, Story, StoryEvent
@@ -92,12 +92,12 @@ def head(story: Story, viewer: Viewer) -> None:
     """Number, state, partner, value, and what is tied to it."""
     root = story.root
     if root is None:
-        st.subheader(f"Id {story.ref.removeprefix('id:')}", anchor=False)
+        st.subheader(f"Id {plain(story.ref.removeprefix('id:'))}", anchor=False)
         st.caption(f"{many(len(story.events), 'event')} name only this id.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(
-            f"{KIND_WORDS.get(root['kind'], root['kind'])} {root['number']}",
+            f"{KIND_WORDS.get(root['kind'], root['kind'])} {plain(str(root['number']))}",
             anchor=False,
             width="content",
         )
@@ -114,7 +114,7 @@ def head(story: Story, viewer: Viewer) -> None:
         ("requested", None if root["requested_date"] is None else day(root["requested_date"])),
         ("channel", root["channel"]),
     ]
-    st.caption(" · ".join(f"{word} **{_plain(value)}**" for word, value in facts if value))
+    st.caption(" · ".join(f"{word} **{plain(str(value))}**" for word, value in facts if value))
     if not root["known"]:
         st.warning(
             "Others refer to this document, but nobody has told us of its creation yet.",
@@ -126,10 +126,6 @@ def _name(key: str | None, viewer: Viewer) -> str | None:
     if key is None:
         return None
     return dict(data.choices(viewer.scope).suppliers).get(key, key)
-
-
-def _plain(value: Any) -> str:
-    return str(value).replace("*", r"\*").replace("[", r"\[").replace("$", r"\$")
 
 
 def _state_color(root: Mapping[str, Any]) -> Any:
@@ -220,7 +216,7 @@ def _payload(
 ) -> None:
     name = found.name or found.key
     st.caption(
-        f"{_plain(name)} · {len(found.body):,} bytes · received "
+        f"{plain(str(name))} · {len(found.body):,} bytes · received "
         f"{clock(found.received_at, viewer.zone)} {found.received_at:%Y-%m-%d} · "
         f"sha-256 {found.sha256[:16]}… · read by "
         + (", ".join(f"{r['interpreter']} v{r['version']}" for r in found.readings) or "nobody yet")
@@ -263,16 +259,18 @@ def _payload(
     for reading in found.readings:
         for finding in reading["findings"]:
             st.caption(
-                f":material/info: {_plain(finding.get('code'))}: {_plain(finding.get('message'))}"
+                f":material/info: {plain(str(finding.get('code')))}: "
+                f"{plain(str(finding.get('message')))}"
             )
     for letter in found.dead_letters:
         st.error(
-            f"{_plain(letter['cause'])}\n\n{_plain(letter['advice'])}", icon=":material/report:"
+            f"{plain(str(letter['cause']))}\n\n{plain(str(letter['advice']))}",
+            icon=":material/report:",
         )
     for sighting in found.sightings[:5]:
         st.caption(
             f"seen again {day_clock(sighting['seen_at'], viewer.zone)}"
-            + (f" as {_plain(sighting['name'])}" if sighting["name"] else "")
+            + (f" as {plain(str(sighting['name']))}" if sighting["name"] else "")
         )
 
 
@@ -296,7 +294,7 @@ def raw_page(ref: str, link: TraceLink, viewer: Viewer) -> None:
     if found is None:
         nothing_here("This message is known, but its bytes have expired.")
         return
-    st.subheader(f"Message {source}/{key[:24]}", anchor=False)
+    st.subheader(f"Message {plain(source)}/{plain(key[:24])}", anchor=False)
     with st.container(border=True):
         _payload(found, found.origins, None, viewer, link)
     if told:

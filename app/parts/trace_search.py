@@ -12,7 +12,7 @@ from app import data
 from app.links import TraceLink, WithinWord
 from app.parts.empty import nothing_here
 from app.parts.tables import table
-from app.parts.words import MISSING, day_clock, many
+from app.parts.words import MISSING, day_clock, many, plain
 from app.session import Viewer
 from db.reads import search
 from db.reads.search import Answer, TextHit
@@ -62,7 +62,7 @@ def answered(answer: Answer, link: TraceLink, viewer: Viewer) -> None:
     if answer.not_searched:
         with st.expander("What was not searched", expanded=not answer.hits):
             for sentence in answer.not_searched:
-                st.markdown(f"- {_plain(sentence)}")
+                st.markdown(f"- {plain(sentence)}")
 
 
 def _window(link: TraceLink) -> None:
@@ -95,9 +95,7 @@ def _hits(hits: Sequence[TextHit], viewer: Viewer) -> None:
         {
             "Message": [hit.name or hit.key[:40] for hit in hits],
             "Received": [day_clock(hit.received_at, viewer.zone) for hit in hits],
-            "Where": [
-                hit.where if hit.offset is None else f"byte {hit.offset:,}" for hit in hits
-            ],
+            "Where": [hit.where if hit.offset is None else f"byte {hit.offset:,}" for hit in hits],
             "Text": [hit.excerpt for hit in hits],
             "Documents": [", ".join(hit.documents[:4]) or MISSING for hit in hits],
             "Source": [hit.source for hit in hits],
@@ -113,11 +111,7 @@ def also_in_text(link: TraceLink) -> None:
     """The way from a document to the messages that only mention its name."""
     st.page_link(
         TraceLink.PAGE.file,
-        label=f"Search the text of messages for “{_plain(link.ref or '')}”",
+        label=f"Search the text of messages for “{plain(link.ref or '')}”",
         icon=":material/manage_search:",
         query_params=replace(TraceLink(ref=link.ref), text="yes").to_query(),
     )
-
-
-def _plain(text: str) -> str:
-    return text.replace("*", r"\*").replace("[", r"\[").replace("$", r"\$")

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import data, serve
 from db import accounts, engine, passwords, sessions
+from tests.app.seen import Browser
 from tests.desk import Desk
 from tower import settings
 from tower.access import EVERYTHING, Role, Scope
@@ -24,6 +25,7 @@ MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
 Open = Callable[..., AppTest]
 Seat = Callable[..., None]
+Sit = Callable[[Scope | None], Browser]
 
 
 @pytest.fixture
@@ -62,6 +64,32 @@ def screens(database_url: str, monkeypatch: pytest.MonkeyPatch, seat: Seat) -> I
     yield open_screen
     st.cache_data.clear()
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def sit(monkeypatch: pytest.MonkeyPatch) -> Sit:
+    """Opens the screens for somebody, who then goes from page to page in one session."""
+    here: list[Browser] = []
+
+    def present(*, lately: bool = False) -> sessions.Live | None:
+        scope = here[-1].scope
+        return None if scope is None else sessions.Live(0, 0, "viewer", "", scope)
+
+    def button(label: str, data: Any = None, **_: Any) -> bool:
+        make = data if callable(data) else lambda: data
+        here[-1].files.append(make)
+        return False
+
+    monkeypatch.setattr(data, "signed_in", present)
+    monkeypatch.setattr(data, "still_active", lambda live: None)
+    monkeypatch.setattr(st, "download_button", button)
+
+    def open_(scope: Scope | None) -> Browser:
+        here.append(Browser(scope, AppTest.from_file(str(MAIN), default_timeout=30)))
+        here[-1].at.run()
+        return here[-1]
+
+    return open_
 
 
 @dataclass
