@@ -1,6 +1,7 @@
 """Key figures at the machine door: those of the overview, or any other by party and time.
 
-Figures are the house's view of its partners: keys that are bound to a partner get none.
+A key that is bound to a partner is told how that partner answers, announces and delivers, counted
+over its own documents; what is about us, our customers or other partners it is not told.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from db.reads import figures
 from db.reads.filters import Filter
 from db.reads.kpis import CARDS
 from tower.access import Scope
-from tower.kpi_catalogue import DEFINITIONS, UnknownChoice, check_dimension, chosen
+from tower.kpi_catalogue import (
+    DEFINITIONS,
+    OF_PARTNERS,
+    WEIGHTS,
+    UnknownChoice,
+    check_dimension,
+    chosen,
+)
 from tower.kpi_definition import Definition
 from tower.kpis import Figure
 
@@ -133,15 +141,17 @@ def register(router: APIRouter) -> None:
 def tell_cards(request: Request, who: Reader, asked: Annotated[Asked, Query()]) -> Response:
     """The figures that leaders see first, over a period."""
     doors: Doors = request.app.state.doors
-    now, scope = doors.clock(), _house(sees(who))
+    now, scope = doors.clock(), sees(who)
     narrowed = _narrowed(asked, now)
+    known = _told_to(scope)
     with asking(doors, scope) as conn:
-        found = [figures.figure(conn, scope, name, narrowed, now) for name in CARDS]
+        names = CARDS if scope.sees_all else (figures.SCORE, *WEIGHTS)
+        found = [figures.figure(conn, scope, name, narrowed, now) for name in names]
     return answer_json(
         {
             "as_of": now,
             "items": [_kpi(one) for one in found],
-            "catalogue": sorted(DEFINITIONS),
+            "catalogue": sorted(known),
         }
     )
 
@@ -151,11 +161,17 @@ def tell_one(
 ) -> Response:
     """Any figure of the catalogue, by supplier, buyer, warehouse, category, week or month."""
     doors: Doors = request.app.state.doors
-    now, scope = doors.clock(), _house(sees(who))
-    of = DEFINITIONS.get(kpi)
+    now, scope = doors.clock(), sees(who)
+    of, known = DEFINITIONS.get(kpi), _told_to(scope)
     if of is None:
         raise Refused(
-            404, f'There is no figure "{kpi[:60]}".', f"Known: {', '.join(sorted(DEFINITIONS))}."
+            404, f'There is no figure "{kpi[:60]}".', f"Known: {', '.join(sorted(known))}."
+        )
+    if kpi not in known:
+        raise Refused(
+            403,
+            f'"{kpi}" is about us, and not shown to keys that are bound to a partner.',
+            f"Ask for one of these: {', '.join(sorted(known))}.",
         )
     words = _checked(lambda: chosen(of, _switches(asked.switch)))
     if asked.by is not None:
@@ -173,14 +189,9 @@ def tell_one(
     return answer_json({"as_of": now, **_kpi(whole), "rows": rows})
 
 
-def _house(scope: Scope) -> Scope:
-    if not scope.sees_all:
-        raise Refused(
-            403,
-            "Key figures are not shown to keys that are bound to a partner.",
-            "Ask for purchase-orders, shipments, cases or events.",
-        )
-    return scope
+def _told_to(scope: Scope) -> frozenset[str]:
+    """The figures that this viewer is told."""
+    return frozenset(DEFINITIONS) if scope.sees_all else OF_PARTNERS
 
 
 def _narrowed(asked: Asked, now: datetime) -> Filter:

@@ -68,6 +68,19 @@ class UnknownChoice(TowerError):
     """A figure, a switch or a dimension that the catalogue does not know."""
 
 
+OF_PARTNERS = frozenset(
+    {
+        "ack_on_time", "ack_cycle_clock", "ack_cycle_business", "first_confirm", "asn_on_time",
+        "asn_valid", "asn_accurate", "shipped_on_time", "fill_first", "commit_reliability", "otif",
+        "fill_line", "fill_unit", "fill_value", "unit_days_late", "lead_time", "lead_time_var",
+        "supplier_score",
+    }
+)  # fmt: skip
+"""Figures that a partner is told of itself: how it answers, announces and delivers. All others
+are about us: our customers, people, feeds and queues.
+"""
+
+
 def definition(kpi_id: str) -> Definition:
     """The definition of a figure. Raises UnknownChoice."""
     found = DEFINITIONS.get(kpi_id)

@@ -235,7 +235,7 @@ def test_key_figures_are_those_of_the_catalogue(door: Reading) -> None:
         )
     otif = door.get("kpis/otif", switch="date=requested", supplier="ACME").json()
     assert (otif["figure"]["value"], otif["figure"]["reason"] != "") == (None, True)
-    assert door.get("kpis/otif", door.acme).status_code == 403
+    assert door.get("kpis/value_at_risk", door.acme).status_code == 403
     assert door.get("kpis/nonsense").status_code == 404
     for wrong in ({"by": "colour"}, {"switch": "date"}, {"switch": "date=moon"}):
         assert door.get("kpis/otif", **wrong).status_code == 400, wrong
