@@ -191,7 +191,7 @@ ACCESS = Page(
     "Access",
     ":material/group:",
     "Admin",
-    "People, roles and sessions: who may sign in, as what, and who is signed in.",
+    "People, roles, sessions and API keys: who may come in, as what, and who is signed in.",
     "people.manage",
 )
 HEALTH = Page(
@@ -275,7 +275,7 @@ BreakWord = Literal["quantity", "date", "price"]
 CasesWord = Literal["causes", "all"]
 CaseSortWord = Literal["consequence", "severity", "age", "newest"]
 LettersWord = Literal["waiting", "archived", "ended", "all"]
-AccessWord = Literal["people", "roles", "sessions"]
+AccessWord = Literal["people", "roles", "sessions", "keys"]
 RulesWord = Literal["book", "explain", "try", "silences"]
 
 
@@ -581,10 +581,12 @@ class AccessLink(Link):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalLink(Link):
-    """``order``: the purchase order that is answered, as "po:main:4500001234"."""
+    """``order``: the purchase order that is answered, as "po:main:4500001234"; ``after``: orders
+    before those that are shown."""
 
     PAGE: ClassVar[Page] = PORTAL
     order: str | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

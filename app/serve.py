@@ -26,6 +26,7 @@ from app.cookies import is_loopback
 from app.data import SignedOut
 from app.gate import Gate
 from app.middleware import CompressedStatic, LocalOrigin, SecurityHeaders, compress_ahead
+from app.own_password import OwnPassword
 from app.signin import SignIn
 from db import passwords
 from tower import settings
@@ -95,7 +96,7 @@ def say_sorry(error: Exception) -> bool:
 def build(chosen: Settings) -> st.App:
     """The screens behind the gate, with the pages of sign-in before it."""
     door = SignIn(chosen)
-    routes = door.routes()
+    routes = [*door.routes(), *OwnPassword(door).routes()]
     if chosen.oidc_issuer is not None:
         # Only who uses it pays for it, and reads what its library says of its own future.
         from app.oidc import Provider, ProviderSignIn

@@ -61,7 +61,7 @@ class SignIn:
     def __init__(self, chosen: Settings) -> None:
         self._home = urlsplit(chosen.base_url)
         self._provider = chosen.oidc_label if chosen.oidc_issuer is not None else ""
-        self._turns = CapacityLimiter(passwords.AT_ONCE)
+        self.turns = CapacityLimiter(passwords.AT_ONCE)
 
     def routes(self) -> list[Route]:
         return [
@@ -84,9 +84,9 @@ class SignIn:
                 "the tower by its https address.",
                 403,
             )
-        form = await _form(request)
+        form = await form_of(request)
         name, password, next_ = (form.get(key, "") for key in ("name", "password", "next"))
-        if self._turns.statistics().tasks_waiting >= MOST_WAITING:
+        if self.turns.statistics().tasks_waiting >= MOST_WAITING:
             return await self._page(
                 request, next_=next_, name=name, status=503,
                 problem="Many people are signing in just now. Try again in a few seconds.",
@@ -96,7 +96,7 @@ class SignIn:
         browser = request.headers.get("user-agent", "")
         try:
             token = await to_thread.run_sync(
-                attempt, name, password, address, browser, limiter=self._turns
+                attempt, name, password, address, browser, limiter=self.turns
             )
         except Wait as wait:
             return await self._page(
@@ -112,7 +112,7 @@ class SignIn:
 
     async def ask_leave(self, request: Request) -> Response:
         """A question only: no link of another page signs anybody out."""
-        return self._drawn("Sign out", 200, leaving=True)
+        return self.drawn("Sign out", 200, leaving=True)
 
     async def leave(self, request: Request) -> Response:
         if not self.is_ours(request):
@@ -154,7 +154,7 @@ class SignIn:
 
     def refused(self, why: str, status: int) -> Response:
         """A page that says why, with the way back."""
-        return self._drawn("Not signed in", status, refused=why)
+        return self.drawn("Not signed in", status, refused=why)
 
     async def _page(
         self,
@@ -171,7 +171,7 @@ class SignIn:
             empty = not await to_thread.run_sync(_anybody)
         except (DatabaseAway, SchemaOutOfDate) as error:
             return self.refused(str(error), 503)
-        return self._drawn(
+        return self.drawn(
             "Sign in",
             status,
             headers,
@@ -184,9 +184,10 @@ class SignIn:
             demo=_demo_people(request),
         )
 
-    def _drawn(
+    def drawn(
         self, title: str, status: int, headers: dict[str, str] | None = None, **words: object
     ) -> Response:
+        """A page of this way in, by its template."""
         html = _pages.get_template("signin.html").render(title=title, **words)
         return HTMLResponse(html, status, headers={**PAGE_HEADERS, **(headers or {})})
 
@@ -263,7 +264,7 @@ def _anybody() -> bool:
         return accounts.anybody(conn)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form, each once; nothing where it is longer than a form of ours."""
     body = b""
     async for part in request.stream():

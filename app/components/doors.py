@@ -20,6 +20,16 @@ _in = st.components.v2.component(
     css=asset("doors.css"),
     js=asset("doors.js"),
 )
+_own = st.components.v2.component(
+    "tower_own_password",
+    html='<a class="door" href="/password" target="_self">Change password</a>',
+    css=asset("doors.css"),
+)
+
+
+def own_password(*, key: str) -> None:
+    """A link to the page where one changes one's own password."""
+    _own(key=key)
 
 
 def sign_out(*, key: str) -> None:

@@ -18,7 +18,7 @@ from db.reads.connection import Asking
 from tower.access import GRANTABLE, MATRIX, PERMISSIONS, ROLES
 from tower.accounts import Account, Session
 
-VIEWS = {"people": "People", "roles": "Roles", "sessions": "Sessions"}
+VIEWS = {"people": "People", "roles": "Roles", "sessions": "Sessions", "keys": "API keys"}
 METHODS = {"password": "password", "oidc": "identity provider"}
 _SHOWN_ONCE = "password shown once"
 
@@ -60,7 +60,7 @@ def _add(viewer: Viewer) -> None:
         full_name = second.text_input("Full name", placeholder="as people know it")
         role = first.selectbox("Role", ROLES)
         partners = second.multiselect(
-            "Partners", _partners(viewer), placeholder="all", key="new partners"
+            "Partners", partners_of(viewer), placeholder="all", key="new partners"
         )
         acts = st.checkbox("May ask for retransmit, force and edited copies (support)")
         if not st.form_submit_button("Add", icon=":material/person_add:"):
@@ -96,7 +96,7 @@ def _change(people: Sequence[Account], viewer: Viewer) -> None:
         role = first.selectbox("Role", ROLES, index=ROLES.index(one.role), key=f"role {name}")
         partners = second.multiselect(
             "Partners",
-            sorted({*_partners(viewer), *(one.partners or ())}),
+            sorted({*partners_of(viewer), *(one.partners or ())}),
             list(one.partners or ()),
             placeholder="all",
             key=f"partners {name}",
@@ -207,6 +207,7 @@ def _when(one: Account, viewer: Viewer) -> str | None:
     return None if one.signed_in_at is None else day_clock(one.signed_in_at, viewer.zone)
 
 
-def _partners(viewer: Viewer) -> list[str]:
+def partners_of(viewer: Viewer) -> list[str]:
+    """Keys of the partners of the network in force."""
     network = data.network(viewer.scope)
     return [] if network is None else sorted(network.partners)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from app import data
-from app.components.doors import sign_out
+from app.components.doors import own_password, sign_out
 from app.links import HEALTH
 from app.parts import mail_page
 from app.parts.words import ago, clock, day_clock, plain
@@ -19,10 +19,13 @@ LOOK_AGAIN_S = 15  # how often an open page asks whether the data changed
 
 
 def header(title: str, viewer: Viewer, *, period: str = "") -> Freshness:
-    """Draw the line and return the freshness, whose version every kept answer of the page needs."""
+    """Draw the line and return the freshness, whose version every kept answer of the page needs.
+
+    ``title`` is text: it may be words of others.
+    """
     fresh = data.fresh(viewer.scope)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="left"):
-        st.title(title, anchor=False, width="content")
+        st.title(plain(title), anchor=False, width="content")
         if period:
             st.caption(period, width="content")
         st.space("stretch")
@@ -67,6 +70,7 @@ def account(viewer: Viewer) -> None:
         partners = viewer.scope.partners
         sees = "all partners" if partners is None else plain(", ".join(sorted(partners)))
         st.caption(f"{viewer.role or 'operator'} · sees {sees}")
+        own_password(key="own password")
         sign_out(key="sign out")
 
 
