@@ -15,7 +15,7 @@ from typing import Literal
 from sqlalchemy import Engine
 
 from collectors import manual_answers
-from db import audit, switches
+from db import audit, switches, throttles
 from db import engine as engines
 from db.reads import names, portal
 from tower.access import Scope
@@ -23,6 +23,9 @@ from tower.errors import ConfigError, PayloadRejected, TowerError
 from worker import pipeline
 
 Answer = Literal["accept", "change", "reject"]
+
+RATE = throttles.Rate(per_minute=30, burst=60)
+"""Answers of one account: more than anybody writes, less than what would flood us."""
 
 
 class AnswerRefused(TowerError):
@@ -67,9 +70,15 @@ def take(
 
     ``seen``: the revision of the order in the form; the same answer to it twice is stored once.
     Returns whether it was new. Documents are current when this returns. Raises AccessDenied,
-    AnswerRefused, or ReadOnly while changes are switched off.
+    AnswerRefused, also above ``RATE``, or ReadOnly while changes are switched off.
     """
     scope.demand("po.answer")
+    with engine.begin() as conn:
+        wait_s = throttles.take(conn, f"portal/{who}", 1, RATE, now)
+    if wait_s is not None:
+        raise AnswerRefused(
+            f"Those were many answers at once. Go on in {wait_s} s; nothing was changed."
+        )
     with engines.looking(engine.connect(), scope) as conn:
         order = portal.order(conn, scope, ref)
     if order is None or (scope.partners is not None and order.supplier not in scope.partners):

@@ -10,6 +10,7 @@ from app import data
 from app.links import PortalLink
 from app.parts.empty import nothing_here
 from app.parts.header import account, watch
+from app.parts.pager import pager
 from app.parts.po_list import LADDER_HELP, glyphs
 from app.parts.scorecard_table import standing_words
 from app.parts.tables import table
@@ -91,18 +92,15 @@ def card(viewer: Viewer, now: datetime) -> None:
 def orders(viewer: Viewer, link: PortalLink, now: datetime) -> None:
     """Open orders, overdue answers first; a number opens the form to answer."""
     with data.connected(viewer.scope) as conn:
-        found = reads.open_orders(conn, viewer.scope, now)
+        found = reads.open_orders(conn, viewer.scope, now, after=link.after or 0)
     st.subheader("Open purchase orders", anchor=False)
-    if not found.rows:
+    if not found.total.rows:
         nothing_here("No purchase order is open with you.")
         return
     late = f":red[▲ {many(found.overdue, 'answer')} overdue], " if found.overdue else ""
-    first = (
-        "" if found.total.rows <= len(found.rows) else f" The first {len(found.rows)} are shown."
-    )
     st.markdown(
         f"{late}{many(found.awaited, 'order')} without your answer, "
-        f"{found.total.rows:,}{'+' if found.total.capped else ''} open.{first} "
+        f"{found.total.rows:,}{'+' if found.total.capped else ''} open. "
         "Click a number to answer."
     )
     table(
@@ -125,7 +123,7 @@ def orders(viewer: Viewer, link: PortalLink, now: datetime) -> None:
         alt="Your open purchase orders, overdue answers first",
         opens="Order",
         opens_width=150,
-        links=[PortalLink(order=row.ref) for row in found.rows],
+        links=[PortalLink(order=row.ref, after=link.after) for row in found.rows],
         config={
             "Answer": st.column_config.TextColumn(width=190),
             "Answer due": st.column_config.TextColumn(width=150),
@@ -136,6 +134,16 @@ def orders(viewer: Viewer, link: PortalLink, now: datetime) -> None:
         },
         height=None if len(found.rows) < 10 else 400,
     )
+    begin = link.after or 0
+    following = begin + len(found.rows)
+    if begin or following < found.total.rows:
+        pager(
+            len(found.rows),
+            found.total.rows,
+            capped=found.total.capped,
+            after=str(begin) if begin else None,
+            following=str(following) if following < found.total.rows else None,
+        )
     if found.rules:
         st.caption("What we expect of these orders: " + " ".join(map(plain, found.rules)))
 

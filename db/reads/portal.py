@@ -123,10 +123,10 @@ class Rejected:
 
 
 def open_orders(
-    conn: Connection, scope: Scope, now: datetime, *, limit: int = MOST_ROWS
+    conn: Connection, scope: Scope, now: datetime, *, after: int = 0, limit: int = MOST_ROWS
 ) -> OpenOrders:
     """Open orders: overdue answers first, then those that wait for one, by deadline; then the
-    others, by the day on which they are expected.
+    others, by the day on which they are expected. ``after``: so many are left out before them.
     """
     running = (
         select(_c.home_key, func.min(_c.due_at).label("due_at"))
@@ -156,8 +156,9 @@ def open_orders(
         .where(wanted, sent)
         .order_by(
             overdue.desc(), awaited.desc(), running.due_at.nulls_last(), expected.nulls_last(),
-            _d.number,
+            _d.number, _d.scope,
         )
+        .offset(min(max(after, 0), COUNT_UP_TO))
         .limit(bounded(limit))
     ).all()  # fmt: skip
     counted = conn.execute(

@@ -203,6 +203,36 @@ def test_lines_are_changed_once_and_an_order_is_rejected_with_its_reason(
     assert answered(two, "po:main:4500001002") == "rejected"
 
 
+def test_orders_are_paged_and_a_page_before_the_end_leads_on(two: Engine, now: datetime) -> None:
+    with reading(two, ACME) as conn:
+        whole = portal.open_orders(conn, ACME, now)
+        pages = [portal.open_orders(conn, ACME, now, after=n, limit=1) for n in range(3)]
+    assert [row.ref for page in pages for row in page.rows] == [row.ref for row in whole.rows]
+    assert {page.total.rows for page in pages} == {2}
+
+
+def test_a_page_that_lies_behind_the_end_is_empty_and_leads_back(
+    screens: Open, two: Engine, seat: Seat
+) -> None:
+    seat("pat", ACME)
+    at = screens("portal", after="200")
+    assert not at.exception, at.exception
+    assert "First page" in [button.label for button in at.button]
+    assert "4500001000" not in told(at)
+
+
+def test_an_account_that_floods_us_is_told_to_wait_and_another_is_not(
+    two: Engine, take: Callable[..., bool], now: datetime
+) -> None:
+    for _ in range(portal_answers.RATE.burst):
+        with pytest.raises(AnswerRefused, match="no such order"):
+            take(FOREIGN, "accept")
+    with pytest.raises(AnswerRefused, match="many answers at once"):
+        take(OWN, "accept")
+    assert portal_answers.take(two, ACME, "kim", OWN, "accept", now, seen=1)
+    assert take(OWN, "accept", seen=2, after=5)
+
+
 def test_a_rejected_document_says_why_where_and_what_to_do(
     screens: Open, two: Engine, seat: Seat, now: datetime
 ) -> None:
