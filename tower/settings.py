@@ -188,6 +188,12 @@ class Settings(BaseSettings):
         min_length=32,
         description="key that signs the checkpoints of the audit; unset means a file in TOWER_HOME",
     )
+    audit_mail: str | None = Field(
+        default=None,
+        max_length=200,
+        pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        description="mail address that gets a signed checkpoint of the audit once a day",
+    )
 
     api_host: LoopbackHost = Field(default="127.0.0.1", description="address of the machine door")
     api_port: Port = Field(default=8600, description="port of the machine door")

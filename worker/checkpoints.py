@@ -1,4 +1,6 @@
-"""Checkpoints of the audit on disk: one signed line an hour, beside the database, not in it."""
+"""Checkpoints of the audit: one signed line an hour on disk, beside the database, and one a day by
+mail to where neither the database nor this machine has a hand on it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,16 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from db import audit
+from db import audit, outbox
+from db.mail import GroupKey
 from tower import checkpoints
 from tower.checkpoints import Checkpoint
 from tower.errors import ConfigError
@@ -58,9 +64,12 @@ def keep(engine: Engine, settings: Settings, now: datetime) -> Checkpoint | None
         point = Checkpoint(n, digest, now)
         if key is None:
             raise AssertionError("a key was made")
-        file.write(checkpoints.line(point, key) + "\n")
+        signed = checkpoints.line(point, key)
+        file.write(signed + "\n")
         file.flush()
         os.fsync(file.fileno())
+    if settings.audit_mail is not None:
+        _mail(engine, settings, settings.audit_mail, signed, point)
     log.info(
         "Audit checkpoint written",
         extra={"action": "audit.checkpoint", "n": n, "hash": digest.hex()},
@@ -86,6 +95,42 @@ def compare(conn: Connection, settings: Settings) -> Compared:
     problems += checkpoints.contradictions(points, audit.newest(conn), hashes)
     newest = max((point.at for point in points), default=None)
     return Compared(str(path), len(points), newest, tuple(problems))
+
+
+def _mail(engine: Engine, settings: Settings, address: str, signed: str, point: Checkpoint) -> None:
+    """Put the line into the outbox, the first one of each day (UTC), whichever worker wrote it."""
+    day = f"{point.at.astimezone(UTC):%Y-%m-%d}"
+    sender = settings.smtp_from
+    message = EmailMessage(policy=SMTP)
+    message_id = f"audit-{day}-{secrets.token_hex(8)}@{sender.rpartition('@')[2]}"
+    message["From"], message["To"] = sender, address
+    message["Subject"] = f"Tower: checkpoint of the audit, {day}"
+    message["Date"] = format_datetime(point.at)
+    message["Message-ID"] = f"<{message_id}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(
+        f"The audit log had {point.n:,} entries. Keep this line where nobody of the tower's\n"
+        "machine can change it: put beside the checkpoints of the machine it shows an end that "
+        "was\ncut off, or a log that was written anew (tower audit verify).\n\n" + signed + "\n",
+        cte="quoted-printable",
+    )
+    with engine.begin() as conn:
+        outbox.put_mail(
+            conn,
+            outbox.Outbound(
+                key=GroupKey("audit", "audit", "checkpoint"),
+                address=address,
+                number=1,
+                reason=outbox.REPORT,
+                subject=str(message["Subject"]),
+                dedup_key=f"audit-checkpoint/{day}",
+                message_id=message_id,
+                message=message.as_bytes(),
+                cases=(),
+                before={},
+                created_at=point.at,
+            ),
+        )
 
 
 def _key(settings: Settings, *, make: bool) -> bytes | None:

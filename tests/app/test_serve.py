@@ -30,6 +30,7 @@ def test_every_answer_carries_the_protective_headers(client: TestClient) -> None
         assert answer.status_code == 200
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "http:" not in answer.headers["content-security-policy"]
 
