@@ -26,6 +26,7 @@ PAGES = (
     "/access",
     "/access?view=roles",
     "/access?view=sessions",
+    "/access?view=keys",
     "/rules",
     "/rules?view=try",
     "/rules?view=silences",
@@ -34,7 +35,13 @@ PAGES = (
     "/trace",
 )
 
-FOR_ADMINS = ("/audit", "/access", "/access?view=roles", "/access?view=sessions")
+FOR_ADMINS = (
+    "/audit",
+    "/access",
+    "/access?view=roles",
+    "/access?view=sessions",
+    "/access?view=keys",
+)
 
 
 def links(mail: EmailMessage) -> list[str]:
