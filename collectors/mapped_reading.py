@@ -276,6 +276,8 @@ class MappedReading:
             return self._partner
         name = as_text(said.value) or ""
         key = self._net.partner_by_any(name, erp)
+        if key is None and rule.event.type.startswith("message."):
+            return self._partner  # that a message is on its way is a fact, whoever it speaks of
         if key is None:
             raise PayloadRejected(
                 f'"{name[:60]}" is the key, vendor number or identifier of no partner.',

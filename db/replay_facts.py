@@ -114,7 +114,9 @@ _TOLD = """
         AND e.type = 'message.dead_lettered'
     JOIN LATERAL (VALUES
             ('po', e.data ->> 'erp', e.data ->> 'po'),
-            ('asn', e.data ->> 'supplier', e.data ->> 'asn')
+            ('asn', e.data ->> 'supplier', e.data ->> 'asn'),
+            ('invoice', e.data ->> 'supplier', e.data ->> 'invoice'),
+            ('receipt', e.data ->> 'warehouse', e.data ->> 'receipt')
         ) AS d (kind, scope, number) ON d.scope IS NOT NULL AND d.number IS NOT NULL
     JOIN event_object o ON o.home_key = ANY(a.homes) AND o.kind = d.kind AND o.scope = d.scope
         AND o.number = d.number

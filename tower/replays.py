@@ -68,7 +68,12 @@ REPLACED_BY = ("po.revised", "po.cancelled", "po.closed")
 """What makes an older message about an order obsolete."""
 
 
-CREATES: Mapping[str, str] = {"po.released": "po", "asn.received": "asn"}
+CREATES: Mapping[str, str] = {
+    "po.released": "po",
+    "asn.received": "asn",
+    "receipt.posted": "receipt",
+    "invoice.received": "invoice",
+}
 """Types of messages that create a document, and its kind: its number counts once, whenever and by
 whatever message it took effect. An answer may come again with other content.
 """

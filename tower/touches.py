@@ -154,6 +154,10 @@ def _message(event: Event) -> Iterable[Touch]:
         found.append(touch(("po", data["erp"], data["po"], "", "carries", facts)))
     if data.get("asn") and data.get("supplier"):
         found.append(touch(("asn", data["supplier"], data["asn"], "", "carries", facts)))
+    if data.get("invoice") and data.get("supplier"):
+        found.append(touch(("invoice", data["supplier"], data["invoice"], "", "carries", facts)))
+    if data.get("receipt") and data.get("warehouse"):
+        found.append(touch(("receipt", data["warehouse"], data["receipt"], "", "carries", facts)))
     return found
 
 

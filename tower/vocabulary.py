@@ -58,7 +58,10 @@ _ASN_LINES = "erp!:text po!:text line:text item:text qty:qty uom:text"
 _ORDER = "order!:text erp!:text"
 _RETURN = "return!:text supplier:text customer:text reason:text"
 _RETURN_LINES = "erp:text po:text line:text receipt:text item:text qty:qty uom:text reason:text"
-_MESSAGE = "erp:text po:text supplier:text asn:text message:text step:text hop:text"
+_MESSAGE = (
+    "erp:text po:text supplier:text asn:text invoice:text warehouse:text receipt:text "
+    "message:text step:text hop:text"
+)
 
 _SPEC: dict[str, tuple[str, str, str]] = {
     # type: (header fields, name of the list of lines, line fields)
@@ -404,7 +407,9 @@ def _of_pegs(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
 
 def _of_message(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:
     refs = _named("po", data, "erp", "po", "carries")
-    return refs + _named("asn", data, "supplier", "asn", "carries")
+    refs += _named("asn", data, "supplier", "asn", "carries")
+    refs += _named("invoice", data, "supplier", "invoice", "carries")
+    return refs + _named("receipt", data, "warehouse", "receipt", "carries")
 
 
 def _of_source(type_: str, data: Mapping[str, Any]) -> list[ObjectRef]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, func, select, text, true, tuple_
+from sqlalchemy import Connection, and_, cast, func, select, text, true, tuple_
+from sqlalchemy.dialects.postgresql import TSQUERY
 
 from db.reads import stories
 from db.reads.filters import within_scope
@@ -32,7 +33,7 @@ LOOKED_AT = 100  # messages whose bytes are fetched together
 MOST_LOOKED_AT = 300
 AROUND = 40  # bytes of an excerpt on each side
 WALKS = (2_000, 8_000, 30_000)  # of the newest messages, one stretch after the other
-COMMON = 0.02  # share of messages from which words are common
+COMMON = 0.002  # share of messages from which words are common: a walk soon has hits enough
 DEFAULT_WINDOW = timedelta(days=30)
 
 
@@ -196,8 +197,10 @@ def _newest(
     that was walked over; None if there are no older ones in this time.
     """
     p = payload_text.c
+    # Asked within the walk: kept until after it, the words of so many messages would go to disk.
+    has = p.words.op("@@")(cast(asked.tsquery, TSQUERY))
     walk = (
-        select(p.item_key, p.source, p.key, p.received_at, p.partner_id, p.words)
+        select(p.item_key, p.source, p.key, p.received_at, p.partner_id, has.label("has"))
         .where(p.received_at < upper, *(() if lower is None else (p.received_at >= lower,)))
         .order_by(p.received_at.desc())
         .fetch(size, with_ties=True)  # a batch is received at one instant
@@ -205,13 +208,12 @@ def _newest(
         .prefix_with("MATERIALIZED")
     )
     w = walk.c
-    wanted = text("walk.words @@ CAST(:asked AS tsquery)").bindparams(asked=asked.tsquery)
     walked = select(
         func.count().label("walked"), func.min(w.received_at).label("end_at")
     ).subquery()
     having = (
         select(w.item_key, w.source, w.key, w.received_at)
-        .where(wanted, *within_scope(w, scope))
+        .where(w.has, *within_scope(w, scope))
         .subquery()
         .lateral()
     )

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from db import replay_wishes
+from db.reads import stories
 from tests.worker.replaying import QUEUE, SECRETS, Dock, number, refs, snapshot
 from tower.access import EVERYTHING
 from tower.replays import FORCE, REPROCESS, ReplayRefused
@@ -101,3 +102,40 @@ def test_a_document_in_effect_is_a_duplicate_by_its_number_whatever_the_bytes(do
     # An answer to the order may come again with other content: its number alone proves nothing.
     answers = dock.die_as("po.acknowledged", [bodies[1]])
     assert [i.verdict for i in dock.items(dock.draft(refs(answers)))] == ["ready"]
+
+
+def test_receipts_and_invoices_are_known_by_their_numbers(dock: Dock) -> None:
+    def tell(type_: str, data: dict[str, object]) -> None:
+        when = dock.clock() - timedelta(days=2)
+        dock.tell(
+            make_event(
+                type_, data, occurred_at=when, source="told", raw_key=f"{type_} {data}",
+                position="0", system="erp",
+            )
+        )  # fmt: skip
+
+    line = {"receipt_line": "1", "erp": "main", "po": number(1), "line": "10", "qty": "1"}
+    tell("receipt.posted", {"warehouse": "EAST", "receipt": "R-1", "lines": [line]})
+    tell("invoice.matched", {"supplier": "ACME", "invoice": "I-1"})
+    receipts = [{"warehouse": "EAST", "receipt": n, "note": k} for k, n in enumerate(
+        ("R-1", "R-2", "R-2"))]  # fmt: skip
+    invoices = [{"supplier": "ACME", "invoice": n, "note": k} for k, n in enumerate(
+        ("I-1", "I-2", "I-2"))]  # fmt: skip
+    for type_, told in (("receipt.posted", receipts), ("invoice.received", invoices)):
+        dead = dock.die_as(type_, [orjson.dumps(one) for one in told])
+        draft = dock.draft(refs(dead))
+        said = {i.ref: i.cause.partition(":")[0] or i.verdict for i in dock.items(draft)}
+        words = [said[letter.ref] for letter in dead]
+        assert words == ["in_effect", "ready", "same_document"], type_
+    # A supplier that nobody knows hides no dead letter.
+    stranger = orjson.dumps({"supplier": "NOBODY", "invoice": "I-3"})
+    (letter,) = dock.die_as("invoice.received", [stranger])
+    assert (letter.kind, letter.code) == ("deliver", "rejected")
+    with dock.engine.connect() as conn:
+        (found,) = stories.search(conn, EVERYTHING, "I-2")
+        assert found.ref == "invoice:ACME:I-2"
+        (found,) = stories.search(conn, EVERYTHING, "R-2")
+        assert found.ref == "receipt:EAST:R-2"
+        shown = stories.story(conn, EVERYTHING, found.ref)
+    assert shown is not None
+    assert {event.type for event in shown.events} == {"message.dead_lettered"}
