@@ -35,7 +35,7 @@ class Item:
 
     heard            its receipt in microseconds since 1970 UTC
     received         the same as a field of a binary row
-    named            its key with item_key before it as fields of a COPY line
+    key              its key with item_key before it as fields of a binary row
     """
 
     index: int
@@ -46,9 +46,15 @@ class Item:
     sha256: bytes
     heard: int
     received: bytes
-    named: str
+    key: bytes
     n_known: int = 0
     homes: set[int] = field(default_factory=set)
+
+    @property
+    def named(self) -> str:
+        """The same as fields of a COPY line."""
+        source, key = map(staging.text, self.identity)
+        return f"{self.item_key}\t{source}\t{key}"
 
 
 Found = Mapping[UUID, tuple[Event, Item]]
@@ -62,8 +68,7 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
     received, heard, when = None, 0, b""
     for index, one in enumerate(items):
         raw = one.raw
-        source, key = raw.source, raw.key
-        identity = (staging.storable(source), staging.storable(key))
+        source, key = identity = (staging.storable(raw.source), staging.storable(raw.key))
         first = firsts.get(identity)
         if first is not None:
             others.append((raw, first))
@@ -72,7 +77,7 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
             received = raw.received_at
             heard = microseconds(received)
             when = staging.timestamp(heard)
-        home = item_key(source, key)
+        home = item_key(raw.source, raw.key)
         firsts[identity] = Item(
             index,
             home,
@@ -82,7 +87,7 @@ def unique(items: Sequence[Interpreted]) -> tuple[list[Item], list[tuple[Raw, It
             sha256(raw.body).digest(),
             heard,
             when,
-            f"{home}\t{staging.text(source)}\t{staging.text(key)}",
+            staging.bigint(home) + staging.word(source) + staging.octets(key.encode()),
         )
     return list(firsts.values()), others
 

@@ -15,7 +15,6 @@ from psycopg import Cursor
 from db import staging
 from db.driver import Conflict
 from tower.correlation import IDS_PER_ID, ROOTS_PER_ID, Link, Node, Tie, Web
-from tower.timelines import stamp
 
 TieKey = tuple[int, int, str]
 """A tie from whichever end: the homes, the lower one first, and the basis."""
@@ -103,33 +102,52 @@ def gain(
     ``standing`` are the flows that were seen to be there. A flow that somebody else makes meanwhile
     ends in a conflict.
     """
-    new: list[str] = []
-    known: list[str] = []
+    new: list[bytes] = []
+    known: list[bytes] = []
     found: dict[int, Flow] = {}
     for g in sorted(gains, key=lambda g: g.node.home):
         node = g.node
-        if g.first is None:
-            times = "infinity\t-infinity\tinfinity"
-        else:
-            times = f"{stamp(g.first)}\t{stamp(g.last)}\t{stamp(g.arrived)}"
-        line = (
-            f"{node.home}\t{staging.text(node.text)}\t{node.kind}\t{times}\t{g.events}\t"
-            f"{staging.flag(g.matched)}\tf\t{staging.number(g.partner)}"
-        )
+        row = _flow_row(g)
         if node.home in standing:
-            known.append(line)
+            known.append(row)
         else:
-            new.append(line)
+            new.append(row)
             found[node.home] = Flow(node.home, node.text, node.kind, g.events, g.matched, False)
-    staging.copy(cursor, "flow", _NEW, new)
-    changed, rows = _GAIN(cursor, known)
+    staging.copy_binary(cursor, "flow", _NEW, new)
+    changed, rows = _GAIN.by_columns(cursor, {_NEW: known})
     if changed != len(known):
         raise Conflict("A flow is gone that was there a moment ago")
     found.update((row[0], Flow(*row)) for row in rows)
     return found
 
 
+_FLOW_FIELDS = staging.fields(_NEW)
+_NO_TIMES = staging.LATEST + staging.EARLIEST + staging.LATEST  # neither first nor last
+
+
+def _flow_row(gain: FlowGain) -> bytes:
+    node, instant = gain.node, staging.timestamp
+    return b"".join(
+        (
+            _FLOW_FIELDS,
+            staging.bigint(node.home),
+            staging.octets_of(node.text),
+            staging.word(node.kind),
+            _NO_TIMES
+            if gain.first is None
+            else instant(gain.first) + instant(gain.last) + instant(gain.arrived),
+            staging.integer(gain.events),
+            staging.boolean(gain.matched),
+            _FALSE,
+            staging.NO_VALUE if gain.partner is None else staging.bigint(gain.partner),
+        )
+    )
+
+
+_FALSE = staging.boolean(False)
+
 _LINK_COLUMNS = "home_key, other_key, basis, evidence, to_root, since"
+_LINK_FIELDS = staging.fields(_LINK_COLUMNS)
 _EARLIER = staging.Change(
     "flow_link", _LINK_COLUMNS, "since = new.since", "new.since < flow_link.since"
 )
@@ -144,17 +162,19 @@ def link(
 
     ``known`` are those that are kept already.
     """
-    new: list[tuple[int, int, str]] = []
-    earlier: list[tuple[int, int, str]] = []
+    new: list[tuple[int, int, bytes]] = []
+    earlier: list[tuple[int, int, bytes]] = []
+    bigint = staging.bigint
     for key, (tie, since) in ties.items():
-        told = f"{tie.basis}\t{staging.text(tie.evidence)}"
-        at = stamp(since)
-        lines = earlier if key in known else new
+        told = staging.word(tie.basis) + staging.octets_of(tie.evidence)
+        at = staging.timestamp(since)
+        rows = earlier if key in known else new
         for here, there in ((tie.one, tie.other), (tie.other, tie.one)):
-            line = f"{here.home}\t{there.home}\t{told}\t{staging.flag(there.is_root)}\t{at}"
-            lines.append((here.home, there.home, line))
-    staging.copy(cursor, "flow_link", _LINK_COLUMNS, [line for *_, line in sorted(new)])
-    _EARLIER(cursor, [line for *_, line in sorted(earlier)])
+            ends = _LINK_FIELDS + bigint(here.home) + bigint(there.home)
+            row = b"".join((ends, told, staging.boolean(there.is_root), at))
+            rows.append((here.home, there.home, row))
+    staging.copy_binary(cursor, "flow_link", _LINK_COLUMNS, [row for *_, row in sorted(new)])
+    _EARLIER.by_columns(cursor, {_LINK_COLUMNS: [row for *_, row in sorted(earlier)]})
 
 
 _LINKS = (

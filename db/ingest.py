@@ -29,6 +29,7 @@ from db.tallies import Tally
 from tower.documents import Owners
 from tower.network import Network
 from tower.raw import Heartbeat, Interpretation, Interpreted, QueueSample, Sample
+from tower.registers import microseconds
 
 Probe = Callable[[str], None]
 """Called with the name of each fail-point; tests kill or raise there."""
@@ -138,7 +139,7 @@ def _store_items(
     control_numbers.keep(cursor, new)
     tally = Tally()
     for event, item in found.values():
-        tally.take(event, item.raw.received_at)
+        tally.take(event, microseconds(event.occurred_at), item.heard)
     tally.write(cursor)
     subscriptions.tell_events(cursor, arrivals.homed(found), spreading.now)
     probe("documents")

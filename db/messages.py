@@ -20,6 +20,7 @@ from db.tables import sighting
 from tower.event import Event
 from tower.failures import Failure
 from tower.raw import DeadLetter, Finding, Origin, Raw
+from tower.registers import microseconds
 from tower.timelines import stamp
 
 NAME_KEPT = 500  # characters of a name in a sighting: it is part of a key
@@ -50,8 +51,8 @@ def known_keys(cursor: Cursor[Any], items: Sequence[Item]) -> dict[Identity, byt
 def write(cursor: Cursor[Any], new: Sequence[Item], now: datetime) -> None:
     """Ledger, bytes, findings, origins and dead letters of messages that are new."""
     new = sorted(new, key=lambda item: (item.item_key, item.identity))
-    at = str(now)
-    ledger: list[str] = []
+    at, when = str(now), staging.timestamp(microseconds(now))
+    ledger: list[bytes] = []
     readings: list[str] = []
     origins: list[str] = []
     letters: list[str] = []
@@ -60,14 +61,14 @@ def write(cursor: Cursor[Any], new: Sequence[Item], now: datetime) -> None:
         reading = item.reading
         if reading.origins is not told or len(reading.events) != 1 or item.n_known:
             told, where = reading.origins, _fields_at(item)
-        ledger.append(_ledger_line(item, at, where))
+        ledger.append(_ledger_row(item, when, where))
         if where is None:
             origins += _origin_lines(item)
         if reading.findings:
             readings.append(_reading_line(item, at))
         if reading.dead_letters:
             letters += _letter_lines(item, now)
-    staging.copy(cursor, "ingest_ledger", LEDGER_COLUMNS, ledger)
+    staging.copy_binary(cursor, "ingest_ledger", LEDGER_COLUMNS, ledger)
     rows = [b"".join(_raw(item)) for item in new if len(item.raw.body) < STREAM_FROM]
     staging.copy_binary(cursor, "raw_message", RAW_COLUMNS, rows)
     for item in new:
@@ -280,7 +281,7 @@ def _probe_ids(
     return {row[0] for row in cursor.fetchall()}
 
 
-# --- rows as COPY lines -------------------------------------------------------------------------
+# --- rows of a COPY -----------------------------------------------------------------------------
 
 LEDGER_COLUMNS = (
     "item_key, source, key, sha256, received_at, outcome, n_events, n_known, homes, interpreter, "
@@ -300,29 +301,40 @@ LETTER_COLUMNS = (
 )
 
 
-def _ledger_line(item: Item, at: str, fields_at: str | None) -> str:
+def _ledger_row(item: Item, at: bytes, fields_at: str | None) -> bytes:
     reading = item.reading
-    return (
-        f"{item.named}\t\\\\x{item.sha256.hex()}\t{stamp(item.heard)}\t{reading.outcome}\t"
-        f"{len(reading.events)}\t{item.n_known}\t{staging.numbers(sorted(item.homes))}\t"
-        f"{staging.text(reading.interpreter)}\t{reading.version}\t{at}\t"
-        f"{staging.maybe(fields_at)}"
+    word, integer = staging.word, staging.integer
+    return b"".join(
+        (
+            _LEDGER_FIELDS,
+            item.key,
+            staging.octets(item.sha256),
+            item.received,
+            word(reading.outcome),
+            integer(len(reading.events)),
+            integer(item.n_known),
+            staging.bigints(sorted(item.homes)),
+            word(reading.interpreter),
+            integer(reading.version),
+            at,
+            staging.maybe_word(fields_at),
+        )
     )
+
+
+_LEDGER_FIELDS = staging.fields(LEDGER_COLUMNS)
 
 
 def _raw(item: Item) -> Iterator[bytes]:
     """The row of a message, in pieces."""
     raw = item.raw
     partner = item.reading.partner
-    source, key = item.identity
     octets, word = staging.octets, staging.word
     encoding, pieces = _packed(raw.body)
     yield b"".join(
         (
             _RAW_FIELDS,
-            staging.bigint(item.item_key),
-            word(source),
-            octets(key.encode()),
+            item.key,
             item.received,
             word(raw.media_type),
             word(raw.name),

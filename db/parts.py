@@ -40,6 +40,7 @@ from db.tallies import Tally
 from tower.documents import Owners
 from tower.network import Network
 from tower.raw import DeadLetter, Interpretation, Interpreted, Raw
+from tower.registers import microseconds
 
 PENDING = "pending"
 Done = TypeVar("Done")
@@ -167,7 +168,7 @@ def add(
         n_known = twice + len(known)
         tally = Tally()
         for event, _ in found.values():
-            tally.take(event, item.raw.received_at)
+            tally.take(event, microseconds(event.occurred_at), item.heard)
         cursor.execute(
             "UPDATE ingest_ledger SET n_events = n_events + %s, n_known = n_known + %s, "
             "homes = homes || %s::bigint[] WHERE item_key = %s AND source = %s AND key = %s",

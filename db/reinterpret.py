@@ -159,7 +159,7 @@ def _reread(
     messages.write_events(cursor, gathered)
     written, touched = spreading.spread(gathered)
     for event, _ in found.values():
-        tally.take(event, item.raw.received_at)
+        tally.take(event, microseconds(event.occurred_at), item.heard)
     subscriptions.tell_events(cursor, arrivals.homed(found), now)
     messages.read_again(cursor, item, now, by=by, taken_back=kept)
     return Reread(

@@ -5,7 +5,7 @@ Flows come first: their rows lock the homes for all that follows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,9 +31,10 @@ _PEGGED = (
     'SELECT DISTINCT home_key, scope, "order" FROM peg WHERE scope = ANY(%s::text[]) '
     'AND "order" = ANY(%s::text[])'
 )
+_TIMER_COLUMNS = "kind, key, due, generation"
 _TIMER = staging.Upsert(
     "timer",
-    "kind, key, due, generation",
+    _TIMER_COLUMNS,
     "DO UPDATE SET due = LEAST(timer.due, EXCLUDED.due), generation = timer.generation + 1",
 )
 
@@ -259,10 +260,8 @@ class Spreading:
 
     def wake(self, homes: Iterable[int]) -> None:
         """Let these units be judged again now."""
-        at = str(self.now)
-        woken = sorted(homes)
-        lines = [f"unit\t{home}\t{at}\t1" for home in woken]
-        _TIMER(self.cursor, lines)
+        at = microseconds(self.now)
+        _ring(self.cursor, [_rung(_UNIT, str(home), at) for home in sorted(homes)])
 
     def nets(self, *, reporting: bool = False) -> bool:
         """Whether supply is netted against demand here: some warehouse has told its stock."""
@@ -275,7 +274,8 @@ class Spreading:
         if self.nets():
             keys = [netting_marks.home(home) for home in sorted(set(homes))]
             keys += [netting_marks.place(*one) for one in sorted(set(places))]
-            _TIMER(self.cursor, _marked((key, str(self.now)) for key in keys))
+            now = microseconds(self.now)
+            _ring(self.cursor, [_rung(_NETTING, key, now) for key in keys])
 
     def _timers(self, gathered: Gathered) -> None:
         """Units that heard something are due when they heard it; so are orders pegged to demand."""
@@ -292,7 +292,7 @@ class Spreading:
                 at = gathered.orders.get((scope, number))
                 if at is not None:
                     due[home] = min(due.get(home, at), at)
-        lines = [f"unit\t{home}\t{stamp(at)}\t1" for home, at in due.items()]
+        rows = [_rung(_UNIT, str(home), at) for home, at in due.items()]
         if self.nets():
             heard = {
                 s.home: s.arrived
@@ -300,14 +300,25 @@ class Spreading:
                 if s.key.kind in ("po", "order") and s.arrived != arrivals.NEVER
             }
             places = {*gathered.levels, *((w, i) for w, i, _ in gathered.changes)}
-            lines += _marked((netting_marks.home(home), stamp(at)) for home, at in heard.items())
-            lines += _marked((netting_marks.place(*one), str(self.now)) for one in sorted(places))
-        _TIMER(self.cursor, lines)
+            now = microseconds(self.now)
+            rows += [_rung(_NETTING, netting_marks.home(home), at) for home, at in heard.items()]
+            rows += [_rung(_NETTING, netting_marks.place(*one), now) for one in sorted(places)]
+        _ring(self.cursor, rows)
 
 
-def _marked(marks: Iterable[tuple[str, str]]) -> list[str]:
-    """Lines that have these netted anew, each with its instant."""
-    return [f"{netting_marks.KIND}\t{staging.text(key)}\t{at}\t1" for key, at in marks]
+def _rung(kind: bytes, key: str, at: int) -> bytes:
+    """The row of a timer that rings at an instant in microseconds since 1970 UTC."""
+    return b"".join((kind, staging.octets_of(key), staging.timestamp(at), _FIRST))
+
+
+def _ring(cursor: Cursor[Any], rows: Sequence[bytes]) -> None:
+    _TIMER.by_columns(cursor, {_TIMER_COLUMNS: rows})
+
+
+_FIRST = staging.bigint(1)  # generation of a timer that is new
+_UNIT, _NETTING = (
+    staging.fields(_TIMER_COLUMNS) + staging.word(kind) for kind in ("unit", netting_marks.KIND)
+)
 
 
 def _match_at_once(

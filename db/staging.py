@@ -32,7 +32,7 @@ SWEEP_EVERY = 200
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
-STAGED = ("flow", "flow_link", "document", "peg", "timer")
+STAGED = ("flow", "flow_link", "document", "peg", "timer", "partner_count")
 _PREPARE = (
     # Joins with a stage must go by index: the planner knows nothing of its size and would read
     # whole tables (performance.md).
@@ -145,7 +145,7 @@ _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 Y2000 = 946_684_800_000_000  # the epoch of Postgres in microseconds since 1970
 
 _ARRAY = Struct("!iiiii").pack
-_TEXT = 25  # pg_type.oid of text
+_TEXT, _BIGINT = 25, 20  # pg_type.oid of text and bigint
 
 NO_VALUE = _LENGTH(-1)
 _TRUE, _FALSE = _LENGTH(1) + b"\1", _LENGTH(1) + b"\0"
@@ -186,6 +186,13 @@ def array(values: Sequence[str]) -> bytes:
     return octets(_ARRAY(1, 0, _TEXT, len(values), 1) + elements)
 
 
+def bigints(values: Sequence[int]) -> bytes:
+    """A bigint[] as a field of a binary row, in the same form."""
+    head = (1, 0, _BIGINT, len(values), 1) if values else (0, 0, _BIGINT)
+    elements = [word for value in values for word in (8, value)]
+    return octets(pack(f"!{len(head)}i" + "iq" * len(values), *head, *elements))
+
+
 def integer(value: int) -> bytes:
     return _INTEGER(4, value)
 
@@ -197,6 +204,10 @@ def bigint(value: int) -> bytes:
 def timestamp(value: int) -> bytes:
     """An instant in microseconds since 1970 UTC."""
     return BIGINT(8, value - Y2000)
+
+
+LATEST, EARLIEST = BIGINT(8, (1 << 63) - 1), BIGINT(8, -(1 << 63))
+"""The instants "infinity", which nothing is later than, and "-infinity"."""
 
 
 @lru_cache(maxsize=1 << 14)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,31 +18,29 @@ from psycopg import Cursor
 from sqlalchemy import BigInteger, Connection, Text, any_, bindparam, func, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import records
+from db import records, staging
 from db.clocks import UnitRows
 from db.families import partner_id
 from db.tables import clock, judged_unit, measured_unit
 from tower.cycles import Cycle
 from tower.event import Event
-from tower.ratios import step_of
+from tower.registers import microseconds
+from tower.rule_parts import STEP
 from tower.signs import Sign, Subject
+from tower.timelines import stamp
 
 _HOMES = bindparam("homes", type_=ARRAY(BigInteger))
-_MINUTE = timedelta(minutes=1)
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_NEVER = 1 << 62
+_MINUTE, _STEP = 60_000_000, STEP // timedelta(microseconds=1)
 
-Place = tuple[int, str, datetime, datetime]
-"""(home, type, five minutes, minute by whose end it was known)."""
-
-
-def minute_after(at: datetime) -> datetime:
-    """The end of the minute in which an instant lies; a full minute is its own end."""
-    return at + (_EPOCH - at) % _MINUTE
+Place = tuple[int, str, int, int]
+"""(home, type, five minutes, minute by whose end it was known); instants in microseconds since 1970
+UTC."""
 
 
-def place(home: int, event_type: str, occurred: datetime, received: datetime) -> Place:
-    """Where an event of a partner counts."""
-    return home, event_type, step_of(occurred), minute_after(received)
+def place(home: int, event_type: str, occurred: int, received: int) -> Place:
+    """Where an event of a partner counts; a full minute is its own end."""
+    return home, event_type, occurred - occurred % _STEP, received + -received % _MINUTE
 
 
 # --- ingest -------------------------------------------------------------------------------------
@@ -63,15 +61,11 @@ _NOTE = """
     ON CONFLICT (home_key, kind, scope, number, line)
     DO UPDATE SET new_from = least(measured_unit.new_from, excluded.new_from)
 """
-_ADD = """
-    INSERT INTO partner_count (home_key, type, at, known_at, n)
-    SELECT g.home, g.type, g.at, g.known_at, g.n
-    FROM json_to_recordset(%s::json)
-        AS g(home bigint, type text, at timestamptz, known_at timestamptz, n integer)
-    ORDER BY g.home, g.type, g.at, g.known_at
-    ON CONFLICT (home_key, type, at, known_at)
-    DO UPDATE SET n = partner_count.n + excluded.n
-"""
+_COLUMNS = "home_key, type, at, known_at, n"
+_FIELDS = staging.fields(_COLUMNS)
+_ADD = staging.Upsert(
+    "partner_count", _COLUMNS, "DO UPDATE SET n = partner_count.n + EXCLUDED.n"
+)
 _EMPTY = """
     DELETE FROM partner_count c
     USING json_to_recordset(%s::json)
@@ -98,48 +92,69 @@ class Tally:
         self._changes: dict[Place, int] = {}
         self._names: dict[int, str] = {}
 
-    def take(self, event: Event, received: datetime) -> None:
-        """An event that is new."""
+    def take(self, event: Event, at: int, received: int) -> None:
+        """An event that is new; instants in microseconds since 1970 UTC."""
         if event.partner is not None:
             home = partner_id(event.partner)
             self._names[home] = event.partner
-            self._change(place(home, event.type, event.occurred_at, received), 1)
+            self._change(place(home, event.type, at, received), 1)
 
     def drop(self, event: Event, received: datetime, partner: int | None) -> None:
         """An event that is taken back."""
         if partner is not None:
-            self._change(place(partner, event.type, event.occurred_at, received), -1)
+            at = microseconds(event.occurred_at)
+            self._change(place(partner, event.type, at, microseconds(received)), -1)
 
     def _change(self, here: Place, by: int) -> None:
         self._changes[here] = self._changes.get(here, 0) + by
 
     def write(self, cursor: Cursor[Any]) -> None:
         """Add up, and have the partners judged once the minutes in question are over."""
-        changes = {here: by for here, by in sorted(self._changes.items()) if by}
+        changes = {here: by for here, by in self._changes.items() if by}
         if not changes:
             return
-        due: dict[int, datetime] = {}
-        since: dict[int, datetime] = {}
+        due: dict[int, int] = {}
+        since: dict[int, int] = {}
         for home, _, at, known in changes:
-            due[home] = min(known, due.get(home, known))
-            since[home] = min(at, since.get(home, at))
-        cursor.execute(_TIMERS, (_json([{"home": h, "due": at} for h, at in due.items()]),))
+            if known < due.get(home, _NEVER):
+                due[home] = known
+            if at < since.get(home, _NEVER):
+                since[home] = at
+        cursor.execute(_TIMERS, (_json([{"home": h, "due": stamp(at)} for h, at in due.items()]),))
         new = [
-            {"home": home, "partner": self._names[home], "new_from": at}
+            {"home": home, "partner": self._names[home], "new_from": stamp(at)}
             for home, at in since.items()
             if home in self._names
         ]
         cursor.execute(_NOTE, (_json(new),))
-        old = [{"home": h, "new_from": at} for h, at in since.items() if h not in self._names]
+        old = [
+            {"home": h, "new_from": stamp(at)} for h, at in since.items() if h not in self._names
+        ]
         if old:
             cursor.execute(_MARK, (_json(old),))
-        rows = [
-            {"home": home, "type": type_, "at": at, "known_at": known, "n": n}
-            for (home, type_, at, known), n in changes.items()
+        rows = [_row(here, by) for here, by in changes.items()]
+        _ADD.by_columns(cursor, {_COLUMNS: rows})
+        gone = [
+            {"home": home, "type": type_, "at": stamp(at), "known_at": stamp(known)}
+            for (home, type_, at, known), by in changes.items()
+            if by < 0
         ]
-        cursor.execute(_ADD, (_json(rows),))
-        if any(by < 0 for by in changes.values()):
-            cursor.execute(_EMPTY, (_json(rows),))
+        if gone:
+            cursor.execute(_EMPTY, (_json(gone),))
+
+
+def _row(here: Place, n: int) -> bytes:
+    home, type_, at, known = here
+    return b"".join(
+        (
+            _FIELDS,
+            staging.bigint(home),
+            staging.word(type_),
+            staging.timestamp(at),
+            staging.timestamp(known),
+            staging.integer(n),
+        )
+    )
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -114,3 +114,14 @@ def test_amounts_and_days_are_to_the_server_what_their_texts_say(database: Engin
         # Calculated with, not only shown.
         cursor.execute("SELECT count(*) FROM told WHERE a <> b::numeric OR a + 1 <> b::numeric + 1")
         assert cursor.fetchall() == [(0,)]
+
+
+def test_lists_and_the_ends_of_time_are_read_as_they_were_meant(engine: Engine) -> None:
+    lists: list[list[int]] = [[], [7], [-(1 << 63), 0, (1 << 63) - 1]]
+    with engine.begin() as conn, raw_cursor(conn) as cursor:
+        cursor.execute("CREATE TEMP TABLE told (a bigint[], b timestamptz, c timestamptz)")
+        ends = staging.LATEST + staging.EARLIEST
+        rows = [staging.fields("a, b, c") + staging.bigints(one) + ends for one in lists]
+        staging.copy_binary(cursor, "told", "a, b, c", rows)
+        cursor.execute("SELECT a, b::text, c::text, a = '{}' FROM told")
+        assert cursor.fetchall() == [(one, "infinity", "-infinity", not one) for one in lists]
