@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import records
+from db import records, week_marks
 from db.tables import (
     calendar_version,
     checkpoint,
@@ -162,6 +162,7 @@ def save(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
     """Store what visits changed; ``now`` is the worker's wall clock (handled)."""
     _save_applied(conn, units)
     _save_cycles(conn, units)
+    week_marks.mark_homes(conn, (unit.home for unit in units if unit.changed))
     _save_journal(conn, units, now)
     records.put(
         conn,

@@ -16,9 +16,10 @@ import orjson
 from psycopg import Cursor
 from sqlalchemy import JSON, Boolean, Date, DateTime, Integer, Numeric
 
-from db import staging
+from db import staging, week_marks
 from db.driver import Conflict
 from db.tables import document
+from db.week_marks import week_of
 from tower import identity
 from tower.documents import HEADER_OF, LINE_OF, Owners, Record, State, merge, project
 from tower.registers import short
@@ -42,15 +43,18 @@ class Family:
 
     rev     of the header when it was read; 0 = not there yet
     marks   a digest of each line row as it is kept, so that lines that stay are not written
+    week    of its release as it is kept (db/rollups.py)
     """
 
     rev: int = 0
     state: State = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    week: int | None = None
 
 
 _LOAD = (
-    "SELECT home_key, kind, scope, number, rev, state::text FROM document "
+    "SELECT home_key, kind, scope, number, rev, state::text, "
+    "extract(epoch FROM released_at)::float8 FROM document "
     "WHERE home_key = ANY(%s::bigint[]) AND line = ''"
 )
 
@@ -59,10 +63,11 @@ def load(cursor: Cursor[Any], homes: Iterable[int]) -> dict[FamilyKey, Family]:
     """All families of these homes."""
     found: dict[FamilyKey, Family] = {}
     cursor.execute(_LOAD, (staging.numbers(sorted(homes)),))
-    for home, kind, scope, number, rev, text in cursor.fetchall():
+    for home, kind, scope, number, rev, text, released in cursor.fetchall():
         state = orjson.loads(text)
         marks = state.pop("h", {})
-        found[FamilyKey(home, kind, scope, number)] = Family(rev, state, marks)
+        week = week_of(None if released is None else int(released * 1_000_000))
+        found[FamilyKey(home, kind, scope, number)] = Family(rev, state, marks, week)
     return found
 
 
@@ -160,9 +165,13 @@ def write(cursor: Cursor[Any], families: Mapping[FamilyKey, Family], owners: Own
     """
     new: dict[str, list[bytes]] = {kind: [] for kind in _LAYOUTS}
     changed: dict[str, list[bytes]] = {kind: [] for kind in _LAYOUTS}
+    weeks: set[int | None] = set()
     for key in sorted(families):
         family = families[key]
         header, *lines = project(key.kind, key.scope, key.number, family.state, owners)
+        weeks.add(week_of(header.get("released_at")))
+        if family.rev:
+            weeks.add(family.week)
         supplier = header.get("supplier")
         partner = staging.NO_VALUE if supplier is None else staging.bigint(partner_id(supplier))
         home = staging.bigint(key.home)
@@ -191,6 +200,7 @@ def write(cursor: Cursor[Any], families: Mapping[FamilyKey, Family], owners: Own
     )
     if written != wanted:
         raise Conflict(f"{wanted - written} documents were changed by another writer")
+    week_marks.mark(cursor, weeks)
     return added + written
 
 
@@ -233,7 +243,7 @@ def refold(cursor: Cursor[Any], homes: Iterable[int]) -> dict[FamilyKey, Family]
     """
     homes = sorted(set(homes))
     kept = load(cursor, homes)
-    folded = {key: Family(rev=family.rev) for key, family in kept.items()}
+    folded = {key: Family(rev=family.rev, week=family.week) for key, family in kept.items()}
     cursor.execute(_RECORDS, (staging.numbers(homes),))
     for home, event, kind, scope, number, type_, system, at, words in cursor.fetchall():
         family = folded.setdefault(FamilyKey(home, kind, scope, number), Family())
@@ -254,6 +264,7 @@ def replace(
             "AND number = %s AND (line <> '' OR %s)",
             (key.home, _kinds(key.kind), key.scope, key.number, not family.state),
         )
+        week_marks.mark(cursor, {family.week})
     return write(cursor, {k: one for k, one in families.items() if one.state}, owners)
 
 

@@ -65,6 +65,10 @@ RULES: Mapping[str, Rows] = {
     "profile_version": "inner",
     "partner": "own",
     "active_config": "inner",
+    # figures counted ahead
+    "figure_count": "whole",
+    "figure_week": "inner",
+    "figure_mark": "inner",
     # cases and mail
     "exception_case": "own",
     "case_note": "inner",

@@ -51,6 +51,12 @@ What each figure means, what it leaves out and which choices it offers. This pag
 - Every figure opens its subjects (`--subjects`), each in or out and why. Facts that come late
   change the past: figures are counted from the documents as they are known now, and subjects of
   which something was learnt after the period are marked (`restated`).
+- The last 30 days are 30 whole days, UTC, and today so far; the period before has as many days.
+- From 200,000 documents on, the figures of the leaders' pages are **counted ahead**: the worker
+  counts the documents of each week of release, by day and party, and counts a week anew within
+  minutes after something of it changed (a tenth of its time at most). `as_of` then tells when.
+  Choices that are not the usual ones, two parties at once, and lists of subjects are always asked
+  of the documents; times to acknowledge are told in steps of 2 %, without what lies beside them.
 
 """
 

@@ -11,6 +11,7 @@ import os
 import platform
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +23,7 @@ from sqlalchemy import Engine
 
 from collectors import registry
 from collectors.contract import Reader
-from db import health, sources
+from db import health, rollups, sources
 from db import subscriptions as delivered
 from db.known_keys import KnownKeys
 from tower.errors import ConfigError
@@ -59,6 +60,8 @@ TRIALS_S = 1.0
 REPLAY_S = 1.0
 EFFECT_S = 2.0
 REPORT_S = 5.0
+FIGURES_S = 60.0
+FIGURES_SHARE = 0.1  # of the time goes into counting figures ahead, at most
 
 
 def utc_now() -> datetime:
@@ -85,6 +88,7 @@ class Worker:
         self._judging: judge.Judging | None = None
         self._words = payload_words.Writing()
         self._lanes = Lanes(engine, settings.lanes)
+        self._counting_from = 0.0  # monotonic
         self._errors = 0
         self._last_tick: judge.TickResult | None = None
         self._audited: dict[str, object] | None = None
@@ -154,6 +158,7 @@ class Worker:
                 ("replays", self._replay, REPLAY_S),
                 ("effects", self._see_effects, EFFECT_S),
                 ("reports", self._report, REPORT_S),
+                ("figures", self._count_figures, FIGURES_S),
             )
         ]
         for loop in loops:
@@ -255,6 +260,15 @@ class Worker:
         if self._judging is None:
             return False
         reports.make_due(self._engine, self._judging, self._clock())
+        return False
+
+    def _count_figures(self) -> bool:
+        """Count ahead what has changed, then leave the machine to others for a while."""
+        begun = time.monotonic()
+        if begun >= self._counting_from:
+            rollups.count_due(self._engine, self._clock(), stop=self._stop.is_set)
+            took = time.monotonic() - begun
+            self._counting_from = begun + took / FIGURES_SHARE
         return False
 
     def _recover(self) -> None:

@@ -97,7 +97,7 @@ def _windows(question: Question, net: Network | None, wanted: set[str]) -> Any:
     rows = []
     for name in sorted(wanted):
         opens, closes, ahead, seconds = [], [], [], 0.0
-        for begin, stop in _segments(net, name, first, question.now):
+        for begin, stop in _segments(net, name, first, question.as_of):
             opens.append(begin.timestamp())
             closes.append(stop.timestamp())
             ahead.append(seconds)

@@ -32,7 +32,8 @@ from sqlalchemy.sql import ColumnCollection
 from db.reads import names
 from db.reads.filters import Filter, Period, of_supplier, within_scope
 from db.roles import knowing_the_house
-from db.tables import partner, source_spell
+from db.tables import document, partner, source_spell
+from db.week_marks import HEADERS
 from tower.access import Scope
 from tower.kpi_definition import Definition
 from tower.kpis import HIT, MISS
@@ -45,6 +46,24 @@ PENDING, CANCELLED, UNKNOWN, NOT_MEASURED = "pending", "cancelled", "unknown", "
 OTHER_UNIT, UNPRICED = "other_unit", "unpriced"
 
 
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Headers released from a Monday on, UTC; ``monday`` None: those of which no release is known.
+
+    asked  the instant of counting
+    """
+
+    monday: date | None
+    asked: datetime
+
+    def released(self, header: Columns) -> list[ColumnElement[bool]]:
+        kinds: list[ColumnElement[bool]] = [header.kind.in_(HEADERS), header.line == ""]
+        if self.monday is None:
+            return [*kinds, header.released_at.is_(None)]
+        begin = midnight(self.monday)
+        return [*kinds, *within(header.released_at, Period(begin, begin + timedelta(weeks=1)))]
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked of a figure.
@@ -53,6 +72,7 @@ class Question:
     period    the period that is told: what goes on counts up to its end
     needs     dimensions that the answer is told apart by
     detailed  each subject is listed: all dimensions and the facts behind its verdict are wanted
+    week      only what documents of one week tell (db/rollups.py); its subjects count whenever
     """
 
     conn: Connection
@@ -65,12 +85,25 @@ class Question:
     switches: Mapping[str, str]
     needs: frozenset[str] = frozenset()
     detailed: bool = False
+    week: Week | None = None
+
+    def of_week(self, home: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """The documents and clocks of families whose header was released in the week asked for."""
+        if self.week is None:
+            return []
+        h = document.alias("of_week").c
+        return [home.in_(select(h.home_key).where(*self.week.released(h)))]
 
     def wants(self, *dimensions: str) -> bool:
         """Whether the answer needs one of these: told apart by it, narrowed to it, or listed."""
         return self.detailed or any(
             d in self.needs or getattr(self.narrowed, d) is not None for d in dimensions
         )
+
+    @property
+    def as_of(self) -> datetime:
+        """Until when what still goes on has gone on."""
+        return self.now if self.week is None else self.week.asked
 
     @property
     def first(self) -> date:
@@ -97,6 +130,8 @@ class Question:
     def receipts_known_to(self) -> date | None:
         """The first day of which a receipt may be missing because its feed is silent; None while
         the feeds of the warehouses (of the ERP where there is no warehouse) speak."""
+        if self.week is not None:
+            return None
         net = names.network(self.conn)
         if net is None:
             return None
@@ -132,11 +167,13 @@ class Counted:
     rows      has the columns of ``subject``
     outside   words of verdicts that are in neither numerator nor denominator
     extras    columns of ``rows`` told beside by their median
+    ahead     each row stands for ``n`` subjects, from what was counted ahead
     """
 
     rows: Select[Any]
     outside: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

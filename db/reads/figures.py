@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
 from db.reads import (
+    counted_ahead,
     kpi_answers,
     kpi_cases,
     kpi_messages,
@@ -25,12 +26,14 @@ from db.reads import (
 )
 from db.reads.counting import Counted, Question, midnight
 from db.reads.filters import Filter, Period, within_scope
+from db.reads.restating import restated
+from db.reads.rules import rulebook
 from db.roles import knowing_the_house
 from db.tables import checkpoint, document, partner
 from tower.access import Scope
 from tower.kpi_catalogue import WEIGHTS, Switches, check_dimension, chosen, definition
 from tower.kpi_definition import Definition
-from tower.kpi_score import Weights, score
+from tower.kpi_score import Targets, Weights, score
 from tower.kpi_sums import NOTHING, Sums, figure_of
 from tower.kpis import Figure
 
@@ -96,7 +99,6 @@ def figure(
     narrowed: Filter,
     now: datetime,
     switches: Switches = NO_SWITCHES,
-    weights: Weights = WEIGHTS,
 ) -> Figure:
     """One figure over the period of ``narrowed``, with the period before and its course.
 
@@ -108,12 +110,14 @@ def figure(
     if (nothing := _lacking(of, words, narrowed)) is not None:
         return nothing
     if kpi_id == SCORE:
-        return score({c: figure(conn, scope, c, narrowed, now) for c in weights}, weights)
+        weights, targets = scoring(conn)
+        parts = {c: figure(conn, scope, c, narrowed, now) for c in weights}
+        return score(parts, weights, targets)
     if kpi_id in kpi_now.SPECIAL:
         found = kpi_now.SPECIAL[kpi_id](conn, scope, narrowed, now)
         return _finished(conn, found, words)
     question = _question(conn, scope, of, narrowed, now, words)
-    counted = MAKERS[kpi_id](question)
+    counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
     if of.snapshot:
         told = figure_of(
             of, sums.of_all(question, counted), beside=kpi_now.beside(question, kpi_id)
@@ -122,7 +126,10 @@ def figure(
         told = figure_of(of, *sums.in_parts(question, counted))
     if told.value == 0 and (why := _untold(conn, kpi_id, words)):
         told = replace(told, value=None, interval=None, reason=f"no data: {why}")
-    return _finished(conn, told, words)
+    if told.n and not of.snapshot and narrowed.period.end <= midnight(now.astimezone(UTC).date()):
+        listed = MAKERS[kpi_id](replace(question, span=question.period, detailed=True))
+        told = replace(told, restated=restated(conn, listed, question.period.end))
+    return _stamped(told, words, _as_of(conn, counted))
 
 
 def figures_by(
@@ -133,7 +140,6 @@ def figures_by(
     narrowed: Filter,
     now: datetime,
     switches: Switches = NO_SWITCHES,
-    weights: Weights = WEIGHTS,
 ) -> list[Told]:
     """The figure of each supplier, buyer, warehouse or category that has subjects in the period,
     those with most subjects first; by week or month the same as ``course``.
@@ -141,21 +147,21 @@ def figures_by(
     Without course and period before: compare with ``course`` of one. Raises UnknownChoice.
     """
     if by in ("week", "month"):
-        return course(conn, scope, kpi_id, by, narrowed, now, switches, weights)
+        return course(conn, scope, kpi_id, by, narrowed, now, switches)
     of = definition(kpi_id)
     words = chosen(of, switches)
     check_dimension(of, by)
     if kpi_id == SCORE:
-        return _scores(
-            {c: figures_by(conn, scope, c, by, narrowed, now) for c in weights},
-            weights,
-        )
+        weights, targets = scoring(conn)
+        parts = {c: figures_by(conn, scope, c, by, narrowed, now) for c in weights}
+        return _scores(parts, weights, targets)
     if _lacking(of, words, narrowed, by) is not None:
         return []
     question = _question(conn, scope, of, narrowed, now, words, needs=frozenset({by}), before=False)
-    found = sums.by_dimension(question, MAKERS[kpi_id](question), by)
+    counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
+    found = sums.by_dimension(question, counted, by)
     named = labels(conn, scope, by)
-    stamp = _as_of(conn)
+    stamp = _as_of(conn, counted)
     told = [
         Told(*named.get(key, _unnamed(key)), _stamped(figure_of(of, one), words, stamp))
         for key, one in found.items()
@@ -171,7 +177,6 @@ def course(
     narrowed: Filter,
     now: datetime,
     switches: Switches = NO_SWITCHES,
-    weights: Weights = WEIGHTS,
 ) -> list[Told]:
     """The figure of every week (from Monday) or month, UTC, that the period touches, oldest first;
     those at its ends hold only what the period holds of them. Raises UnknownChoice."""
@@ -179,14 +184,17 @@ def course(
     words = chosen(of, switches)
     check_dimension(of, step)
     if kpi_id == SCORE:
+        weights, targets = scoring(conn)
         parts = {c: course(conn, scope, c, step, narrowed, now) for c in weights}
-        return sorted(_scores(parts, weights), key=lambda t: t.key)
+        return sorted(_scores(parts, weights, targets), key=lambda t: t.key)
     nothing = _lacking(of, words, narrowed)
     found: Mapping[date, Sums] = {}
+    counted = None
     if nothing is None:
         question = _question(conn, scope, of, narrowed, now, words, before=False)
-        found = sums.by_calendar(question, MAKERS[kpi_id](question), step)
-    stamp = _as_of(conn)
+        counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
+        found = sums.by_calendar(question, counted, step)
+    stamp = _as_of(conn, counted)
     return [
         Told(
             start.isoformat(),
@@ -195,6 +203,17 @@ def course(
         )
         for start in starts(narrowed.period, step)
     ]
+
+
+def subjects_by_supplier(
+    conn: Connection, scope: Scope, kpi_id: str, narrowed: Filter, now: datetime
+) -> tuple[Counted, dict[Hashable, tuple[str, str]]]:
+    """The subjects of a figure with their supplier's number, and key and name by that number."""
+    of = definition(kpi_id)
+    by = frozenset({"supplier"})
+    asked = _question(conn, scope, of, narrowed, now, chosen(of, {}), needs=by, before=False)
+    found = counted_ahead.subjects_of(asked, MAKERS[kpi_id])
+    return found, labels(conn, scope, "supplier")
 
 
 def starts(period: Period, step: str) -> list[date]:
@@ -292,11 +311,14 @@ def _lacking(
     return None
 
 
-def _as_of(conn: Connection) -> datetime | None:
+def _as_of(conn: Connection, counted: Counted | None = None) -> datetime | None:
+    """The newest good read; of what was counted ahead, when it was, if it has changed since."""
     newest = select(func.max(checkpoint.c.last_good_at))
     with knowing_the_house(conn):
         found: datetime | None = conn.execute(newest).scalar_one()
-    return found
+    if found is None or counted is None or not counted.ahead:
+        return found
+    return min(found, counted_ahead.counted_until(conn) or found)
 
 
 def _finished(conn: Connection, found: Figure, words: Switches) -> Figure:
@@ -322,10 +344,24 @@ def _unnamed(key: Hashable) -> tuple[str, str]:
     return (str(key), str(key)) if isinstance(key, str) else ("", "not in the network")
 
 
-def _scores(parts: Mapping[str, list[Told]], weights: Weights) -> list[Told]:
+def scoring(conn: Connection) -> tuple[Weights, Targets]:
+    """Weights and targets of the score by the rule book in force; the usual ones before it."""
+    book = rulebook(conn)
+    if book is None:
+        return WEIGHTS, {}
+    chosen_ones = book.scorecard.figures
+    return (
+        {name: one.weight for name, one in chosen_ones.items()},
+        {name: float(one.target) for name, one in chosen_ones.items()},
+    )
+
+
+def _scores(
+    parts: Mapping[str, list[Told]], weights: Weights, targets: Targets
+) -> list[Told]:
     together: dict[str, tuple[str, dict[str, Figure]]] = {}
     for component, told in parts.items():
         for one in told:
             together.setdefault(one.key, (one.name, {}))[1][component] = one.figure
-    found = [Told(key, name, score(of, weights)) for key, (name, of) in together.items()]
+    found = [Told(key, name, score(of, weights, targets)) for key, (name, of) in together.items()]
     return sorted(found, key=lambda t: (-float(t.figure.value or -1), t.key))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql import ColumnCollection
@@ -25,7 +25,7 @@ class Period:
 
     @property
     def days(self) -> int:
-        return max(1, round(self.length / timedelta(days=1)))
+        return max(1, self.length.days)
 
     @property
     def parts(self) -> int:
@@ -33,14 +33,16 @@ class Period:
         return min(self.days, 12)
 
     def previous(self) -> Period:
-        """The period of the same length just before."""
-        return Period(self.start - self.length, self.start)
+        """The period just before, of as many days; of the same length below one day."""
+        whole = timedelta(days=self.length.days) or self.length
+        return Period(self.start - whole, self.start)
 
     @classmethod
     def last(cls, days: int, now: datetime) -> Period:
-        """The last ``days`` times 24 hours up to ``now``."""
+        """So many whole days, UTC, and today up to ``now``."""
         moment = now.astimezone(UTC)
-        return cls(moment - timedelta(days=days), moment)
+        begin = moment.date() - timedelta(days=days)
+        return cls(datetime.combine(begin, time(), UTC), moment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -24,10 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
-from db.reads import names, paging
+from db.reads import counted_ahead, names, paging
 from db.reads.figures import question
 from db.reads.filters import Filter, of_supplier, within_scope
-from db.reads.kpi_orders import perfect_order
+from db.reads.kpi_orders import INVOICED, perfect_order
 from db.reads.overview import document_conditions
 from db.reads.paging import Total
 from db.tables import document, partner, partner_count
@@ -437,14 +437,22 @@ def perfect_parts(
 ) -> dict[str, tuple[int, int]]:
     """(orders that pass, orders judged) of each part, over the orders that the figure counts."""
     asked = question(conn, scope, "perfect_order", narrowed, now)
+    known = counted_ahead.words(replace(asked, detailed=False))
+    if known is not None:
+        parts = [(frozenset(word.split()), n) for word, n in known.items()]
+        orders = sum(known.values())
+        unknown = sum(n for told, n in parts if told.isdisjoint(INVOICED))
+        passed = {name: sum(n for told, n in parts if name in told) for name in PARTS}
+        judged = {name: orders - unknown * (name in INVOICED) for name in PARTS}
+        return {name: (passed[name], judged[name]) for name in PARTS}
     rows = perfect_order(asked).rows.subquery().c
     facts = cast(rows.facts, JSON)
-    passed = [
+    passing = [
         func.count(case((facts[name].as_string() == "true", 1))).label(name) for name in PARTS
     ]
-    judged = [
+    known_of = [
         func.count(case((facts[name].as_string().is_not(None), 1))).label(f"{name}_judged")
         for name in PARTS
     ]
-    row = conn.execute(select(*passed, *judged).where(rows.verdict.in_((HIT, MISS)))).one()
+    row = conn.execute(select(*passing, *known_of).where(rows.verdict.in_((HIT, MISS)))).one()
     return {name: (row._mapping[name], row._mapping[f"{name}_judged"]) for name in PARTS}

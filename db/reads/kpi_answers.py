@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    FromClause,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from db.reads.business_hours import open_hours
 from db.reads.counting import (
@@ -13,14 +29,16 @@ from db.reads.counting import (
     Counted,
     Question,
     Reference,
+    as_instant,
     hours,
     is_hit,
+    number,
     of_order,
     parties,
     subject,
     within,
 )
-from db.reads.filters import of_supplier, within_scope
+from db.reads.filters import Period, of_supplier, within_scope
 from db.reads.rules import rules_of
 from db.tables import clock, document
 from tower.kpis import CLOCK_COUNTS, HIT, MISS
@@ -49,6 +67,7 @@ def clocks(question: Question, *, header: bool = False) -> tuple[FromClause, lis
         *within(c.due_at, question.span),
         *within_scope(c, question.scope),
         *of_supplier(c, question.narrowed.supplier),
+        *question.of_week(c.home_key),
     ]
     source: FromClause = clock
     if header or question.wants("buyer", "warehouse"):
@@ -110,7 +129,7 @@ def ack_cycle(question: Question) -> Counted:
     source, conditions = clocks(question, header=True)
     came = case((c.verdict.in_(("met", "met_late")), c.ended_at))
     answered = func.coalesce(h.acknowledged_at, came)
-    until = func.coalesce(answered, question.now)
+    until = func.coalesce(answered, question.as_of)
     if question.definition.id == "ack_cycle_business":
         source, took = open_hours(question, source, c.partner_id, h.transmitted_at, until)
     else:
@@ -144,6 +163,8 @@ def ack_cycle(question: Question) -> Counted:
 
 def coverage(question: Question) -> Counted:
     """Purchase orders with a clock due: judged, or not while a feed was silent."""
+    if question.week is not None:
+        return _days_covered(question)
     c, h = clock.c, _header.c
     source, conditions = clocks(question)
     dark = func.bool_or(c.verdict == UNKNOWN)
@@ -167,6 +188,75 @@ def coverage(question: Question) -> Counted:
         # One order may fall due in both periods: it counts once in each.
         .group_by(c.home_key, c.due_at >= question.period.start)
     )
+
+
+def _days_covered(question: Question) -> Counted:
+    """Each day on which clocks of an order fell due, with the days since the one before (-1: the
+    first): who counts orders of a period takes the first of each. Then the same for the days on
+    which one of them was unknown."""
+    c, h = clock.c, _header.c
+    source, conditions = clocks(question, header=True)
+    day = cast(func.timezone("UTC", c.due_at), Date)
+    days = (
+        select(
+            c.home_key,
+            day.label("day"),
+            func.bool_or(c.verdict == UNKNOWN).label("dark"),
+            func.min(c.partner_id).label("partner_id"),
+            func.min(h.buyer).label("buyer"),
+            func.min(h.warehouse).label("warehouse"),
+        )
+        .select_from(source)
+        .where(c.rule.in_(rules_of(question.conn, *DUE_CATEGORIES)), *conditions)
+        .group_by(c.home_key, day)
+        .subquery()
+        .c
+    )
+    before = func.lag(days.day).over(partition_by=days.home_key, order_by=days.day)
+    columns = [
+        as_instant(days.day).label("at"),
+        number(func.coalesce(days.day - before, -1)).label("amount"),
+        *(column.label(name) for name, column in of_order(days).items()),
+    ]
+    both = union_all(
+        select(literal(HIT).label("verdict"), *columns),
+        select(literal(MISS).label("verdict"), *columns).where(days.dark),
+    ).subquery()
+    return Counted(select(*both.c))
+
+
+def covered_since(question: Question, midnight: datetime) -> Select[Any]:
+    """Orders by what fell due from ``midnight`` to the end of the period, as rows that stand for
+    ``n``: what of them fell due in the period before is counted already."""
+    c = clock.c
+    rules = rules_of(question.conn, *DUE_CATEGORIES)
+    source, conditions = clocks(replace(question, span=Period(midnight, question.period.end)))
+    late = (
+        select(
+            c.home_key,
+            func.min(c.due_at).label("at"),
+            func.bool_or(c.verdict == UNKNOWN).label("dark"),
+        )
+        .select_from(source)
+        .where(c.rule.in_(rules), *conditions)
+        .group_by(c.home_key)
+        .cte("late")
+    )
+    before = clock.alias("before").c
+    same = [
+        before.home_key == late.c.home_key,
+        before.rule.in_(rules),
+        *within(before.due_at, Period(question.period.start, midnight)),
+    ]
+    new = ~exists().where(*same)
+    newly_dark = and_(late.c.dark, ~exists().where(*same, before.verdict == UNKNOWN))
+
+    def rows(verdict: str, n: int, which: ColumnElement[bool]) -> Select[Any]:
+        told = literal(verdict).label("verdict")
+        return select(late.c.at, told, literal(n).label("n")).where(which)
+
+    both = union_all(rows(HIT, 1, new), rows(MISS, 1, newly_dark), rows(HIT, -1, newly_dark))
+    return select(*both.subquery().c)
 
 
 def first_confirm(question: Question) -> Counted:
@@ -201,6 +291,7 @@ def first_confirm(question: Question) -> Counted:
             d.released_at >= question.span.start - LONGEST_ORDER,
             d.released_at < question.span.end,
             *within(d.acknowledged_at, question.span),
+            *question.of_week(d.home_key),
             *parties(question, d),
         ),
         ("not_measured", UNKNOWN, UNDECIDED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -43,6 +44,9 @@ from tower.kpis import HIT, MISS
 
 NOT_COMPLETE, NOT_TRANSMITTED, UNCHECKED = "not_complete", "not_transmitted", "unchecked"
 
+INVOICED = ("invoice_matched", "invoice_refused")
+"""Words for an invoice of which either is known."""
+
 _DONE = ("received", "invoiced")
 
 
@@ -73,9 +77,18 @@ def lead_time(question: Question) -> Counted:
             d.released_at >= midnight(question.first) - LONGEST_ORDER,
             d.actual_receipt_date >= question.first,
             d.actual_receipt_date < question.beyond,
+            *question.of_week(d.home_key),
             *parties(question, d),
         ),
         (NOT_MEASURED, NOT_COMPLETE, NOT_TRANSMITTED),
+    )
+
+
+def _passed(facts: Mapping[str, ColumnElement[Any]]) -> ColumnElement[str]:
+    """The parts that an order passes, and whether its invoice was refused, in words."""
+    refused = case((facts[INVOICED[0]].is_(False), INVOICED[1]))
+    return func.concat_ws(
+        " ", *(case((fact, name)) for name, fact in facts.items() if name != "due"), refused
     )
 
 
@@ -159,6 +172,14 @@ def perfect_order(question: Question) -> Counted:
     if question.receipts_known_to is not None:
         blind = and_(rested.due >= question.receipts_known_to, ~rested.full)
         first.append((blind, UNKNOWN))
+    facts: dict[str, ColumnElement[Any]] = {
+        "due": rested.due,
+        "in_full": rested.full,
+        "by_date_and_site": rested.in_time,
+        "answer_and_notice": rested.papers,
+        "undamaged": rested.sound,
+        "invoice_matched": rested.matched,
+    }
     columns = subject(
         question,
         Reference(literal("po"), rested.scope, rested.number),
@@ -170,14 +191,8 @@ def perfect_order(question: Question) -> Counted:
             else_=HIT,
         ),
         dimensions=of_order(rested),
-        facts={
-            "due": rested.due,
-            "in_full": rested.full,
-            "by_date_and_site": rested.in_time,
-            "answer_and_notice": rested.papers,
-            "undamaged": rested.sound,
-            "invoice_matched": rested.matched,
-        },
+        facts=facts,
+        unit=None if question.week is None else _passed(facts),
     )
     return Counted(select(*columns), (PENDING, CANCELLED, NOT_MEASURED, UNKNOWN))
 
@@ -211,6 +226,7 @@ def invoice_match(question: Question) -> Counted:
             d.kind == "invoice",
             d.known,
             *within(d.released_at, question.span),
+            *question.of_week(d.home_key),
             *within_scope(d, question.scope),
             *of_supplier(d, question.narrowed.supplier),
         ),

@@ -108,6 +108,7 @@ def lines(
         d.released_at >= midnight(question.first) - LONGEST_ORDER,
     ]
     found += [due.is_not(None)] if whole else [due >= question.first, due < question.beyond]
+    found += question.of_week(d.home_key)
     if kind == "po_line":
         return [*found, *parties(question, d)]
     # Customer orders belong to no supplier: only who sees everything sees them.
@@ -316,6 +317,10 @@ def unit_days_late(question: Question) -> Counted:
     missing = func.greatest(d.ordered_qty - received, 0)
     still = case((over, 0), else_=missing * open_days)
     amount = number(late + still)
+    told, weight = amount, None
+    if question.week is not None:
+        # What is missing still weighs by its days when somebody asks.
+        told, weight = number(late), number(case((over, 0), else_=missing))
     in_time = case((amount <= 0, d.ordered_qty), else_=-1)
     judged = verdict(question, "po_line", due, in_time, d.ordered_qty)
     columns = subject(
@@ -323,7 +328,8 @@ def unit_days_late(question: Question) -> Counted:
         Reference.of(d),
         as_instant(due),
         judged,
-        amount=amount,
+        amount=told,
+        weight=weight,
         unit=func.coalesce(d.uom, ""),
         dimensions=of_order(d),
         facts={**_facts(due, received), "unit_days": amount},

@@ -191,8 +191,10 @@ def asn_on_time(question: Question) -> Counted:
         select(*told)
         .select_from(document)
         .outerjoin(partner, partner.c.partner_id == d.partner_id)
-        .where(*notices(*_asked(question))),
-        select(*silent).where(*unannounced(*_asked(question))),
+        .where(*notices(*_asked(question)), *question.of_week(d.home_key)),
+        select(*silent).where(
+            *unannounced(*_asked(question)), *question.of_week(d.home_key)
+        ),
     ).subquery()
     return Counted(select(*both.c))
 
@@ -210,14 +212,16 @@ def asn_valid(question: Question) -> Counted:
         dimensions=_of_notice(question),
         facts={"announced": d.released_at, "verdict_now": d.asn_status, "failed": d.failed_at},
     )
-    return Counted(select(*columns).where(*notices(*_asked(question))))
+    return Counted(
+        select(*columns).where(*notices(*_asked(question)), *question.of_week(d.home_key))
+    )
 
 
 def asn_accurate(question: Question) -> Counted:
     """Announced lines whose goods came: what was announced against what was received."""
     d = document.c
     equal = func.coalesce(d.received_qty == d.shipped_qty, False)
-    recent = d.goods_received_at > question.now - RECEIVED_WITHIN
+    recent = d.goods_received_at >= midnight(question.today - RECEIVED_WITHIN)
     columns = subject(
         question,
         Reference.of(d),
@@ -238,6 +242,7 @@ def asn_accurate(question: Question) -> Counted:
             d.released_at < question.span.end,
             *within(d.goods_received_at, question.span),
             d.shipped_at.is_not(None),
+            *question.of_week(d.home_key),
             *parties(question, d),
         ),
         (RECEIVING,),

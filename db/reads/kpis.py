@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Date, cast, func, select
+from sqlalchemy import Connection, Date, cast, func, select
 
 from db.reads import figures
 from db.reads.counting import midnight
-from db.reads.filters import Filter, of_supplier, within_scope
-from db.reads.kpi_answers import ACK
+from db.reads.filters import Filter, Period
 from db.reads.kpi_now import open_exceptions, orders_affected, value_at_risk
-from db.reads.rules import rules_of
-from db.tables import clock, document, partner
 from tower import kpis
 from tower.access import Scope
-from tower.kpis import DEFINITIONS, Figure, Tally
+from tower.kpis import DEFINITIONS, HIT, MISS, Figure, Tally
 
 CARDS = (
     *("orders_affected", "value_at_risk", "ack_on_time", "asn_on_time", "asn_valid", "otif"),
@@ -53,26 +50,6 @@ def leader_figures(
     return tuple(figures.figure(conn, scope, name, narrowed, now) for name in CARDS)
 
 
-def of_clocks(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool]]:
-    """Clocks of the viewer's choice."""
-    c = clock.c
-    found = [*within_scope(c, scope), *of_supplier(c, narrowed.supplier)]
-    return found + _of_header(c.home_key, narrowed)
-
-
-def _of_header(home: ColumnElement[int], narrowed: Filter) -> list[ColumnElement[bool]]:
-    """Buyer and warehouse stand on the header of the purchase order."""
-    if narrowed.buyer is None and narrowed.warehouse is None:
-        return []
-    h = document.alias("header").c
-    conditions = [h.home_key == home, h.kind == "po", h.line == ""]
-    if narrowed.buyer is not None:
-        conditions.append(h.buyer == narrowed.buyer)
-    if narrowed.warehouse is not None:
-        conditions.append(h.warehouse == narrowed.warehouse)
-    return [select(1).where(*conditions).exists()]
-
-
 def ack_by_week(
     conn: Connection, scope: Scope, narrowed: Filter, now: datetime, suppliers: int = 15
 ) -> tuple[WeekShare, ...]:
@@ -81,29 +58,10 @@ def ack_by_week(
     Weeks begin on Monday, UTC; at least six are shown, however short the period. Where most single
     weeks hold too few orders to be judged, each cell tells of the four weeks up to its own.
     """
-    c = clock.c
     first = _monday(min(narrowed.period.start, now - timedelta(weeks=6)).date())
-    week = cast(func.date_trunc("week", func.timezone("UTC", c.due_at)), Date).label("week")
-    rows = conn.execute(
-        select(partner.c.key, partner.c.name, week, c.verdict, func.count())
-        .join(partner, partner.c.partner_id == c.partner_id)
-        .where(
-            c.rule.in_(rules_of(conn, ACK)),
-            c.due_at >= midnight(first - timedelta(weeks=POOLED_WEEKS - 1)),
-            c.due_at < narrowed.period.end,
-            *of_clocks(scope, narrowed),
-        )
-        .group_by(partner.c.key, partner.c.name, week, c.verdict)
-    )
-    verdicts: dict[tuple[str, str], dict[date, dict[str, int]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
-    for key, name, monday, verdict, n in rows:
-        verdicts[key, name][monday][verdict] = n
-    tallies = {
-        who: {monday: kpis.clock_tally(counts) for monday, counts in weeks.items()}
-        for who, weeks in verdicts.items()
-    }
+    begin = midnight(first - timedelta(weeks=POOLED_WEEKS - 1))
+    wide = replace(narrowed, period=Period(begin, narrowed.period.end))
+    tallies = _by_week(conn, scope, wide, now)
     shown = _most_missed(tallies, first)[:suppliers]
     least = DEFINITIONS["ack_on_time"].least
     single = [t for who in shown for monday, t in tallies[who].items() if monday >= first and t.n]
@@ -125,13 +83,33 @@ def ack_by_week(
 
 POOLED_WEEKS = 4
 
+Tallies = Mapping[tuple[str, str], Mapping[date, Tally]]
+"""By key and name of a supplier, and by the first day of a week."""
+
+
+def _by_week(conn: Connection, scope: Scope, narrowed: Filter, now: datetime) -> Tallies:
+    subjects, named = figures.subjects_by_supplier(conn, scope, "ack_on_time", narrowed, now)
+    rows = subjects.rows.subquery().c
+    week = cast(func.date_trunc("week", func.timezone("UTC", rows.at)), Date).label("week")
+    n = func.sum(rows.n) if subjects.ahead else func.count()
+    found: dict[tuple[str, str], dict[date, Tally]] = defaultdict(dict)
+    for supplier, monday, verdict, count in conn.execute(
+        select(rows.supplier, week, rows.verdict, n).group_by(rows.supplier, week, rows.verdict)
+    ):
+        who = named.get(supplier)
+        if who is not None:
+            counts = verdict in (HIT, MISS)
+            told = Tally(int(count) * (verdict == HIT), int(count) * counts)
+            found[who][monday] = found[who].get(monday, Tally()) + told
+    return found
+
 
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
 def _most_missed(
-    tallies: Mapping[tuple[str, str], Mapping[date, Tally]], first: date
+    tallies: Tallies, first: date
 ) -> list[tuple[str, str]]:
     """Suppliers by their number of misses since ``first``, then by their number of orders."""
     since = {
@@ -148,7 +126,6 @@ __all__ = [
     "WeekShare",
     "ack_by_week",
     "leader_figures",
-    "of_clocks",
     "open_exceptions",
     "orders_affected",
     "value_at_risk",

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from sqlalchemy import Connection, and_, func, or_, select
 
 from db.reads import paging
-from db.reads.figures import MAKERS, NO_SWITCHES, SCORE, figure, labels, lacking, question
+from db.reads.figures import MAKERS, NO_SWITCHES, SCORE, figure, labels, lacking, question, scoring
 from db.reads.filters import Filter
-from db.tables import event_object
+from db.reads.restating import DOCUMENTS, late_homes
 from tower.access import Scope
 from tower.identity import document_home
-from tower.kpi_catalogue import WEIGHTS, Switches, definition
-from tower.kpi_score import Weights, reached
+from tower.kpi_catalogue import Switches, definition
+from tower.kpi_score import reached
 from tower.kpi_why import why
 from tower.kpis import HIT, MISS
 
@@ -81,7 +81,6 @@ def subjects(
     only: Only = "all",
     after: str | None = None,
     limit: int = 50,
-    weights: Weights = WEIGHTS,
 ) -> SubjectPage:
     """Exactly the subjects that ``figure`` counted over the same period, and what it left out.
 
@@ -90,7 +89,7 @@ def subjects(
     """
     of = definition(kpi_id)
     if kpi_id == SCORE:
-        return _components(conn, scope, narrowed, now, weights)
+        return _components(conn, scope, narrowed, now)
     why_none = lacking(kpi_id, switches, narrowed)
     if why_none is not None:
         return SubjectPage((), {}, reason=why_none.reason)
@@ -157,31 +156,15 @@ def subjects(
     return SubjectPage(tuple(page), total, following)
 
 
-_DOCUMENTS = frozenset(("po", "po_line", "order", "order_line", "asn", "invoice"))
-
-
 def _marked(conn: Connection, page: list[Subject], end: datetime) -> list[Subject]:
     """The page with a mark on documents of which something was learnt after the period that had
     happened before its end: the past has moved."""
     homes = {
         place: document_home(one.kind, one.scope, one.number)
         for place, one in enumerate(page)
-        if one.kind in _DOCUMENTS
+        if one.kind in DOCUMENTS
     }
-    o = event_object.c
-    late = set(
-        conn.execute(
-            select(o.home_key)
-            .where(
-                o.home_key.in_(sorted(set(homes.values()))),
-                o.occurred_at < end,
-                o.arrived_at >= end,
-            )
-            .distinct()
-        ).scalars()
-        if homes
-        else ()
-    )
+    late = late_homes(conn, homes.values(), end)
     return [
         replace(one, restated=True) if homes.get(place) in late else one
         for place, one in enumerate(page)
@@ -189,15 +172,17 @@ def _marked(conn: Connection, page: list[Subject], end: datetime) -> list[Subjec
 
 
 def _components(
-    conn: Connection, scope: Scope, narrowed: Filter, now: datetime, weights: Weights
+    conn: Connection, scope: Scope, narrowed: Filter, now: datetime
 ) -> SubjectPage:
     """The figures that a score is made from."""
     rows = []
+    weights, targets = scoring(conn)
     for name, weight in weights.items():
         one = figure(conn, scope, name, narrowed, now)
         value = None if one.value is None else float(one.value)
-        points = None if value is None else weight * reached(name, value)
-        facts = {"weight": weight, "value": value, "target": one.definition.target, "n": one.n}
+        points = None if value is None else weight * reached(name, value, targets)
+        target = targets.get(name, one.definition.target)
+        facts = {"weight": weight, "value": value, "target": target, "n": one.n}
         told = "in" if value is not None else "out"
         rows.append(
             Subject(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 from sqlalchemy import (
@@ -21,7 +21,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from db.reads.counting import Counted, Question
+from db.reads.counting import Counted, Question, midnight
 from db.reads.filters import Period
 from tower.kpi_sums import NOTHING, Sums
 from tower.kpis import HIT, MISS
@@ -33,7 +33,10 @@ def in_parts(question: Question, counted: Counted) -> tuple[Sums, Sums, tuple[Su
     """(the period, the one before, each part of the period) in one pass."""
     rows = counted.rows.subquery("subjects")
     period = question.period
-    part = bucket(rows.c.at, period)
+    # Whole days stay together: what was counted ahead knows no more.
+    part = bucket(
+        func.date_trunc("day", rows.c.at, "UTC") if _in_days(period) else rows.c.at, period
+    )
     inner = select(rows, part.label("part"), (rows.c.at >= period.start).label("side")).subquery()
     sums = _grouped(
         question,
@@ -46,6 +49,10 @@ def in_parts(question: Question, counted: Counted) -> tuple[Sums, Sums, tuple[Su
     before = sums.get((False, None), NOTHING)
     course = tuple(sums.get((None, place), NOTHING) for place in range(period.parts))
     return now, before, course
+
+
+def _in_days(period: Period) -> bool:
+    return period.start == midnight(period.start.astimezone(UTC).date())
 
 
 def of_all(question: Question, counted: Counted) -> Sums:
@@ -85,14 +92,20 @@ def _grouped(
     definition = question.definition
     has = set(rows.keys())
     counts = rows.verdict.in_((HIT, MISS))
+
+    def number_of(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+        if not counted.ahead:
+            return func.count().filter(condition)
+        return func.coalesce(func.sum(rows.n).filter(condition), 0)  # counted ahead
+
     columns: dict[str, ColumnElement[Any]] = {
-        "n": func.count().filter(counts),
-        "hits": func.count().filter(rows.verdict == HIT),
+        "n": number_of(counts),
+        "hits": number_of(rows.verdict == HIT),
     }
     for word in counted.outside:
-        columns[f"out_{word}"] = func.count().filter(rows.verdict == word)
+        columns[f"out_{word}"] = number_of(rows.verdict == word)
     if "healed" in has:
-        columns["healed"] = func.count().filter(rows.healed)
+        columns["healed"] = number_of(rows.healed)
     if "amount" in has and definition.statistic in ("weighted", "sum", "share"):
         columns["amount"] = func.sum(rows.amount).filter(counts)
     if "weight" in has:

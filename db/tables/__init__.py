@@ -37,6 +37,7 @@ from db.tables.clocks import (
     timer,
     transition,
 )
+from db.tables.figures import figure_count, figure_mark, figure_week
 from db.tables.ground import HOME, ITEM, LOCAL, REFERENCE, metadata
 from db.tables.messages import (
     checkpoint,
@@ -101,6 +102,9 @@ __all__ = (
     "event_object",
     "exception_case",
     "failure_note",
+    "figure_count",
+    "figure_mark",
+    "figure_week",
     "flow",
     "flow_link",
     "gateway_minute",
