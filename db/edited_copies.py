@@ -23,6 +23,7 @@ from tower.replays import REPROCESS, LetterRef, ReplayRefused
 def original(conn: Connection, scope: Scope, ref: LetterRef) -> Raw:
     """The message of a letter as it was captured; ReplayRefused where it cannot be edited."""
     scope.demand("replay.act")
+    scope.demand("payload.read")
     if not scope.reveals >= ALL:
         raise ReplayRefused(
             "Some of its bytes are masked for you. Who edits a copy must see all of them."
