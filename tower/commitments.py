@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from tower.amounts import same
@@ -10,6 +11,7 @@ from tower.owners import Owners
 from tower.registers import State
 from tower.rows import Row
 from tower.timelines import Timeline, in_order, iso, owned
+from tower.units import times
 
 Reports = dict[str, dict[str, list[str]]]
 
@@ -60,9 +62,9 @@ def commit(
             story += [(at, event, True, entry) for at, event, entry in named]
             if "confirmed" in owners.split:
                 told_by = {}  # composed entries are nobody's own words
-                _report_others(answers, (), reports)
+                _report_others(answers, (), reports, line, owners)
             elif len(named) < len(answers):
-                _report_others(answers, named, reports)
+                _report_others(answers, named, reports, line, owners)
         for at, event, entry in replies:
             word = "rejected" if entry[2] == "po.rejected" else entry[3]
             # Only a word for the whole order speaks for lines that the answer does not name.
@@ -74,7 +76,7 @@ def commit(
     changed = True
     for at, _, is_answer, entry in story:
         if is_answer:
-            commits = _answer(line, entry, changed, told_by)
+            commits = _answer(line, _measured(entry, line, owners, 4, 5, 8), changed, told_by)
             changed = changed and not commits
             continue
         before = (line["ordered_qty"], line["price"], line["requested_date"])
@@ -83,7 +85,7 @@ def commit(
         changed = changed or before != (line["ordered_qty"], line["price"], line["requested_date"])
     applied = node.get("p")
     if applied:
-        _apply(line, in_order(applied), reports)
+        _apply(line, in_order(applied), reports, owners)
     elif line["agrees"] is not False:
         line["agrees"] = None
     confirmed_price = line.pop("confirmed_price")
@@ -203,10 +205,10 @@ def _as_ordered(line: Row) -> bool:
     )
 
 
-def _apply(line: Row, entries: Timeline, reports: Reports) -> None:
+def _apply(line: Row, entries: Timeline, reports: Reports, owners: Owners) -> None:
     qty = day = price = uom = None
     for at, _, entry in entries:
-        _, system, qty_, uom_, day_, price_ = entry
+        _, system, qty_, uom_, day_, price_ = _measured(entry, line, owners, 2, 3, 5)
         if qty_ is not None:
             qty, uom = qty_, uom_
         if day_ is not None:
@@ -227,11 +229,43 @@ def _fits(one: str | None, other: str | None) -> bool:
     return one is None or other is None or same(one, other)
 
 
-def _report_others(answers: State, named: Timeline | tuple[()], reports: Reports) -> None:
+def _measured(
+    entry: list[Any], line: Row, owners: Owners, qty: int, unit: int, price: int
+) -> list[Any]:
+    """The entry with quantity and price in the unit of the order, where that is known to be the
+    same in other words (1 DZ for 12 EA); places of the three are given."""
+    factor = factor_to(line, entry[unit], owners)
+    if factor is None:
+        return entry
+    entry = [*entry]
+    if entry[qty] is not None:
+        entry[qty] = times(entry[qty], factor)
+    if entry[price] is not None:
+        entry[price] = times(entry[price], 1 / factor)
+    entry[unit] = line["uom"]
+    return entry
+
+
+def factor_to(line: Row, unit: str | None, owners: Owners) -> Fraction | None:
+    """How many units of the order one ``unit`` is; None if it is that unit, or nobody knows."""
+    ordered_in = line["uom"]
+    if unit is None or ordered_in is None or unit == ordered_in:
+        return None
+    return owners.units.factor(unit, ordered_in, line["item"], line["supplier"])
+
+
+def _report_others(
+    answers: State,
+    named: Timeline | tuple[()],
+    reports: Reports,
+    line: Row,
+    owners: Owners,
+) -> None:
     """Answers as a system that does not own them tells them: shown and compared, not taken."""
     counting = {event for _, event, _ in named}
-    for at, event, entry in in_order(answers):
+    for at, event, told in in_order(answers):
         if event not in counting:
+            entry = _measured(told, line, owners, 4, 5, 8)
             day = None if entry[7] == "ship" else entry[6]
             _report(reports, entry[1], at, _CONFIRMED, (entry[4], day, entry[8]))
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from tower import network_checks, strict_yaml, zones
 from tower.calendars import CalendarSpec
@@ -34,6 +34,7 @@ from tower.rule_parts import Share
 from tower.shipped_mappings import shipped
 from tower.sign_in import SignIn
 from tower.strict_yaml import mistake
+from tower.units import parse as parse_amount
 from tower.zones import ZoneName
 
 __all__ = [
@@ -165,6 +166,15 @@ class PartnerIds(Strict):
         return values
 
 
+def _amount_of_unit(text: str) -> str:
+    parse_amount(text)
+    return text
+
+
+UnitAmount = Annotated[str, AfterValidator(_amount_of_unit)]
+"""How many of which other unit: "12 EA"."""
+
+
 class PartnerLimits(Strict):
     """What one partner may send through the machine door; others never notice.
 
@@ -196,6 +206,7 @@ class Partner(Strict):
     max_errors        share of messages that may fail (10%), for rules that ask for it
     mapping           its own mapping, before that of the source
     codes             its own meaning of codes: field or X12 list -> {as sent: canonical word}
+    units             what its units hold: {CS: 12 EA}; where an item says otherwise, that counts
     contacts          role -> mail address, or a name in `people`; mails to the partner itself go to
                       the address under alerts, else under ack
     """
@@ -222,6 +233,7 @@ class Partner(Strict):
     max_errors: Share | None = None
     mapping: str | None = None
     codes: dict[str, dict[str, str]] = Field(default_factory=dict)
+    units: dict[str, UnitAmount] = Field(default_factory=dict)
     contacts: dict[str, str] = Field(default_factory=dict)
 
 
@@ -306,6 +318,7 @@ class Network(Strict):
     outlets          ways out of the house, for documents that are sent to a partner again
     queues           name of a queue, or broker/name -> what was agreed about it
     sign_in          what groups of the identity provider may do on the screens
+    units            item -> what its units hold: {CS: 12 EA}
     source_of_truth  field -> kinds or names of systems whose word counts, the first before the
                      next; or po_line, order_line -> the same for that kind of line alone
     """
@@ -325,6 +338,7 @@ class Network(Strict):
     queues: dict[str, QueueProfile] = Field(default_factory=dict)
     mappings: dict[str, PartnerMapping] = Field(default_factory=dict)
     sign_in: SignIn = Field(default_factory=SignIn)
+    units: dict[str, dict[str, UnitAmount]] = Field(default_factory=dict)
     source_of_truth: dict[str, Systems | dict[str, Systems]] = Field(default_factory=dict)
 
     def zone(self, name: str) -> ZoneInfo:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tower.units import Units
+
 if TYPE_CHECKING:
     from tower.network import Network
 
@@ -87,6 +89,7 @@ class Owners:
 
     order  register -> precedence of its first field, which stands for the whole entry
     split  registers whose fields differ in precedence: field -> precedence
+    units  what the network says of units of measure
     """
 
     kinds: dict[str, str]
@@ -94,6 +97,7 @@ class Owners:
     zones: dict[str, ZoneInfo]
     expects_fa: frozenset[str]
     split: dict[str, dict[str, Precedence]] = field(default_factory=dict)
+    units: Units = field(default_factory=Units)
     _chosen: dict[tuple[Precedence, frozenset[str]], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -114,6 +118,9 @@ class Owners:
             zones={name: ZoneInfo(w.zone) for name, w in net.warehouses.items()},
             expects_fa=frozenset(k for k, p in net.partners.items() if p.expects_fa),
             split=split,
+            units=Units(
+                net.units, {key: one.units for key, one in net.partners.items() if one.units}
+            ),
         )
 
     def of_field(self, name: str, systems: Iterable[str]) -> frozenset[str]:

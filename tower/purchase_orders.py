@@ -7,13 +7,14 @@ from operator import itemgetter
 from typing import Any
 
 from tower import amounts, punctuality
-from tower.commitments import Reports, commit
+from tower.commitments import Reports, commit, factor_to
 from tower.owners import Owners
 from tower.registers import State
 from tower.rows import Row, blank, blank_line
 from tower.shipments import Shipment, standing_receipts, standing_shipments
 from tower.statuses import DONE, answer_of, line_status, po_status
 from tower.timelines import Timeline, at_of, by_number, day_of, in_order, iso, owned
+from tower.units import times
 
 _REPLIES = frozenset(("po.acknowledged", "po.rejected", "po.change_answered"))
 _ORDER_SETS = frozenset((None, "850", "860", "875", "876", "ORDERS", "ORDCHG"))
@@ -138,7 +139,7 @@ def _line(
     line["reports"] = reports
     deleted = commit(line, node, replies, owners, reports)
     if asns:
-        _shipped(line, asns, extra)
+        _shipped(line, asns, extra, owners)
     if "k" in node:
         line["discrepancies"] = " ".join(sorted(node["k"]))
     receipts, invoices = node.get("r"), node.get("i")
@@ -176,13 +177,16 @@ def _line(
             line["open_value"] = value
 
 
-def _shipped(line: Row, asns: Sequence[Shipment], extra: dict[str, Any]) -> None:
+def _shipped(
+    line: Row, asns: Sequence[Shipment], extra: dict[str, Any], owners: Owners
+) -> None:
     name = line["line"]
     parts = [(asn, asn.ships[name]) for asn in asns if name in asn.ships]
     if "s" in extra:
         parts += [(asns[n], entry) for n, entry in extra["s"]]
     if not parts:
         return
+    parts = [(asn, _measured(entry, line, owners, 1, 0)) for asn, entry in parts]
     first = parts[0][0]
     left, day, eta, state = first.shipped_at, first.ship_date, first.eta, first.state
     failed = None
@@ -218,6 +222,21 @@ def _worst(asns: Sequence[Shipment]) -> str:
     return states[0] if len(states) == 1 else min(states, key=_WORST_ASN.index)
 
 
+def _measured(
+    entry: list[Any], line: Row, owners: Owners, unit: int, *quantities: int
+) -> list[Any]:
+    """The entry with its quantities in the unit of the order, where they are known to be equal."""
+    factor = factor_to(line, entry[unit], owners)
+    if factor is None:
+        return entry
+    entry = [*entry]
+    for place in quantities:
+        if entry[place] is not None:
+            entry[place] = times(entry[place], factor)
+    entry[unit] = line["uom"]
+    return entry
+
+
 def _comparable(unit: str | None, ordered: str | None) -> bool:
     return unit == ordered or unit is None or ordered is None
 
@@ -225,6 +244,12 @@ def _comparable(unit: str | None, ordered: str | None) -> bool:
 def _received(
     line: Row, register: dict[str, Any], owners: Owners, reports: Reports
 ) -> None:
+    unit = line["uom"]
+    if any(entry[5] not in (None, unit) for one in register.values() for entry in one.values()):
+        register = {
+            key: {system: _measured(entry, line, owners, 5, 3, 4) for system, entry in one.items()}
+            for key, one in register.items()
+        }
     by_system: dict[str, list[list[Any]]] = {}
     for entries in register.values():
         for system, entry in entries.items():
@@ -244,7 +269,6 @@ def _received(
         line["received_qty"] = "0"  # posted once and taken back: nothing is there
         return
     line["goods_received_at"] = standing[0][0]
-    unit = line["uom"]
     days = [day_of(entry[0], owners.zones.get(entry[6])) for entry in standing]
     if unit is None or {e[5] for e in standing} <= {unit, None}:
         line["received_qty"] = amounts.total([e[3] for e in standing])
@@ -275,6 +299,8 @@ def _completing(receipts: Sequence[list[Any]], wanted: str | None) -> int:
 def _invoiced(
     line: Row, register: dict[str, Any], owners: Owners, reports: Reports
 ) -> None:
+    if any(entry[4] not in (None, line["uom"]) for entry in register.values()):
+        register = {key: _measured(one, line, owners, 4, 3) for key, one in register.items()}
     by_system: dict[str, list[str]] = {}
     last: dict[str, int] = {}
     unit, comparable, first = line["uom"], True, None

@@ -26,7 +26,7 @@ NET = Network(
         for name, kind in {"erp": "erp", "edi": "edi", "portal": "portal", "wms": "wms"}.items()
     },
     sources={},
-    partners={"ACME": Partner(name="Acme", expects_fa=True)},
+    partners={"ACME": Partner(name="Acme", expects_fa=True, units={"CS": "12 EA"})},
     warehouses={"east": Warehouse(name="East", zone="America/New_York")},
 )
 OWNERS = Owners.of(NET)
@@ -329,6 +329,21 @@ def test_another_unit_is_not_added_up() -> None:
     found = rows(released(), shipped("2", uom="PAL"))["10"]
     assert "shipped_qty" not in found
     assert at(found, "shipped_at") == 40
+
+
+def test_the_same_in_other_units_is_no_break() -> None:
+    order = released(line("10", "24", price="2.5", requested_date="2026-04-01", item="B-100"))
+    answer = answered({"line": "10", "qty": "2", "uom": "DZ", "price": "30", "date": "2026-04-01"})
+    erp = applied({"line": "10", "qty": "2", "uom": "DZN", "price": "30", "date": "2026-04-01"})
+    found = rows(order, answer, erp, shipped("2", uom="CS"), posted("24"))["10"]
+    assert (found["confirmed_qty"], found["answer"], found["agrees"]) == ("24", "accepted", True)
+    told_by_both = [found["reports"][system]["confirmed_qty"][0] for system in ("edi", "erp")]
+    assert told_by_both == ["24", "24"]
+    assert (found["shipped_qty"], found["first_shipped_qty"]) == ("24", "24")
+    part = rows(order, answered({"line": "10", "qty": "1", "uom": "DZ"}))["10"]
+    assert (part["confirmed_qty"], part["answer"]) == ("12", "accepted_with_changes")
+    strange = rows(order, answered({"line": "10", "qty": "2", "uom": "PAL"}))["10"]
+    assert "confirmed_qty" not in strange
 
 
 def test_goods_without_a_line_number_go_to_the_one_line_with_that_item() -> None:
