@@ -472,12 +472,10 @@ class CaseLink(Link):
 class TraceLink(Link):
     """``ref``: "po:main:4500001234" for a document, or any number or id as a person types it.
 
-    ``event``: number of the event whose bytes are shown, counted from 0 in order of happening.
-    ``node``, ``depth``: the node of the lineage graph walked from, and how far.
-    ``one``, ``other``: two messages ("source/key") that are compared.
-    ``byte``, ``long``: the place in the bytes that is lit.
-    ``within``, ``text``: how far back the text of messages is searched, and that it is to be.
-    ``known``: the document as it was known at this instant (ISO 8601).
+    ``event``: number of the event whose bytes are shown, from 0 as they happened; ``byte``,
+    ``long``: the place in them that is lit. ``node``, ``depth``: of the lineage walked from, and
+    how far. ``one``, ``other``: messages ("source/key") that are compared. ``within``, ``text``: how
+    far back text is searched, and that it is. ``known``: as known at this instant (ISO 8601).
     """
 
     PAGE: ClassVar[Page] = TRACE

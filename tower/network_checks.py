@@ -251,14 +251,16 @@ def _channels(network: Network) -> Iterator[Found]:
 
 
 def _outlets(network: Network) -> Iterator[Found]:
-    brokers = [name for name, source in network.sources.items() if source.kind == "rabbitmq"]
     for key, outlet in network.outlets.items():
         path: Path = ("outlets", key)
-        if outlet.source is not None and outlet.source not in brokers:
+        kind = {"queue": "rabbitmq", "sftp": "sftp"}.get(outlet.kind)
+        described = network.sources.get(outlet.source or "")
+        if kind is not None and (described is None or described.kind != kind):
+            of_kind = [name for name, one in network.sources.items() if one.kind == kind]
             yield (
                 (*path, "source"),
-                f'"{outlet.source}" is no source of kind rabbitmq',
-                f"write one of: {', '.join(brokers) or 'none is described'}",
+                f'"{outlet.source}" is no source of kind {kind}',
+                f"write one of: {', '.join(of_kind) or 'none is described'}",
             )
         for n, partner in enumerate(outlet.partners):
             yield from _name((*path, "partners", n), partner, network.partners, "partners")

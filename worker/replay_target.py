@@ -10,8 +10,9 @@ from typing import Protocol
 from collectors.amqp_sender import AmqpSender, Copy, Sent
 from collectors.broker_login import broker_login
 from collectors.outlet_folder import OutletFolder
+from collectors.outlet_sftp import OutletSftp
 from db.replays import Replay
-from tower.feeds import RabbitOptions
+from tower.feeds import RabbitOptions, SftpOptions
 from tower.network import Network
 from tower.replays import RETRANSMIT
 
@@ -51,6 +52,13 @@ def _made(net: Network, one: Replay, secrets: Mapping[str, str], base: Path) -> 
     outlet = net.outlets.get(one.target)
     if outlet is None:
         return None
+    if outlet.kind == "sftp":
+        described = net.sources.get(outlet.source or "")
+        options = None if described is None else described.feed
+        if not isinstance(options, SftpOptions):
+            return None
+        path = outlet.path or "."
+        return OutletSftp(outlet.source or "", options, secrets, path, outlet.suffix)
     if outlet.path is not None:
         return OutletFolder(base / outlet.path, outlet.suffix)
     return _broker(net, outlet.source or "", secrets)

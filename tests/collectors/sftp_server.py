@@ -69,18 +69,26 @@ class _Files(SFTPServerInterface):
             return SFTPServer.convert_errno(error.errno or 0)
 
     def open(self, path: str, flags: int, attr: SFTPAttributes) -> Any:
-        if flags & (os.O_WRONLY | os.O_RDWR):
+        writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
+        if writes and not self._server.is_writable:
             return paramiko.SFTP_PERMISSION_DENIED
         try:
-            file = self._path(path).open("rb")
+            file = self._path(path).open("wb" if writes else "rb")
         except OSError as error:
             return SFTPServer.convert_errno(error.errno or 0)
         handle = SFTPHandle(flags)
+        if writes:
+            handle.writefile = file  # type: ignore[attr-defined]
+            return handle
         handle.readfile = file  # type: ignore[attr-defined]
         self._server.opened.append(path)
         return handle
 
     def rename(self, oldpath: str, newpath: str) -> int:
+        if self._server.loses_renames:
+            os.rename(self._path(oldpath), self._path(newpath))  # noqa: PTH104
+            threading.Thread(target=self._server.cut, daemon=True).start()
+            threading.Event().wait(2)  # done, but nobody hears of it
         if self._path(newpath).exists():
             return paramiko.SFTP_FAILURE
         return self._changed(os.rename, self._path(oldpath), self._path(newpath))
@@ -111,6 +119,8 @@ class SftpServer:
         self.root = root
         self.is_locked = False
         self.is_read_only = False
+        self.is_writable = False  # files may be laid down, too
+        self.loses_renames = False  # does them, and the line is cut before it says so
         self.client_key: paramiko.PKey | None = None
         self.host_key: paramiko.PKey = paramiko.ECDSAKey.generate()
         self.passwords: list[str] = []

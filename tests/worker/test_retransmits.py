@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from db import audit, replay_wishes, replays
 from db.ingest import store_retrying
 from db.replays import Replay
 from db.tables import replay
+from tests.collectors.sftp_server import PASSWORD, USER, SftpServer
 from tower.access import EVERYTHING, Scope, scope_of
 from tower.errors import AccessDenied
 from tower.network import Network, load_network
@@ -54,10 +56,11 @@ owners: {B: desk, D: desk, S: desk, I: desk, W: desk, P: desk, C: desk, T: desk}
 class House:
     """A tower whose orders leave by a folder; its clock goes on by a second a look."""
 
-    def __init__(self, engine: Engine, base: Path) -> None:
+    def __init__(self, engine: Engine, base: Path, network: str = NETWORK) -> None:
         self.engine = engine
         self.base = base
-        self.net: Network = load_network(NETWORK, "network.yaml")
+        self.secrets = {"PW": PASSWORD}
+        self.net: Network = load_network(network, "network.yaml")
         self.now = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
         self.folder = base / "outbox" / "edi"
         self.folder.mkdir(parents=True)
@@ -91,8 +94,9 @@ class House:
                 conn, self.net, scope, messages, "kim", self.clock(), reply=reply
             )
         return check(
-            self.engine, self.net, made.id, "kim", self.clock(), secrets={}, base=self.base
-        )
+            self.engine, self.net, made.id, "kim", self.clock(), secrets=self.secrets,
+            base=self.base,
+        )  # fmt: skip
 
     def said(self, one: Replay) -> list[str]:
         with self.engine.connect() as conn:
@@ -118,7 +122,7 @@ class House:
         self.now += timedelta(seconds=5)
         replay_effects.see_effects(self.engine, self.clock())
         work.advance(
-            self.engine, self.net, "w1", self.clock(), secrets={}, clock=self.clock,
+            self.engine, self.net, "w1", self.clock(), secrets=self.secrets, clock=self.clock,
             base=self.base,
         )  # fmt: skip
 
@@ -198,6 +202,71 @@ def test_the_partners_way_of_asking_is_kept(house: House) -> None:
         house.draft(("out", "nothing"))
     house.folder.rmdir()
     assert house.said(house.draft(house.order("4500000003"))) == ["unroutable"]
+
+
+@pytest.fixture
+def far(database: Engine, tmp_path: Path) -> Iterator[tuple[House, SftpServer]]:
+    """The same, but its orders leave by a folder of an SFTP server."""
+    server = SftpServer(tmp_path)
+    server.is_writable = True
+    gate = (
+        f"  gate: {{kind: sftp, format: x12, system: erp, options: {{host: 127.0.0.1, "
+        f'port: {server.port}, host_key: "{server.pin}", user: {USER}, password_variable: PW, '
+        "path: in}}\noutlets:"
+    )
+    text = NETWORK.replace("outlets:", gate, 1).replace(
+        "{kind: folder, path: outbox/edi,", "{kind: sftp, source: gate, path: outbox/edi,"
+    )
+    yield House(database, tmp_path, text), server
+    server.close()
+
+
+def test_a_document_leaves_by_sftp_whole_and_never_over_another(
+    far: tuple[House, SftpServer],
+) -> None:
+    house, server = far
+    one = house.draft(house.order("4500000001"))
+    assert house.said(one) == ["repetition"]
+    house.approve(house.confirm(one, 1), "lee")
+    house.advance()
+    (sent,) = house.folder.iterdir()
+    assert orjson.loads(sent.read_bytes())["po"] == "4500000001"
+    assert house.states(one) == ["awaiting_effect"]
+    house.tell("po.acknowledged", "4500000001")
+    house.advance()
+    assert house.states(one) == ["resolved"]
+    second = house.draft(house.order("4500000002"))
+    taken = house.folder / f"tower-{second.id}-1-1.edi"
+    taken.write_bytes(b"of somebody else")
+    house.approve(house.confirm(second, 1), "lee")
+    house.advance()
+    assert house.states(second) == ["returned"]
+    assert taken.read_bytes() == b"of somebody else"
+    assert sorted(house.folder.iterdir()) == sorted([sent, taken])  # no part is left behind
+    server.is_writable = False
+    third = house.draft(house.order("4500000003"))
+    house.approve(house.confirm(third, 1), "lee")
+    house.advance()
+    assert house.states(third) == ["returned"]
+    server.stop()
+    assert house.said(house.draft(house.order("4500000004"))) == ["target_down"]
+
+
+def test_an_answer_of_the_server_that_is_lost_leaves_it_uncertain_and_sends_nothing_again(
+    far: tuple[House, SftpServer],
+) -> None:
+    house, server = far
+    one = house.draft(house.order("4500000001"))
+    house.approve(house.confirm(one, 1), "lee")
+    server.loses_renames = True
+    house.advance()
+    assert house.states(one) == ["uncertain"]
+    server.loses_renames = False
+    house.advance()
+    assert house.states(one) == ["uncertain"]
+    assert len(list(house.folder.iterdir())) == 1
+    house.folder.rename(house.folder.with_name("gone"))
+    assert house.said(house.draft(house.order("4500000002"))) == ["unroutable"]
 
 
 @pytest.mark.parametrize(
