@@ -474,7 +474,7 @@ class TraceLink(Link):
 
     ``event``: number of the event whose bytes are shown, from 0 as they happened; ``byte``,
     ``long``: the place in them that is lit. ``node``, ``depth``: of the lineage walked from, and
-    how far. ``one``, ``other``: messages ("source/key") that are compared. ``within``, ``text``: how
+    how far. ``one``, ``other``: messages ("source/key") compared. ``within``, ``text``: how
     far back text is searched, and that it is. ``known``: as known at this instant (ISO 8601).
     """
 
