@@ -91,10 +91,15 @@ def told_by(question: Question) -> str | None:
 def subjects_of(question: Question, maker: Callable[[Question], Counted]) -> Counted:
     """The subjects that ``maker`` finds in the documents: from what was counted ahead, each row
     standing for ``n`` of them, if that tells the same."""
-    given = maker(question)
     if not holds(question):
-        return given
-    found = _ahead(question, given)
+        return maker(question)
+    kpi = question.definition.id
+    shape = _shapes.get(kpi)
+    if shape is None:
+        # Building a statement that is not asked costs more than asking the one that is.
+        given = maker(question)
+        shape = _shapes[kpi] = (frozenset(given.rows.selected_columns.keys()), given.outside)
+    found = _ahead(question, *shape)
     if question.definition.id not in OF_CLOCKS or _is_midnight(question.span.end):
         return found
     # Clocks that fall due later today are in the day's count, but not due yet.
@@ -157,7 +162,11 @@ def counted_until(conn: Connection) -> datetime | None:
     return found
 
 
-def _ahead(question: Question, given: Counted) -> Counted:
+_shapes: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
+"""Columns of the subjects of a figure, and the words under which they are left out."""
+
+
+def _ahead(question: Question, given: frozenset[str], outside: tuple[str, ...]) -> Counted:
     f = figure_count.c
     kpi, of, narrowed = question.definition.id, question.definition, question.narrowed
     by = told_by(question) or ""
@@ -176,14 +185,14 @@ def _ahead(question: Question, given: Counted) -> Counted:
         "verdict": _verdict(question),
         "n": f.n,
     }
-    if "healed" in given.rows.selected_columns:
+    if "healed" in given:
         columns["healed"] = f.healed
     if of.statistic == "median":
         columns["amount"] = f.each
         columns["n"] = literal(1)
-    elif "amount" in given.rows.selected_columns:
+    elif "amount" in given:
         columns["amount"] = f.amount
-    if "weight" in given.rows.selected_columns:
+    if "weight" in given:
         columns["weight"] = f.weight
     if kpi == "coverage":
         # Each order once in each period: on the first of its days in it.
@@ -196,7 +205,7 @@ def _ahead(question: Question, given: Counted) -> Counted:
         end = min(question.beyond, question.today)
         days = func.greatest(cast(literal(end) - f.day, Integer), 0)
         columns["amount"] = f.amount + f.weight * days
-    if "unit" in given.rows.selected_columns:
+    if "unit" in given:
         columns["unit"] = f.word
     if by in question.needs:
         columns[by] = func.nullif(f.supplier, 0) if by == "supplier" else func.nullif(f.party, "")
@@ -210,15 +219,14 @@ def _ahead(question: Question, given: Counted) -> Counted:
     if of.statistic == "median":
         each = func.generate_series(1, f.n).table_valued("place").lateral()
         rows = rows.join_from(figure_count, each, literal_column("true"))
-    return Counted(rows, given.outside, ahead=True)
+    return Counted(rows, outside, ahead=True)
 
 
 def words(question: Question) -> dict[str, int] | None:
     """Subjects that count, by their word; None where only documents tell."""
     if not holds(question):
         return None
-    f = figure_count.c
-    rows = _ahead(question, Counted(select(f.word.label("unit")))).rows.subquery().c
+    rows = _ahead(question, frozenset({"unit"}), ()).rows.subquery().c
     found = question.conn.execute(
         select(rows.unit, func.sum(rows.n)).where(rows.verdict.in_((HIT, MISS))).group_by(rows.unit)
     )
