@@ -75,6 +75,8 @@ def addresses(page: Page, side: Side, *, every_view: bool = False) -> list[dict[
         for name in VIEWS:
             if name in hints:
                 found += [{**named, name: str(word)} for word in words_of(hints[name])]
+        if "known" in hints:  # the same as somebody knew it at an instant
+            found.append({**named, "known": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
     return found
 
 
@@ -88,6 +90,7 @@ HARMLESS = {
     "period", "after", "date", "per", "show", "switch", "told", "age", "state", "sort", "set",
     "category", "severity", "owner", "rule", "event", "depth", "byte", "long", "items", "trial",
     "actor", "done", "cause", "states", "tab", "view", "kind", "group", "by", "warehouse", "queue",
+    "known",
 }  # fmt: skip
 """Parameters that name nothing of anybody's: words, places in lists, people of ours."""
 
