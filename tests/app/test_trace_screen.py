@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -14,8 +15,10 @@ from tests.app.conftest import Seat
 from tests.app.papers import ORDER, bring
 from tests.desk import Desk
 from tower.access import Role, scope_of
+from worker.configuration import activate
 
 Open = Callable[..., AppTest]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -64,6 +67,22 @@ def test_the_address_says_where_the_walk_stands(screens: Open, number: str) -> N
 def test_the_other_pages_of_support_draw(screens: Open, number: str, screen: str) -> None:
     at = screens(screen)
     assert not at.exception
+
+
+def test_a_partner_shows_what_is_missing_and_the_next_step(
+    screens: Open, database: Engine, number: str
+) -> None:
+    activate(database, ROOT / "network.yaml", ROOT / "sla_rules.yaml", datetime.now(UTC))
+    at = screens("integrations", supplier="ACME")
+    assert not at.exception
+    assert "**Checklist**" in told(at)
+    assert "missing. **Next:**" in told(at)
+    (items,) = at.table
+    assert {"identifiers", "connection", "signed off"} <= set(items.value["What"])
+    assert "signed\\_off" in " ".join(items.value["Next step"])
+    everybody = screens("integrations")
+    assert "**Partners**" in told(everybody)
+    assert "**Checklist**" not in told(everybody)
 
 
 def test_lines_on_which_systems_differ_are_told_with_whose_word_counts(
