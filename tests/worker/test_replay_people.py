@@ -89,6 +89,26 @@ def test_cancel_holds_what_was_not_sent(dock: Dock) -> None:
     assert (found.state, found.counters.resolved, found.counters.cancelled) == ("cancelled", 1, 2)
 
 
+@pytest.mark.parametrize("wish", ["pause", "cancel", "read-only"])
+def test_a_wish_between_claim_and_sending_is_obeyed(dock: Dock, wish: str) -> None:
+    one = dock.start(refs(dock.dead(1)))
+
+    def between(step: str) -> None:
+        if step != "claimed":
+            return
+        with dock.engine.begin() as conn:
+            if wish == "pause":
+                replays.pause(conn, one.id, "kim", "lunch", dock.clock())
+            elif wish == "cancel":
+                replays.cancel(conn, one.id, "kim", "wrong day", dock.clock())
+            else:
+                switches.set_read_only(conn, "lee", "audit today", dock.clock())
+
+    dock.advance(probe=between)
+    assert dock.states(one) == ["cancelled" if wish == "cancel" else "ready"]
+    assert dock.arrived() == []
+
+
 def test_pause_and_resume(dock: Dock) -> None:
     dead = dock.dead(2)
     one = dock.start(refs(dead))
