@@ -104,6 +104,18 @@ def active(conn: Connection, now: datetime) -> list[Silence]:
     return [of_row(row) for row in rows]
 
 
+def between(conn: Connection, begin: datetime, end: datetime) -> list[Silence]:
+    """Silences in force at any time between two instants, oldest first."""
+    rows = conn.execute(
+        select(silence)
+        .where(
+            _s.from_at < end, _s.to_at > begin, or_(_s.ended_at.is_(None), _s.ended_at > begin)
+        )
+        .order_by(_s.id)
+    )
+    return [of_row(row) for row in rows]
+
+
 def _wake(conn: Connection, known: Silence, now: datetime) -> None:
     """Have the groups flushed in which cases of this silence wait."""
     m = group_member.c

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 from sqlalchemy import Connection
 
-from db import clocks
-from db.clocks import NEVER, Feeds, UnitRows
+from db import clocks, measured, tallies
+from db.clocks import BEGINNING, NEVER, Feeds, UnitRows
 from db.reads import hindsight as past
 from tower.cases import Case, Happening, case_fingerprint
 from tower.court import Code, UnitCourt, spread, subject_attributes, supplier_of
@@ -25,9 +26,12 @@ from tower.documents import HEADER_OF
 from tower.evidence import of_source
 from tower.identity import source_key
 from tower.receipts import receipt_text
-from tower.rulebook import ImpactRule
+from tower.rule_parts import STEP
+from tower.rulebook import QueueRule, RatioRule
 from tower.signs import Sign, Spell, Subject
-from tower.timeline import Advance, Entry, UnitState, advance
+from tower.silences import Silence
+from tower.timeline import ClockKey, Entry, UnitState, advance
+from worker.hindsight_measured import Played, known_by, play_partner, play_queue
 from worker.judging import Judging
 from worker.rehearsal import Posting, Rehearsal, Work
 from worker.units import evidence_of, news
@@ -78,13 +82,26 @@ class Hindsight:
     ``alerts`` are the levels reached in it that tell people.
     """
 
-    def __init__(self, config: Judging, code: Code, begin: datetime, end: datetime, by: By) -> None:
+    def __init__(
+        self,
+        config: Judging,
+        code: Code,
+        begin: datetime,
+        end: datetime,
+        by: By,
+        hushes: Sequence[Silence] = (),
+    ) -> None:
         self.verdicts: dict[str, Counter[str]] = {rule.id: Counter() for rule in code.rules}
         self.alerts: dict[tuple[str, str, datetime, str], Alert] = {}
         self._config, self._code = config, code
         self._begin, self._end, self._by = begin, end, by
         self._news: list[tuple[datetime, int, int, Work]] = []  # instant, home, order in it
         self._raises: dict[str, int] = {}
+        self._hushes = hushes
+        ratios = [rule for rule in config.rulebook.rules if isinstance(rule, RatioRule)]
+        alone = config.rulebook.model_copy(update={"rules": tuple(ratios)})
+        # Suppliers gone quiet are judged beside the shares of a partner, and are not played here.
+        self._ratios = replace(code, book=alone)
 
     def take(self, rows: UnitRows, feeds: Feeds) -> None:
         """Judge one document and its lines from their first event on."""
@@ -109,6 +126,26 @@ class Hindsight:
         court = UnitCourt(self._code, None, {subject: {"source.name": name}}, {})
         self._judge(source_key(name), court, {subject: []}, spells)
 
+    def take_queue(self, home: int, subject: Subject, samples: Sequence[Sign]) -> None:
+        """Judge one queue by its samples."""
+        if any(isinstance(rule, QueueRule) for rule in self._config.rulebook.rules):
+            known = known_by(samples, self._by, timedelta(0), self._end)
+            self._tell_played(home, play_queue(self._code, home, subject, known, self._end))
+
+    def take_partner(self, home: int, key: str, counts: Sequence[Sign], feeds: Feeds) -> None:
+        """Judge one partner's shares of failures by what was counted."""
+        if self.counted and key in self._code.network.partners:
+            mine = [sign for sign in counts if sign.type in self.counted]
+            known = known_by(mine, self._by, STEP, self._end)
+            self._tell_played(
+                home, play_partner(self._ratios, home, key, known, feeds, self._end)
+            )
+
+    @cached_property
+    def counted(self) -> frozenset[str]:
+        """Types of events of which the shares of partners are made."""
+        return frozenset(t for rule in self._ratios.rules for t in rule.start)
+
     def parcel(self) -> Parcel:
         """What was found so far, to be sent to another process."""
         return Parcel(self.verdicts, self.alerts, self._news, self._raises)
@@ -123,7 +160,7 @@ class Hindsight:
 
     def mails(self) -> list[Posting]:
         """The mails that would have gone out in that time, after all documents were taken."""
-        told = Rehearsal(self._config, self._code, self._raise_by)
+        told = Rehearsal(self._config, self._code, self._raise_by, self._hushes)
         self._news.sort(key=lambda item: item[:3])
         for at, _, _, work in self._news:
             told.until(at - timedelta(microseconds=1))
@@ -149,27 +186,42 @@ class Hindsight:
     ) -> None:
         until = self._end - timedelta(microseconds=1)
         result = advance(UnitState(), signs, spells, until, court)
-        for (rule, _), cycles in result.state.clocks.items():
+        self._tell(home, court, result.journal, result.state.clocks)
+
+    def _tell_played(self, home: int, played: Played) -> None:
+        self._tell(home, played.court, played.journal, played.clocks)
+
+    def _tell(
+        self,
+        home: int,
+        court: UnitCourt,
+        journal: Sequence[Entry],
+        clocks: Mapping[ClockKey, Sequence[Cycle]],
+    ) -> None:
+        until = self._end - timedelta(microseconds=1)
+        for (rule, _), cycles in clocks.items():
             for cycle in cycles:
                 if cycle.started < self._end and (
                     cycle.open or cycle.ended is None or cycle.ended >= self._begin
                 ):
                     self.verdicts.setdefault(rule, Counter())[cycle.verdict.value] += 1
-        self._note(result, court)
-        for brief, happenings in news(result.journal, court, home, {}, until):
+        self._note(journal, clocks)
+        for brief, happenings in news(journal, court, home, {}, until):
             self._raises[case_fingerprint(brief.category, brief.rule, brief.subject)] = _raise(
                 court, brief.rule, brief.subject, until
             )
             for at, group in _by_instant(happenings):
                 self._news.append((at, home, len(self._news), (brief, group)))
 
-    def _note(self, result: Advance, court: UnitCourt) -> None:
-        for entry in result.journal:
+    def _note(
+        self, journal: Sequence[Entry], clocks: Mapping[ClockKey, Sequence[Cycle]]
+    ) -> None:
+        for entry in journal:
             rule = self._code.book.rule(entry.rule)
             level = entry.level
             if rule is None or level is None or level not in rule.telling_levels:
                 continue
-            cycle = _cycle(result, entry)
+            cycle = _cycle(clocks, entry)
             started = cycle.started if cycle is not None else entry.effective
             alert = Alert(
                 entry.rule,
@@ -194,8 +246,8 @@ class Hindsight:
         return self._raises.get(case.fingerprint, 0)
 
 
-def _cycle(result: Advance, entry: Entry) -> Cycle | None:
-    cycles = result.state.clocks.get((entry.rule, entry.subject), ())
+def _cycle(clocks: Mapping[ClockKey, Sequence[Cycle]], entry: Entry) -> Cycle | None:
+    cycles = clocks.get((entry.rule, entry.subject), ())
     return next((cycle for cycle in cycles if cycle.number == entry.cycle), None)
 
 
@@ -251,20 +303,52 @@ def judge_past(
     for name in sorted(sources) if part == 0 else ():
         for book in books:
             book.take_source(name, feeds)
+    if part == 0:
+        _judge_measured(conn, books, feeds, end)
     return done, events
 
 
-def uncovered(code: Code) -> list[str]:
-    """Rules that are not judged from events of documents or silences of sources: not replayed."""
-    replayed = {"source", *_DOCUMENTS, *HEADER_OF}
+def _judge_measured(
+    conn: Connection, books: Sequence[Hindsight], feeds: Feeds, end: datetime
+) -> None:
+    """Queues by their samples, partners by their counts, one after the other."""
+    for home, subject in past.measured(conn, "queue"):
+        samples = measured.samples(conn, {(home, subject): BEGINNING}, end)[home, subject]
+        for book in books:
+            book.take_queue(home, subject, samples)
+    counted = frozenset[str]().union(*(book.counted for book in books))
+    for home, subject in past.measured(conn, "partner") if counted else ():
+        counts = tallies.signs(conn, {home: BEGINNING}, counted)[home]
+        for book in books:
+            book.take_partner(home, subject.number, counts, feeds)
+
+
+@dataclass(frozen=True, slots=True)
+class NotReplayed:
+    """A rule that says nothing of the past, and why."""
+
+    rule: str
+    why: str
+
+
+_NOT_KEPT = {
+    "impact": "whom late supply hurt is walked from orders, stock and dates as they are now; as "
+    "they were is not kept",
+    "volume": "what a supplier owed at a time is told by its orders as they are now; as they were "
+    "is not kept",
+}
+
+
+def uncovered(code: Code) -> list[NotReplayed]:
+    """Rules that are not replayed, each with why."""
     return sorted(
-        rule.id
-        for rule in code.rules
-        if rule.about not in replayed or isinstance(rule.rule, ImpactRule)
+        (
+            NotReplayed(rule.id, _NOT_KEPT[rule.rule.kind])
+            for rule in code.rules
+            if rule.rule.kind in _NOT_KEPT
+        ),
+        key=lambda one: one.rule,
     )
-
-
-_DOCUMENTS = ("po", "asn", "receipt", "invoice", "order")
 
 
 @dataclass(frozen=True)

@@ -157,20 +157,36 @@ def _signs(
 ) -> dict[int, list[Sign]]:
     """The counts that the rules need, each partner's from as far back as they look."""
     types = {t for rule in code.counting for t in rule.start}
-    since = {
-        home: min(
-            (step_of(its[rule.id].at) - _looks_back(rule) for rule in code.counting), default=now
-        )
-        for home, its in states.items()
-    }
+    since = {home: _since(code, its, now) for home, its in states.items()}
     return tallies.signs(conn, since, types)
 
 
-def _looks_back(rule: RuleInForce) -> timedelta:
+def _since(code: Code, states: Mapping[str, Footing], now: datetime) -> datetime:
+    found = (step_of(states[rule.id].at) - looks_back(rule) for rule in code.counting)
+    return min(found, default=now)
+
+
+def looks_back(rule: RuleInForce) -> timedelta:
+    """How far before an instant its counts still say something."""
     body = rule.rule
     if isinstance(body, RatioRule):
         return max(window.over.length for window in body.windows) + STEP
     return horizon(body) if isinstance(body, VolumeRule) else timedelta(0)
+
+
+def visit_one(
+    row: PartnerRow,
+    code: Code,
+    counts: Sequence[Sign],
+    owed: Orders,
+    feeds: clocks.Feeds,
+    now: datetime,
+) -> Visit:
+    """A visit to one partner with all its counts, those not known yet too; nothing is stored."""
+    states = _states(row, code, now)
+    since = _since(code, states, now)
+    recent = [sign for sign in counts if sign.occurred_at >= since]
+    return _visit(row, code, states, recent, owed, feeds, now)[0]
 
 
 def _visit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -70,7 +71,7 @@ def look(
     for row in rows:
         known = {rule for rule, _ in row.unit.clocks}
         if rules or known:
-            queues.append(_Queue(row, {rule.id: _going_on(row, rule, now) for rule in rules}))
+            queues.append(_queue(row, rules, now))
     since = {queue.key: queue.since for queue in queues if queue.going_on}
     found = measured.samples(conn, since, now)
     visits: list[tuple[_Queue, Visit]] = []
@@ -109,6 +110,37 @@ def look(
     return done
 
 
+def visit_one(
+    row: MeasuredRow, rules: Sequence[RuleInForce], code: Code, samples: list[Sign], now: datetime
+) -> Visit:
+    """A visit to one queue with the samples known at ``now``, by their time; nothing is stored."""
+    queue = _queue(row, rules, now)
+    return _visit(queue, rules, code, _after_footing(queue, samples), now)
+
+
+def pass_by(
+    row: MeasuredRow, rules: Sequence[RuleInForce], code: Code, samples: list[Sign], now: datetime
+) -> None:
+    """As a visit to a queue that was never over a limit: only the states to go on from move."""
+    queue = _queue(row, rules, now)
+    recent = _after_footing(queue, samples)
+    known = attributes_of(code, row.subject, recent)
+    newest = recent[-1].occurred_at if recent else None
+    row.footings = {
+        rule.id: _kept(row, rule, queue.going_on[rule.id], recent, known, newest) for rule in rules
+    }
+    row.unit.instant = now
+
+
+def _queue(row: MeasuredRow, rules: Sequence[RuleInForce], now: datetime) -> _Queue:
+    return _Queue(row, {rule.id: _going_on(row, rule, now) for rule in rules})
+
+
+def _after_footing(queue: _Queue, samples: list[Sign]) -> list[Sign]:
+    begin = bisect_right(samples, queue.since, key=lambda sample: sample.occurred_at)
+    return samples[begin:]
+
+
 def _merged(one: Judged) -> Judged:
     """Samples are no events: nothing of them is marked as taken but the unit's instant."""
     return replace(one, applied={})
@@ -138,7 +170,7 @@ def _visit(
         (rule, about): tuple(c for c in cycles if _after(queue.going_on.get(rule), c.number))
         for (rule, about), cycles in row.unit.clocks.items()
     }
-    attributes = _attributes(code, subject, samples)
+    attributes = attributes_of(code, subject, samples)
     court = UnitCourt(code, None, {subject: attributes}, row.unit.clocks)
     signs = _signs(queue, samples)
     visit = judged(row.unit, court, {subject: signs}, (), now)
@@ -212,7 +244,7 @@ def _kept(
     return rule.version, states
 
 
-def _attributes(code: Code, subject: Subject, samples: Sequence[Sign]) -> dict[str, Any]:
+def attributes_of(code: Code, subject: Subject, samples: Sequence[Sign]) -> dict[str, Any]:
     """What rules may ask about a queue."""
     agreed = code.network.queue(subject.scope, subject.number).max_depth
     found: dict[str, Any] = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 
 from db.mail import DIGEST_GROUP, GroupKey
-from tower import cases
+from tower import cases, silences
 from tower.calendars import Calendar
 from tower.cases import Brief, Case, Changed, Happening, case_fingerprint, fold, is_past, with_raise
 from tower.court import Code
@@ -88,7 +88,8 @@ class Rehearsal:
     """A worker's casebook and mailroom without a database.
 
     ``raise_by`` tells by how many severities a case's rule makes it worse; impact is not walked
-    here. Instants must not go back. ``cases`` holds every case by number, ``postings`` every mail.
+    here. ``hushes`` are the silences that people put down. Instants must not go back. ``cases``
+    holds every case by number, ``postings`` every mail.
     """
 
     def __init__(
@@ -96,11 +97,13 @@ class Rehearsal:
         config: Judging,
         code: Code,
         raise_by: Callable[[Case], int] = lambda _: 0,
+        hushes: Sequence[silences.Silence] = (),
     ) -> None:
         self.cases: dict[int, Case] = {}
         self.postings: list[Posting] = []
         self.silences: list[Silence] = []
         self._config, self._code, self._raise_by = config, code, raise_by
+        self._hushes = hushes
         self._newest = 0
         self._latest: dict[str, int] = {}
         self._remind: set[tuple[str, int]] = set()
@@ -518,9 +521,12 @@ class Rehearsal:
         return found
 
     def _why_quiet(self, case: Case, now: datetime) -> Quiet:
-        """As worker.quiet does, without the silences that people put down."""
+        """As worker.quiet does."""
         if case.state == "snoozed":
             return "snoozed", None
+        for hush in self._hushes:
+            if hush.created_at <= now and hush.covers(case, now):
+                return hush.words, hush.until
         planned = planned_work(self._config, self._code, case, now)
         if planned != NOTHING:
             return planned

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from db import clocks, mail
+from db import clocks, mail, silences
 from db.reads import hindsight as past
 from tower.cases import RULE_REMOVED, Case, Changed, heal, severity_rank
 from tower.court import Code
@@ -128,7 +128,8 @@ def present(
         old_rules=clocks.kept_rules(conn),
         old_calendars=clocks.kept_calendars(conn),
     )
-    told_book = Rehearsal(Judging(config.network, config.rulebook), code, _steps_raised)
+    hushes = silences.active(conn, now)
+    told_book = Rehearsal(Judging(config.network, config.rulebook), code, _steps_raised, hushes)
     found, looked, last = Present(), 0, None
     while homes := past.open_homes(conn, last, SLICE):
         last = homes[-1]

@@ -204,9 +204,11 @@ def _figures(answer: Mapping[str, Any]) -> None:
     changed = ", ".join(f"{c['rule']} ({c['change']})" for c in answer["changes"]) or "none"
     words = f"Rules that differ: {changed}. {many(answer['documents'], 'document')}, "
     words += f"{many(answer['events'], 'event')}, {answer['seconds']:.1f} s."
-    if answer["not_replayed"]:
-        words += f" Not replayed: {', '.join(answer['not_replayed'])}."
     st.caption(plain(words))
+    for one in answer["not_replayed"]:
+        # Answers of before told names alone.
+        told = one if isinstance(one, str) else f"{one['rule']}: {one['why']}"
+        st.caption(plain(f"Not replayed: {told}."))
 
 
 def _differences(answer: Mapping[str, Any], zone: ZoneInfo) -> None:

@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import cases
 from db.clocks import ELSEWHERE
-from db.tables import clock, event_object, exception_case
+from db.tables import clock, event_object, exception_case, measured_unit
 from tower.cases import Case
+from tower.signs import Subject
 
 _HOMES = bindparam("homes", type_=ARRAY(BigInteger))
 
@@ -51,6 +52,17 @@ def homes(
     if parts > 1:
         query = query.where(e.home_key.bitwise_and(parts - 1) == part)
     return list(conn.execute(query).scalars())
+
+
+def measured(conn: Connection, kind: str) -> list[tuple[int, Subject]]:
+    """Everything of a kind (queue, partner) that was ever measured or counted, with its home."""
+    m = measured_unit.c
+    rows = conn.execute(
+        select(m.home_key, m.kind, m.scope, m.number, m.line)
+        .where(m.kind == kind)
+        .order_by(m.scope, m.number, m.home_key)
+    )
+    return [(home, Subject(*subject)) for home, *subject in rows.all()]
 
 
 def open_homes(conn: Connection, after: int | None, limit: int) -> list[int]:

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from sqlalchemy import Connection
 
-from db import clocks, configuration
+from db import clocks, configuration, silences
 from db import engine as db_engine
 from tower import settings as settings_module
 from tower.court import Code, Profile, new_profiles
@@ -104,8 +104,7 @@ def backtest(
             f"{events} events, {len(seen.alerts)} alerts, {len(mails)} mails."
         )
         say_rules(console, answer["rules"])
-        if uncovered(code):
-            console.print(f"Not replayed: {', '.join(uncovered(code))}.")
+        say_not_replayed(console, code)
         if compared is not None:
             say_differences(console, compared)
 
@@ -175,6 +174,7 @@ def plan(
         "summaries": at_once.summaries,
         "alerts": listed(found),
         "mails": mails,
+        "not_replayed": uncovered(pairs[1][0]),
         "activated": activate,
     }
 
@@ -182,6 +182,7 @@ def plan(
         _say_plan(console, at_once, changes, mails)
         console.print(f"The last {days} days:")
         say_differences(console, found)
+        say_not_replayed(console, pairs[1][0])
         if activate:
             console.print(f"{path} is in force.")
 
@@ -274,7 +275,9 @@ def hindsight(
     for version, (partner, body) in new_profiles(config.network, kept).items():
         kept[partner] = [Profile(version, begin, body)]
     code = Code(config.network, config.rulebook, profiles=kept)
-    return code, Hindsight(Judging(config.network, config.rulebook), code, begin, end, by)
+    hushes = silences.between(conn, clocks.BEGINNING, end)
+    judging = Judging(config.network, config.rulebook)
+    return code, Hindsight(judging, code, begin, end, by, hushes)
 
 
 def _instant(option: str, text: str, zone_name: str) -> datetime:
@@ -327,6 +330,12 @@ def listed(found: Differences) -> dict[str, Any]:
         "removed": found.removed[:MOST_LISTED],
         "moved": [{"before": a, "after": b} for a, b in found.moved[:MOST_LISTED]],
     }
+
+
+def say_not_replayed(console: Console, code: Code) -> None:
+    """The rules of which the past tells nothing, and why."""
+    for one in uncovered(code):
+        console.print(f"Not replayed: {one.rule}: {one.why}.")
 
 
 def say_rules(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
