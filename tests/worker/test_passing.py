@@ -97,12 +97,25 @@ def test_what_was_told_meanwhile_is_heard_before_the_warning(
     two_houses(make_house, monkeypatch, live)
 
 
+@pytest.mark.parametrize("whose", ["its own", "another's"])
 def test_a_silent_source_of_any_clock_of_a_unit_has_all_of_it_judged(
-    make_house: Make, monkeypatch: pytest.MonkeyPatch
+    make_house: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    shipped_text: str,
+    rules_of: Callable[[str], Any],
+    whose: str,
 ) -> None:
+    """Whether it could tell of what warns, or only of another clock that is not due."""
+    comment = "    # while a feed of this supplier is silent: unknown, not late"
+    told_by = "evidence: supplier.feeds" + comment
+    assert shipped_text.count(told_by) == 1
+    mine = "evidence: erp" + comment if whose == "another's" else told_by
+
     def live(house: House) -> None:
+        house.use(rules_of(shipped_text.replace(told_by, mine)))
         house.released("4711", "03-30 08:00")
         house.until("03-30 08:00")
+        house.all_fresh(berlin(WARNED))
         house.heard("edi_in", berlin("03-29 12:00"))  # blind from then on, known at midnight
         told, _ = read_events(house, WARNED, fresh=False)
         assert told
