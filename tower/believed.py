@@ -77,8 +77,10 @@ def _verdict(facts: Mapping[str, datetime], end: str | None, missed: bool) -> Ve
         return Verdict.NOT_MEASURED
     if end == "end:met":
         return Verdict.MET
-    if end == "end:late":
+    if end == "end:late" or (end == "end:cleared" and missed):
         return Verdict.MET_LATE
+    if end == "end:cleared":
+        return Verdict.MET
     if missed:
         return Verdict.BREACHED  # cancelling does not wash a breach
     if end is not None:
