@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from db import records
+from db import records, week_marks
 from db.clocks import ELSEWHERE
 from db.tables import clock, judged_unit, transition
 from tower.signs import Subject
@@ -160,6 +160,7 @@ def save(
                 }
             )
     records.change(conn, clock, clocks, keys=_CLOCK)
+    week_marks.mark_homes(conn, (home for home, _ in instants))
     records.put(conn, transition, journal)
     records.change(
         conn,
