@@ -167,7 +167,7 @@ def test_a_late_sample_withdraws_the_breach(broker: Any) -> None:
     assert [c.resolution for c in broker.cases()] == ["healed"]
     assert "not late" in broker.notes(broker.cases()[0].id)[-1][1]
     assert [name for name, _ in broker.journal("queue.backlog")] == [
-        "started", "breach", "retract:breach", "retract:started",
+        "started", "breach", "retract:breach", "retract:started", "recalculated",
     ]  # fmt: skip
     assert broker.clocks() == []
 
