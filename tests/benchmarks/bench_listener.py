@@ -9,7 +9,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -33,6 +33,9 @@ pytestmark = pytest.mark.benchmark
 SAMPLES = 60
 STREAM = 60_000  # events that another process stores meanwhile
 WAIT_S = 30.0
+# The judge's now, a day before what is stored meanwhile: it waits for its time, so that what is
+# measured is the way of one event beside the writers, not the verdicts on 60,000 old ones.
+NOW = START - timedelta(days=1)
 RULES = Path(__file__).resolve().parents[2] / "sla_rules.yaml"
 TYPE = "application/cloudevents+json"
 Record = Callable[[str, str, str, str], None]
@@ -82,16 +85,18 @@ def seen_after_ms(engine: Engine, config: Judging, first: int) -> list[float]:
     """Milliseconds from the receipt of each refusal until a listener sees its case."""
     asked = text("SELECT 1 FROM exception_case WHERE number = :number AND kind = 'po'")
     taken = []
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        for n in range(first, first + SAMPLES):
-            now = datetime.now(UTC)
-            raw = refusal(n, now)
-            began = time.perf_counter()
-            pipeline.ingest_raws(engine, config.network, [raw], now=now)
-            while conn.execute(asked, {"number": f"99{n:08}"}).first() is None:
-                assert time.perf_counter() - began < WAIT_S
-                time.sleep(0.0003)
-            taken.append((time.perf_counter() - began) * 1000)
+    for n in range(first, first + SAMPLES):
+        now = NOW + timedelta(seconds=n)
+        raw = refusal(n, now)
+        began = time.perf_counter()
+        pipeline.ingest_raws(engine, config.network, [raw], now=now)
+        while True:
+            with engines.begin(engine) as conn:  # each look is a transaction, as of a page
+                if conn.execute(asked, {"number": f"99{n:08}"}).first() is not None:
+                    break
+            assert time.perf_counter() - began < WAIT_S
+            time.sleep(0.0003)
+        taken.append((time.perf_counter() - began) * 1000)
     return taken
 
 
@@ -103,7 +108,7 @@ def test_an_event_is_a_case_at_once(
 
     def judge() -> None:
         while not stop.is_set():
-            if not tick(engine, config, datetime.now(UTC)).more:
+            if not tick(engine, config, NOW + timedelta(hours=1)).more:
                 time.sleep(0.0005)
 
     judging = threading.Thread(target=judge)
