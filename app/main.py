@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import data
 from app.components.doors import to_sign_in
-from app.links import DEMO, OVERVIEW, PAGES, PORTAL, Page
+from app.pages import DEMO, OVERVIEW, PAGES, PORTAL, Page
 from app.parts.memory import keep_filters
 from app.session import Viewer, came
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import data
 from app.components.doors import own_password, sign_out
-from app.links import HEALTH
+from app.pages import HEALTH
 from app.parts import mail_page
 from app.parts.words import ago, clock, day_clock, plain
 from app.session import Viewer, draw_again

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow
 from streamlit.testing.v1 import AppTest
 
-from app.links import Page
+from app.pages import Page
 from tower.access import Scope
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from app import links
-from app.links import PAGES
+from app.pages import PAGES
 from app.parts.po_list import GLYPHS
 from app.parts.words import SEVERITY_SIGN
 from tests.app.test_links import ALL

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.links import PAGES, Page
+from app.pages import PAGES, Page
 from tests.app.conftest import Open
 from tests.desk import Desk
 

@@ -25,7 +25,7 @@ import pytest
 import streamlit as st
 from sqlalchemy import Engine, select
 
-from app.links import PAGES
+from app.pages import PAGES
 from app.parts.words import plain
 from db import engine as engines
 from db import subscriptions

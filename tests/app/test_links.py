@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from app import links
 from app.links import (
-    PAGES,
     AccessLink,
     AuditLink,
     CaseLink,
@@ -38,6 +37,7 @@ from app.links import (
     TraceLink,
     UnmatchedLink,
 )
+from app.pages import PAGES
 
 ALL: tuple[type[Link], ...] = (
     OverviewLink,

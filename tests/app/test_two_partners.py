@@ -16,7 +16,8 @@ import streamlit as st
 
 from app import links
 from app.cookies import PLAIN
-from app.links import PAGES, Link, Page
+from app.links import Link
+from app.pages import CASE, ORDERS_AT_RISK, PAGES, PURCHASE_ORDERS, Page
 from db import engine
 from tests import two_partners
 from tests.app.conftest import MAIN, Sit, Site
@@ -156,13 +157,13 @@ def test_no_page_shows_what_is_of_others(two: Two, sit: Sit, who: str) -> None:
 def test_who_sees_all_partners_is_shown_both(two: Two, sit: Sit) -> None:
     """The marks are on the pages for who may see them."""
     browser = sit(WHO["leader"])
-    orders = links.PURCHASE_ORDERS
+    orders = PURCHASE_ORDERS
     told = browser.goes(orders)
     for side in (two.alder, two.briar):
         assert not {side.key, *side.numbers} - {*leaks(told, side.marks)}
-    case = browser.goes(links.CASE, id=str(two.briar.case_id))
+    case = browser.goes(CASE, id=str(two.briar.case_id))
     assert leaks(case, ["Briar Mill"])
-    assert leaks(browser.goes(links.ORDERS_AT_RISK), HOUSE_ALONE)
+    assert leaks(browser.goes(ORDERS_AT_RISK), HOUSE_ALONE)
 
 
 def test_nobody_is_shown_anything(two: Two, sit: Sit) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import Engine
 
 from app.cookies import PLAIN
-from app.links import PAGES
+from app.pages import PAGES
 from db import accounts, passwords, sessions
 from tests import two_partners
 from tests.app.test_hostile_texts import NAME, told
