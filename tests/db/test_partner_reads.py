@@ -154,6 +154,7 @@ def special(name: str, values: dict[str, Any]) -> dict[str, Any]:
         "search.find": {"wanted": values["text"]},
         "stories.raw_by_key": {"wanted": values["one"][1]},
         "figures.figures_by": {"by": "supplier"},
+        "known.as_known_at": {"at": NOW},
         "evidence.bundle": {"by": "kim"},
     }.get(name, {})
 
