@@ -388,12 +388,13 @@ class MappedReading:
             return self._coded(field, value, position, ("default", seen.rule))
         if spec.kind in ("qty", "money"):
             amount = values.number(value, mapping.decimal, mapping.thousands)
-            if seen.per is None:
+            by = [
+                (sign, values.number(one, mapping.decimal, mapping.thousands))
+                for sign, one in seen.scales
+            ]
+            if all(Decimal(one) == 1 for _, one in by):
                 return amount, *otherwise
-            per = values.number(seen.per, mapping.decimal, mapping.thousands)
-            if Decimal(per) == 1:
-                return amount, *otherwise
-            return values.quotient(amount, per), "converted", seen.rule
+            return values.scaled(amount, by), "converted", seen.rule
         if spec.kind == "date":
             return values.day(value, mapping.date_format, self._zone), *otherwise
         if spec.kind == "when":

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from tower.mapping import QUOTIENT
+from tower.mapping import SCALES
 
 ORDINAL = "#"
 PARENT = "^"
@@ -47,7 +47,7 @@ class Record(Protocol):
 class Seen(NamedTuple):
     """A value and how it was come by: ``record`` and ``path`` for one that was read, else None.
 
-    ``per``: the number this one is for so many of, None for one that stands for itself.
+    ``scales``: by which numbers it is divided ("//") and multiplied ("*"), in this order.
     """
 
     value: Any
@@ -55,7 +55,7 @@ class Seen(NamedTuple):
     path: str = ""
     rule: str = ""
     is_constant: bool = False
-    per: Any = None
+    scales: tuple[tuple[str, Any], ...] = ()
 
 
 Expression = Callable[[Record, Record | None, int], Seen | None]
@@ -141,8 +141,8 @@ def compile_expression(text: str, columns: Sequence[str] = ()) -> Expression:
         return lambda record, line, number: constant
     if " | " in text:
         return _first([compile_expression(part, columns) for part in text.split(" | ")])
-    if QUOTIENT in text and "{" not in text:
-        return _quotient(text)
+    if "{" not in text and SCALES.search(text):
+        return _scaled(text)
     if "{" in text and _PART.search(text):
         return _template(text)
     return _path(text)
@@ -157,8 +157,8 @@ def paths_of(text: str, columns: Sequence[str] = ()) -> list[str]:
         return []
     if " | " in text:
         return [path for part in text.split(" | ") for path in paths_of(part, columns)]
-    if QUOTIENT in text and "{" not in text:
-        return [part.strip().removeprefix(PARENT) for part in text.split(QUOTIENT, 1)]
+    if "{" not in text and SCALES.search(text):
+        return [part.strip().removeprefix(PARENT) for part in SCALES.split(text)[::2]]
     if "{" in text and _PART.search(text):
         return [_part_name(name)[0] for name in _PART.findall(text)]
     return [text.removeprefix(PARENT)]
@@ -236,17 +236,29 @@ def _first(options: Sequence[Expression]) -> Expression:
     return read
 
 
-def _quotient(text: str) -> Expression:
-    """A price and for how many it is; for one where nothing says it."""
-    many, each = (_path(part.strip()) for part in text.split(QUOTIENT, 1))
+def _scaled(text: str) -> Expression:
+    """A price and for how many it is; what nothing says counts as one."""
+    first, *others = SCALES.split(text)
+    base = _path(first.strip())
+    by = [
+        (sign, _path(part.strip())) for sign, part in zip(others[::2], others[1::2], strict=True)
+    ]
 
     def read(record: Record, line: Record | None, number: int) -> Seen | None:
-        seen, per = many(record, line, number), each(record, line, number)
-        if seen is None or per is None:
+        seen = base(record, line, number)
+        found = [(sign, scale(record, line, number)) for sign, scale in by]
+        told = [(sign, one) for sign, one in found if one is not None]
+        if seen is None or not told:
             return seen
-        return seen._replace(per=per.value, rule=f"divided by {per.path}")
+        words = [f"{_SAID[sign]} {one.path}" for sign, one in told]
+        return seen._replace(
+            scales=tuple((sign, one.value) for sign, one in told), rule=", ".join(words)
+        )
 
     return read
+
+
+_SAID = {"//": "divided by", "*": "multiplied by"}
 
 
 def _part_name(text: str) -> tuple[str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -60,14 +61,25 @@ def number(value: Any, decimal: str = ".", thousands: str = "") -> str:
     return _usable(text)
 
 
-def quotient(text: str, per: str) -> str:
-    """One of so many: 1250 per 100 is "12.5"; what does not end is rounded to nine places.
+def scaled(text: str, by: Sequence[tuple[str, str]]) -> str:
+    """Divided ("//") and multiplied ("*"): 1250 // 100 is "12.5".
 
-    Both are decimal texts as ``number`` gives them.
+    All are decimal texts as ``number`` gives them. What does not end is rounded to nine places,
+    once, at the end.
     """
-    if not Decimal(per):
-        raise Unreadable("is for 0 pieces")
-    one = (Decimal(text) / Decimal(per)).quantize(_NINE_PLACES).normalize()
+    one = Decimal(text)
+    parts = Decimal(1)
+    for sign, other in by:
+        if not Decimal(other):
+            raise Unreadable("is for 0 pieces" if sign == "//" else "counts 0 times")
+        if sign == "//":
+            parts *= Decimal(other)
+        else:
+            one *= Decimal(other)
+    try:
+        one = (one / parts).quantize(_NINE_PLACES).normalize()
+    except InvalidOperation:  # more digits than are kept
+        raise Unreadable("is not a number that any order has") from None
     return _usable(f"{one:f}")
 
 

@@ -19,8 +19,9 @@ Expressions (right side of ``fields`` and ``lines``; ``time``, ``recorded``, ``s
                       ends of values do not count
     =main             the constant text after the equals sign
     {po}-{line}       a template; missing as a whole as soon as one part is missing
-    price // per      of quantities and amounts: one of so many (a price per 100); alone if the
-                      second is missing
+    price // per      of quantities and amounts: one of so many (a price per 100). price * factor
+                      multiplies, and both go on: price * so // many // per. A part that is missing
+                      counts as 1, the first one is needed
     confirmed | qty   the first of several expressions (blanks around the bar) that has a value
     ^number           inside ``lines``: read from the record, not from the line
     "#"               inside ``lines``: the number of the line in its document, from 1
@@ -81,7 +82,8 @@ from tower.zones import ZoneName
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
 """Time formats that count from 1970: parts per second."""
 
-QUOTIENT = " // "
+SCALES = re.compile(r" (//|\*) ")
+"""Between the parts of an expression that is divided and multiplied."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
@@ -220,10 +222,10 @@ class Emit(_Strict):
                                    ("lines", spec.lines, self.lines)):  # fmt: skip
             kinds = {field.name: field.kind for field in known}
             for name, text in given.items():
-                if QUOTIENT in str(text) and kinds.get(name) not in ("qty", "money"):
+                if kinds.get(name) not in ("qty", "money") and SCALES.search(str(text)):
                     raise mistake(
-                        f'{part}.{name} is no number, "{text}" divides one',
-                        "leave out the second part",
+                        f'{part}.{name} is no number, "{text}" divides or multiplies one',
+                        "leave out the other parts",
                     )
         return self
 
@@ -345,8 +347,8 @@ def _paths(expression: str) -> Iterator[str]:
     elif "{" in text:
         for name in placeholders(text):
             yield from _paths(name.removesuffix(":control"))
-    elif QUOTIENT in text:
-        for part in text.split(QUOTIENT, 1):
+    elif SCALES.search(text):
+        for part in SCALES.split(text)[::2]:
             yield from _paths(part)
     else:
         yield text.removeprefix("^").strip()

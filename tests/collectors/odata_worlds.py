@@ -217,8 +217,12 @@ sources:
                     "Plant": "1710",
                     "OrderQuantity": "40.000",
                     "PurchaseOrderQuantityUnit": "EA",
-                    "NetPriceAmount": "12.50" if line == "10" else "1250.00",
-                    "NetPriceQuantity": "1" if line == "10" else "100",
+                    # The second is priced per 300 of a unit of which three make two pieces.
+                    "NetPriceAmount": "12.50" if line == "10" else "2500.00",
+                    "NetPriceQuantity": "1" if line == "10" else "300",
+                    "OrderPriceUnit": "EA" if line == "10" else "KGM",
+                    "OrderPriceUnitToOrderUnitNmrtr": "1" if line == "10" else "3",
+                    "OrdPriceUnitToOrderUnitDnmntr": "1" if line == "10" else "2",
                     "Material": f"B-{line}",
                     "IsCompletelyDelivered": False,
                     "to_ScheduleLine": [

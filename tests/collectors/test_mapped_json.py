@@ -290,6 +290,38 @@ def test_a_price_for_none_refuses_its_row() -> None:
     assert "is for 0 pieces" in reading.dead_letters[0].cause
 
 
+@pytest.mark.parametrize(
+    ("line", "one"),
+    [
+        ({"price": "30", "per": 1, "of_that": 5, "of_ours": 2}, "75"),
+        ({"price": "3000.00", "per": "100", "of_that": "5", "of_ours": "2"}, "75"),
+        ({"price": "10", "per": "3", "of_that": "3", "of_ours": "1"}, "10"),  # rounded once
+        ({"price": "12.50", "per": 1, "of_that": 1, "of_ours": 1}, "12.5"),
+        ({"price": "12.50", "of_that": 4}, "50"),
+    ],
+)
+def test_a_price_of_another_unit_is_told_of_the_unit_of_the_order(
+    line: dict[str, Any], one: str
+) -> None:
+    mapping = PRICES.replace("price // per", "price * of_that // per // of_ours")
+    (event,) = read(mapping, {"no": "P1", "lines": [{"n": 1, "qty": 2, **line}]}).events
+    assert event.data["lines"][0]["price"] == one
+
+
+@pytest.mark.parametrize(("name", "said"), [("per", "is for 0 pieces"), ("of_that", "counts 0")])
+def test_a_price_that_is_scaled_by_nothing_refuses_its_row(name: str, said: str) -> None:
+    mapping = PRICES.replace("price // per", "price * of_that // per")
+    reading = read(mapping, {"no": "P1", "lines": [{"n": 1, "qty": 2, "price": "3", name: "0"}]})
+    assert not reading.events
+    assert said in reading.dead_letters[0].cause
+
+
+def test_a_price_beyond_all_orders_refuses_its_row() -> None:
+    mapping = PRICES.replace("price // per", "price * of_that")
+    line = {"n": 1, "qty": 2, "price": "9" * 15, "of_that": "9" * 15}
+    assert "no" in read(mapping, {"no": "P1", "lines": [line]}).dead_letters[0].cause
+
+
 def test_only_numbers_are_divided() -> None:
     with pytest.raises(ConfigError, match=r"fields\.po is no number"):
         net_with(PRICES.replace("po: no", "po: no // per"))

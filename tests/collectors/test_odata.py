@@ -137,6 +137,7 @@ def test_an_order_has_its_lines_and_dates(world: SapWorld) -> None:
     assert event.occurred_at.date().isoformat() == "2026-03-27"
     first, second = event.data["lines"]
     assert (first["item"], first["qty"], first["price"]) == (f"B-{first['line']}", "40", "12.5")
+    assert second["price"] == "12.5"
     assert second["requested_date"] == ("2026-04-01" if world.version == 2 else "2026-04-02")
 
 
