@@ -174,9 +174,9 @@ def _anything(conn: Connection, week: date) -> bool:
 
 
 def _rounded(hours: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Hours to the middle of steps of two per cent: equal ones are one row."""
-    step = func.round(func.ln(cast(func.greatest(hours, 0.01), Double)) / 0.02)
-    return func.round(cast(func.exp(step * 0.02), Numeric), 4)
+    """Hours to the middle of steps of two per cent: equal ones are one row. None stays none."""
+    step = func.round(func.ln(cast(func.greatest(hours, 0.0001), Double)) / 0.02)
+    return case((hours <= 0, 0), else_=func.round(cast(func.exp(step * 0.02), Numeric), 6))
 
 
 def _config(conn: Connection) -> str:
