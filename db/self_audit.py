@@ -60,9 +60,7 @@ def untold_cases(conn: Connection, before: datetime) -> list[int]:
 def stranded_groups(conn: Connection) -> list[GroupKey]:
     """Groups in which cases wait to be told and that nothing will ever look at."""
     m = group_member.c
-    rows = conn.execute(
-        select(m.policy, m.recipient, m.group_key).distinct().limit(_MOST_GROUPS)
-    )
+    rows = conn.execute(select(m.policy, m.recipient, m.group_key).distinct().limit(_MOST_GROUPS))
     groups = [GroupKey(*row) for row in rows]
     asked = {(MAIL_GROUP, g.timer_key) for g in groups}
     asked |= {(DIGEST, _summary(g)) for g in groups}
@@ -96,8 +94,10 @@ def old_messages(conn: Connection, before: datetime) -> list[tuple[int, str, dat
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def unaccused_sources(conn: Connection, sources: Iterable[str], before: datetime) -> list[str]:
-    """Sources that are blind, known since before an instant, without a case that says so.
+def unaccused_sources(
+    conn: Connection, sources: Iterable[str]
+) -> list[tuple[str, datetime, datetime]]:
+    """Sources that are blind without a case that says so: (source, since when, since when known).
 
     A case that a person closed during this silence counts: somebody has decided about it.
     """
@@ -112,9 +112,8 @@ def unaccused_sources(conn: Connection, sources: Iterable[str], before: datetime
         .exists()
     )
     rows = conn.execute(
-        select(s.source)
-        .where(s.to_at.is_(None), s.known_at < before, s.source.in_(sorted(sources)), ~said)
+        select(s.source, s.from_at, s.known_at)
+        .where(s.to_at.is_(None), s.source.in_(sorted(sources)), ~said)
         .order_by(s.source)
-        .limit(EXAMPLES)
     )
-    return list(rows.scalars())
+    return [(row.source, row.from_at, row.known_at) for row in rows]

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from collectors.outgoing import Outgoing, raise_for
 from db import self_audit as asks
+from tower.court import Code
 from tower.errors import TowerError
 from tower.network import Network
 from tower.rulebook import RuleBook, SourceRule
@@ -68,8 +69,19 @@ def _checks(
          for number, channel, since in asks.old_messages(conn, now - MAIL_WITHIN)],
     )  # fmt: skip
     judged = any(isinstance(rule, SourceRule) for rule in book.rules)
-    silent = asks.unaccused_sources(conn, network.sources, now - SOURCE_WITHIN) if judged else []
+    silent = _silent(conn, network, book, now) if judged else []
     yield _check("sources", "a source is silent and no case says so", silent)
+
+
+def _silent(conn: Connection, network: Network, book: RuleBook, now: datetime) -> list[str]:
+    """Sources that have been silent beyond their rhythm for longer than a case takes. One that may
+    be silent for years, for nobody has to speak by it, is blind and not silent."""
+    code = Code(network, book, {})
+    return [
+        source
+        for source, since, known in asks.unaccused_sources(conn, network.sources)
+        if max(known, since + code.silent_after(source, since)) < now - SOURCE_WITHIN
+    ][: asks.EXAMPLES]
 
 
 def _check(name: str, words: str, examples: list[str]) -> Check:

@@ -85,8 +85,8 @@ def an_old_mail(house: Any) -> None:
 
 
 def a_silent_source_without_a_case(house: Any) -> None:
-    known = house.now - timedelta(minutes=2, seconds=1)
-    row = {"source": "edi_in", "from_at": known, "known_at": known}
+    since = house.now - timedelta(hours=12, minutes=2, seconds=1)
+    row = {"source": "edi_in", "from_at": since, "known_at": since}
     do(house, insert(source_spell).values(row))
 
 
@@ -108,6 +108,15 @@ def test_each_broken_promise_stops_the_calls(busy: Any, switch: HttpSink, what: 
     assert set(found["failing"]) == {name}
     assert switch.calls == []
     assert found["pinged"] is False
+
+
+def test_a_feed_by_which_nobody_has_to_speak_yet_breaks_no_promise(
+    busy: Any, switch: HttpSink
+) -> None:
+    since = busy.now - timedelta(hours=11)  # of the twelve in which it need not speak
+    row = {"source": "edi_in", "from_at": since, "known_at": since}
+    do(busy, insert(source_spell).values(row))
+    assert audit(busy, switch)["failing"] == {}
 
 
 def test_a_written_reason_a_parent_or_a_persons_word_are_enough(busy: Any) -> None:
