@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from db.reads import names
 from db.roles import knowing_the_house
 from db.tables import case_note, checkpoint, exception_case, source_spell
 from tower.access import Scope
@@ -61,21 +62,32 @@ def _freshness(conn: Connection, scope: Scope, now: datetime) -> Freshness:
 
 
 def _silent(conn: Connection, now: datetime) -> tuple[SilentFeed, ...]:
-    """Feeds with an open spell of silence, or with an open case that says so."""
-    spells = select(source_spell.c.source).where(
-        source_spell.c.to_at.is_(None), source_spell.c.known_at <= now
-    )
-    cases = select(exception_case.c.number).where(
-        exception_case.c.category == "SOURCE_SILENT", exception_case.c.state != "resolved"
-    )
-    names = sorted(set(conn.execute(spells.union(cases)).scalars()))
-    if not names:
-        return ()
-    read_to = dict(
+    """Feeds with an open spell of silence, or with an open case that says so.
+
+    One that was never read counts once it has been silent beyond its rhythm: by some, such as the
+    form of the portal, nobody has to speak.
+    """
+    s, c = source_spell.c, exception_case.c
+    since = dict(
         conn.execute(
-            select(checkpoint.c.source, checkpoint.c.complete_to).where(
-                checkpoint.c.source.in_(names)
-            )
+            select(s.source, s.from_at).where(s.to_at.is_(None), s.known_at <= now)
         ).all()
     )
-    return tuple(SilentFeed(name, read_to.get(name)) for name in names)
+    cases = select(c.number).where(c.category == "SOURCE_SILENT", c.state != "resolved")
+    accused = set(conn.execute(cases).scalars())
+    found = sorted({*since, *accused})
+    if not found:
+        return ()
+    k = checkpoint.c
+    read_to = dict(
+        conn.execute(select(k.source, k.complete_to).where(k.source.in_(found))).all()
+    )
+    net = names.network(conn)
+    rhythm = {} if net is None else {name: spec.silent_after for name, spec in net.sources.items()}
+    return tuple(
+        SilentFeed(name, read_to.get(name))
+        for name in found
+        if name in accused
+        or read_to.get(name) is not None
+        or since[name] + rhythm.get(name, timedelta(0)) <= now
+    )

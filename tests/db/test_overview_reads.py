@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from db import configuration
 from db.reads import freshness, lookup, overview
 from db.reads.filters import Filter, Period
+from db.tables import source_spell
 from tests.desk import NOW, Desk
 from tower.access import EVERYTHING, Scope
 from tower.briefing import CategoryCount
@@ -162,6 +165,25 @@ def test_freshness_names_the_newest_read_and_the_silent_feeds(connection: Connec
         ("portal", NOW - timedelta(hours=4)),
         ("wms", None),
     ]
+
+
+def test_a_feed_by_which_nobody_has_to_speak_is_not_silent_before_it_spoke(
+    connection: Connection,
+) -> None:
+    desk = Desk()
+    rhythms = {"form": "87600h", "calls": "1h"}
+    for name in rhythms:  # nothing was ever read of them
+        since = desk.at(hours=2)
+        desk.add(source_spell, {"source": name, "from_at": since, "known_at": since})
+    desk.write(connection)
+    push = {"kind": "push", "format": "cloudevents", "system": "erp"}
+    net = {
+        **desk.net.model_dump(mode="json", exclude_unset=True),
+        "sources": {name: push | {"silent_after": after} for name, after in rhythms.items()},
+    }
+    configuration.activate(connection, configuration.NETWORK, json.dumps(net), NOW)
+    fresh = freshness.freshness(connection, EVERYTHING, NOW)
+    assert [feed.source for feed in fresh.silent] == ["calls"]
 
 
 def test_the_version_changes_with_reads_and_with_cases(connection: Connection) -> None:
