@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Tests share two cores with their database servers; more processes only take turns.
-JOBS ?= 2
+# One more than a small machine has cores: tests wait for servers and processes part of the time.
+JOBS ?= 3
 
 # All interpreters together.
 FUZZ_SECONDS ?= 600
