@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import GenericAlias
 from typing import Annotated, Any
 
 import orjson
@@ -149,7 +150,7 @@ def _add_order(router: APIRouter) -> None:
     fields: dict[str, Any] = {
         "as_of": (datetime, ...),
         "purchase_order": (shapes.row_model(PURCHASE_ORDERS), ...),
-        **{name: (list[shapes.row_model(data)], ...) for name, data in parts.items()},  # type: ignore[misc]
+        **{name: (GenericAlias(list, shapes.row_model(data)), ...) for name, data in parts.items()},
         "events": (list[shapes.CloudEvent], ...),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from types import GenericAlias
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -70,16 +71,16 @@ def question_model(data: DataSet) -> type[Asked]:
 
 def page_model(data: DataSet, row: type[BaseModel]) -> type[BaseModel]:
     """One page of rows."""
-    return create_model(
-        f"{name_of(data)}Page",
-        __doc__=f"{data.meaning} By {data.at}, the newest first.",
-        as_of=(datetime, Described(description="when it was asked")),
-        items=(list[row], Described(description="the rows")),  # type: ignore[valid-type]
-        next_cursor=(
+    fields: dict[str, Any] = {
+        "as_of": (datetime, Described(description="when it was asked")),
+        "items": (GenericAlias(list, row), Described(description="the rows")),
+        "next_cursor": (
             str | None,
             Described(description="cursor of the next page, null on the last"),
         ),
-    )
+    }
+    meaning = f"{data.meaning} By {data.at}, the newest first."
+    return create_model(f"{name_of(data)}Page", __doc__=meaning, **fields)
 
 
 class CloudEvent(BaseModel):

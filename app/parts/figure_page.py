@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -154,11 +155,12 @@ def told_apart(
         return
     if by in ("week", "month"):
         shown = told
-        draw = lambda: supplier_charts.course(of, shown, 420)  # noqa: E731
+        draw = partial(supplier_charts.course, of, shown, 420)
     else:
         shown = _worst_first(of, told)[:MOST_BARS]
         names = _names(viewer, shown)
-        draw = lambda: supplier_charts.by_share(  # noqa: E731
+        draw = partial(
+            supplier_charts.by_share,
             names,
             [one.key for one in shown],
             [None if o.figure.value is None else float(o.figure.value) for o in shown],

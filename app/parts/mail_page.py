@@ -114,7 +114,8 @@ def with_pictures(parsed: EmailMessage) -> str:
     for part in parsed.walk():
         name = str(part.get("Content-ID", "")).strip("<>")
         if name and part.get_content_type() in ("image/png", "image/jpeg"):
-            shown = base64.b64encode(part.get_payload(decode=True) or b"").decode()  # type: ignore[arg-type]  # bytes, when decoded
+            picture = part.get_payload(decode=True)
+            shown = base64.b64encode(picture if isinstance(picture, bytes) else b"").decode()
             html = html.replace(f"cid:{name}", f"data:{part.get_content_type()};base64,{shown}")
     return html
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import streamlit as st
 
@@ -24,7 +25,12 @@ STATES = {
     "wrong": ":red-badge[:material/error: wrong]",
     "not_asked": ":gray-badge[not asked]",
 }
-STAGES = {"onboarding": "orange", "live": "green", "paused": "gray", "ended": "gray"}
+STAGES: dict[str, Literal["orange", "green", "gray"]] = {
+    "onboarding": "orange",
+    "live": "green",
+    "paused": "gray",
+    "ended": "gray",
+}
 NEXT = {
     "onboarding": "Nothing is missing: write `stage: live` in partners.{key} of network.yaml.",
     "live": "Nothing is missing.",
@@ -45,7 +51,7 @@ def one(viewer: Viewer, net: Network, key: str, now: datetime) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**Checklist** {_plain(profile.name)}", width="content")
-            st.badge(profile.stage, color=STAGES[profile.stage])  # type: ignore[arg-type]
+            st.badge(profile.stage, color=STAGES[profile.stage])
             st.caption(f"{profile.template} :gray[what was seen in 90 days]", width="content")
         if ready(items):
             st.markdown(f":green[:material/check_circle:] {NEXT[profile.stage].format(key=key)}")
