@@ -1,9 +1,10 @@
 """Real parts for tests: a Postgres server of this run's own, databases cloned from a template.
 
 ``TOWER_TEST_DATABASE_URL`` (an account that may create databases and roles) replaces the embedded
-server. ``TOWER_REQUIRE`` lists what must be there: ``rabbitmq``, ``postgres``, ``chromium``,
-``mariadb``. Tests marked with a name that it does not list are skipped, visibly; those it lists
-fail if it is missing.
+server. ``TOWER_REQUIRE`` lists what must be there: ``rabbitmq``, ``nats``, ``postgres``,
+``chromium``, ``mariadb``, ``peers`` (other programs of the field, ``pip install -e '.[peers]'``).
+Tests marked with a name that it does not list are skipped, visibly; those it lists fail if it is
+missing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sqlalchemy.engine import URL, make_url
 
 from db import embedded, engine, migrate, roles
 
-SERVICES = ("rabbitmq", "nats", "postgres", "chromium", "mariadb")
+SERVICES = ("rabbitmq", "nats", "postgres", "chromium", "mariadb", "peers")
 REQUIRED = frozenset(filter(None, os.environ.get("TOWER_REQUIRE", "").replace(" ", "").split(",")))
 EXTERNAL = os.environ.get("TOWER_TEST_DATABASE_URL")
 

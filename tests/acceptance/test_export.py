@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,10 @@ def fits(value: Any, declared: str) -> bool:
     return isinstance(value, kinds[declared])
 
 
+@pytest.mark.peers
 def test_an_object_centric_log_opens_in_pm4py(filled: Installation, tmp_path: Path) -> None:
     """The reference reader. It is large and under another licence: an extra, not of every run."""
-    pm4py = pytest.importorskip("pm4py", reason="pip install -e '.[peers]' brings pm4py")
+    pm4py = import_module("pm4py")
     file = tmp_path / "log.json"
     rows = filled.tower("export", "events", "--out", file, "--format", "ocel", "--json").json
     log = pm4py.read_ocel2_json(str(file))

@@ -115,7 +115,7 @@ def test_edifact_is_read_beside_pydifact(record: Record) -> None:
         record("P10", f"EDIFACT: {name}", value, goal)
     if PEER not in taken:
         record("P10", f"EDIFACT: {PEER}", "not installed", "")
-        pytest.skip("pydifact is not installed: pip install pydifact gives the comparison")
+        pytest.skip("pydifact is not installed: pip install -e '.[peers]' gives the comparison")
 
 
 @pytest.mark.benchmark

