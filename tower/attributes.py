@@ -26,6 +26,7 @@ po_line.number|number of its purchase order
 po_line.line|line number
 po_line.item|item number
 po_line.description|what the item is called
+po_line.category|category of goods the item belongs to
 po_line.requested_date|date the buyer asked for
 po_line.first_confirmed_date|first date the supplier confirmed
 po_line.last_confirmed_date|latest date the supplier confirmed
@@ -134,7 +135,8 @@ def _stated(types: tuple[str, ...], *names: str) -> dict[str, Statement]:
 STATEMENTS: dict[str, Statement] = {
     **_stated(_PLACED, "po.type", "po.buyer", "po.currency", "po.warehouse", "po.value"),
     **_stated(_PLACED, "po.acknowledge_by", "po.ship_by", "po.cancel_after"),
-    **_stated(_PLACED, "po_line.item", "po_line.description", "po_line.requested_date"),
+    **_stated(_PLACED, "po_line.item", "po_line.description", "po_line.category"),
+    **_stated(_PLACED, "po_line.requested_date"),
     **_stated(_ANSWERS, "po_line.answer"),
     "po_line.first_confirmed_date": Statement(frozenset(_ANSWERS), _CONFIRMED, first_stays=True),
     "po_line.last_confirmed_date": Statement(frozenset(_ANSWERS), _CONFIRMED),

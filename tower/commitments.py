@@ -95,7 +95,7 @@ def commit(
 
 
 def _order(line: Row, entry: list[Any]) -> None:
-    at, _, created, _, qty, uom, price, day, item, description = entry
+    at, _, created, _, qty, uom, price, day, item, description, *category = entry
     line["known"] = True
     if created and (line["released_at"] is None or at < line["released_at"]):
         line["released_at"] = at
@@ -111,6 +111,8 @@ def _order(line: Row, entry: list[Any]) -> None:
         line["item"] = item
     if description is not None:
         line["description"] = description
+    if category and category[0] is not None:
+        line["category"] = category[0]
 
 
 def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> bool:

@@ -371,6 +371,7 @@ _HEADER_FACTS = {
 _LINE_FACTS = {
     "item": "po_line.item",
     "description": "po_line.description",
+    "category": "po_line.category",
     "requested_date": "po_line.requested_date",
     "answer": "po_line.answer",
 }

@@ -15,6 +15,9 @@ from tower.statuses import DONE, order_line_status, order_status
 from tower.timelines import by_number, day_of, in_order, iso, owned
 
 _AT = itemgetter(0, 1)
+_ORDERED = (
+    *("ordered_qty", "uom", "price", "requested_date", "item", "description", "category"),
+)
 _COPIED = ("customer", "customer_name", "warehouse", "currency", "priority")
 
 
@@ -66,9 +69,9 @@ def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
         line["released_at"] = orders[0][0]
         for _, _, entry in orders:
             for column, value in zip(
-                ("ordered_qty", "uom", "price", "requested_date", "item", "description"),
+                _ORDERED,
                 entry[4:],
-                strict=True,
+                strict=False,  # a category of goods stands last, where one is told
             ):
                 if value is not None:
                     line[column] = value

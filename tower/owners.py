@@ -37,6 +37,7 @@ class Matter(NamedTuple):
 
 _ORDERED = {
     "ordered_qty": (3, 4, 5), "price": (6,), "requested_date": (7,), "item": (8, 9),
+    "category": (10,),
 }  # fmt: skip
 
 MATTERS: dict[str, Matter] = {
@@ -155,11 +156,12 @@ class Owners:
             )
             for column, order in self.split[name].items()
         }
+        width = 1 + max(spot for spots in places.values() for spot in spots)
         standing: dict[int, Any] = {}
         result = []
         for at, event, entry in entries:
             taken = False
-            kept = list(entry)
+            kept = list(entry) + [None] * (width - len(entry))
             for column, spots in places.items():
                 if entry[1] in counting[column] and _tells(entry, spots):
                     taken = True
@@ -205,4 +207,5 @@ def _said(net: Network, kind: str, column: str) -> tuple[str, ...]:
 
 
 def _tells(entry: list[Any], spots: tuple[int, ...]) -> bool:
-    return any(entry[spot] is not None for spot in spots)
+    """Whether one of the places is filled; an entry ends where nobody says more."""
+    return any(spot < len(entry) and entry[spot] is not None for spot in spots)

@@ -13,7 +13,8 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
     w  words of a header by event: [at, system, created, facts]
     a  answers by event: header [at, system, type, answer, revision, channel],
        line [at, system, type, answer, qty, uom, day, kind of day, price]
-    o  orders of a line by event: [at, system, created, action, qty, uom, price, day, item, text]
+    o  orders of a line by event: [at, system, created, action, qty, uom, price, day, item, text,
+       and the category of goods where one is told]
     p  values the ERP applied to a line by event: [at, system, qty, uom, day, price]
     s  shipments of a header by ASN and event: [at, word, system, lines, loose, shipped, day, eta]
     r  receipts by receipt line and system: [at, event, sign, qty, rejected, uom, warehouse]
@@ -265,7 +266,7 @@ def _invoiced(
 
 def _line_order(node: State, record: Record) -> None:
     facts = record.facts
-    node.setdefault("o", {})[record.event] = [
+    entry = [
         record.at,
         record.system,
         int(record.type in ("po.released", "order.placed")),
@@ -277,6 +278,10 @@ def _line_order(node: State, record: Record) -> None:
         facts.get("item"),
         facts.get("description"),
     ]
+    category = facts.get("category")
+    if category:
+        entry.append(category)  # most feeds tell none: their states stay as short as they were
+    node.setdefault("o", {})[record.event] = entry
 
 
 def _line_answer(node: State, record: Record) -> None:

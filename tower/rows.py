@@ -42,12 +42,14 @@ _ORDER_BOTH = (
 COLUMNS: dict[str, tuple[str, ...]] = {
     "po": (*_PO_BOTH, "fa_status", "acknowledge_by", "cancel_after", "n_lines", "n_rejected"),
     "po_line": (
-        *(*_PO_BOTH, "item", "description", "price", "confirmed_date_kind", *_COUNTED_BY),
+        *(*_PO_BOTH, "item", "description", "category", "price", "confirmed_date_kind"),
+        *_COUNTED_BY,
         *("first_shipped_qty", "late_unit_days", "first_answer", "discrepancies"),
     ),
     "order": (*_ORDER_BOTH, "n_lines"),
     "order_line": (
-        *(*_ORDER_BOTH, "item", "description", "uom", "price", "ordered_qty", "shipped_qty"),
+        *(*_ORDER_BOTH, "item", "description", "category", "uom", "price"),
+        *("ordered_qty", "shipped_qty"),
         *("received_qty", "goods_received_at", "actual_receipt_date", "actual_ship_date"),
         *_COUNTED_BY,
     ),

@@ -25,14 +25,14 @@ class Touch(NamedTuple):
                  counter_offer; asn, shipped_at, ship_date, eta, ships (line -> [qty, uom]);
                  receipt; invoice; verdict (functional acknowledgement); message, step, hop,
                  receipt, error_class, code, text, queue, attempt
-    po_line      item, description, qty, uom, price, requested_date, ship_to, action; answer, code,
-                 confirmed_qty, confirmed_date (of delivery, or of a kind not told), ship_date,
-                 confirmed_price; applied_qty, applied_date, applied_price; asn, shipped_qty, eta;
-                 receipt, received_qty, rejected_qty; invoice, invoiced_qty; pegs
+    po_line      item, description, category, qty, uom, price, requested_date, ship_to, action;
+                 answer, code, confirmed_qty, confirmed_date (of delivery, or of a kind not told),
+                 ship_date, confirmed_price; applied_qty, applied_date, applied_price; asn,
+                 shipped_qty, eta; receipt, received_qty, rejected_qty; invoice, invoiced_qty; pegs
     asn          supplier, pos, shipped_at, ship_date, eta, carrier, bol, warehouse, rule, reason
     order        customer, customer_name, priority, currency, warehouse, shipment, reason
-    order_line   item, description, qty, uom, price, requested_date, promised_date, basis,
-                 told_date, allocated_qty, backordered_qty, shipped_qty, delivered_qty, pegs
+    order_line   item, description, category, qty, uom, price, requested_date, promised_date,
+                 basis, told_date, allocated_qty, backordered_qty, shipped_qty, delivered_qty, pegs
 
     An event that ends only some lines says nothing about the header: the order goes on.
     """

@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 _PO_LINES = (
-    "line!:text item:text description:text qty:qty uom:text price:money requested_date:date "
-    "ship_to:text action:code"
+    "line!:text item:text description:text category:text qty:qty uom:text price:money "
+    "requested_date:date ship_to:text action:code"
 )
 _ANSWER_LINES = (
     "line!:text item:text answer:code code:text qty:qty uom:text date:date date_kind:code "
@@ -56,6 +56,10 @@ _ASN = (
 )
 _ASN_LINES = "erp!:text po!:text line:text item:text qty:qty uom:text"
 _ORDER = "order!:text erp!:text"
+_PLACED_LINES = (
+    "line!:text item:text description:text category:text qty:qty uom:text requested_date:date "
+    "price:money"
+)
 _RETURN = "return!:text supplier:text customer:text reason:text"
 _RETURN_LINES = "erp:text po:text line:text receipt:text item:text qty:qty uom:text reason:text"
 _MESSAGE = (
@@ -151,12 +155,12 @@ _SPEC: dict[str, tuple[str, str, str]] = {
     "order.placed": (
         f"{_ORDER} customer:text customer_name:text priority:code currency:text warehouse:text",
         "lines",
-        "line!:text item:text description:text qty:qty uom:text requested_date:date price:money",
+        _PLACED_LINES,
     ),
     "order.changed": (
         f"{_ORDER} customer:text customer_name:text priority:code currency:text warehouse:text",
         "lines",
-        "line!:text item:text description:text qty:qty uom:text requested_date:date price:money",
+        _PLACED_LINES,
     ),
     "order.cancelled": (f"{_ORDER} reason:text", "lines", "line!:text"),
     "order.closed": (f"{_ORDER} reason:text", "lines", "line!:text"),

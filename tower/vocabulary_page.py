@@ -107,6 +107,7 @@ FIELDS = {
     "carrier": "who carries",
     "channel": "edi, api, portal, file or manual",
     "check": "what was compared: price, qty, receipt",
+    "category": "category of goods that the article belongs to, as the sender names it",
     "code": "code as the sender wrote it",
     "control": "control numbers of the interchange",
     "counter_offer": "whether the supplier offers something else",

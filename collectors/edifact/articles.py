@@ -19,6 +19,7 @@ _ITEM_CODES = (  # 7143
     *("SA", "VN", "VP", "MF", "MP", "MN"),
 )
 _ITEM_RANK = {code: rank for rank, code in enumerate(_ITEM_CODES)}
+_GROUP_CODES = ("GB", "GN")  # 7143: the buyer's own group of products, a national one
 _ADDITIONAL = ("1", "5", "")  # 4347: others name the article that was replaced
 _PRICES = {code: rank for rank, code in enumerate(("AAA", "NTP", "INV", "CAL", "AAB", "AAE"))}
 _PLACES = 12
@@ -51,6 +52,18 @@ def describe_item(record: Record, group: Sequence[Segment]) -> None:
     segment, element, text = _item(group)
     if segment is not None:
         record.same("item", text, segment, element)
+
+
+def describe_group(record: Record, group: Sequence[Segment]) -> None:
+    """The group of products that PIA puts the article in, the buyer's own before a national one."""
+    best = len(_GROUP_CODES)
+    for pia in group:
+        if pia.fields[0] != b"PIA":
+            continue
+        for element in range(2, min(len(pia.fields), 7)):
+            code = pia.text(element, 2)
+            if code in _GROUP_CODES[:best] and record.text("category", pia, element):
+                best = _GROUP_CODES.index(code)
 
 
 def number_line(record: Record, lin: Segment, nth: int, field: str = "line") -> None:

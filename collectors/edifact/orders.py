@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from collectors.edifact.articles import (
+    describe_group,
     describe_item,
     named,
     number_line,
@@ -170,6 +171,8 @@ def _line(
     for segment in group:
         places.get(segment.fields[0], others).append(segment)
     describe_item(line, articles)
+    if len(articles) > 1:
+        describe_group(line, articles)
     take_quantity(line, quantities, _ORDERED)
     take_price(reading, line, prices)
     scheduled = False

@@ -17,6 +17,7 @@ _WISHED = {
 }
 _FROM_SCHEDULE = 50  # a date in a schedule segment counts only where no date segment gives one
 _SHIP_BY = {b"038": 0, b"010": 1, b"118": 2}
+_MATERIAL_CLASS = b"MAC"
 _CANCEL_AFTER = (b"001", b"061")
 
 
@@ -96,8 +97,8 @@ def _body(reading: SetReading, draft: Draft, *, changes: bool) -> None:
         elif tag == b"POC":
             line = _changed_line(reading, draft, segment)
         elif tag == b"PID":
-            if line is not None and "description" not in line.values:
-                line.text("description", segment, 5)
+            if line is not None:
+                _described(line, segment)
         elif tag == b"DTM":
             qualifier = segment.code(1)
             rank = _WISHED.get(qualifier, 99)
@@ -155,6 +156,16 @@ def _line(reading: SetReading, draft: Draft, po1: Segment) -> Record:
     if item:
         line.text("item", po1, item)
     return line
+
+
+def _described(line: Record, pid: Segment) -> None:
+    """PID: what the item is called; with PID02 = MAC (750) the class of material it belongs to, by
+    its code (PID04), else in words."""
+    if pid.code(2) == _MATERIAL_CLASS:
+        if "category" not in line.values:
+            line.text("category", pid, 4 if pid.text(4) else 5)
+    elif "description" not in line.values:
+        line.text("description", pid, 5)
 
 
 def _changed_line(reading: SetReading, draft: Draft, poc: Segment) -> Record:

@@ -171,6 +171,7 @@ document = Table(
     Column("priority", Text),
     Column("item", Text),
     Column("description", Text),
+    Column("category", Text),  # of lines: the category of goods the item belongs to
     Column("uom", Text),
     Column("currency", Text),
     Column("status", Text, nullable=False),

@@ -22,6 +22,8 @@ CREATE TABLE purch_header (order_no varchar(20) PRIMARY KEY, vendor_no varchar(2
   changed_on datetime);
 CREATE TABLE purch_line (order_no varchar(20), line_no int, sku varchar(20),
   quantity decimal(12,3), unit varchar(3), unit_price decimal(12,2), wanted_on date);
+CREATE TABLE item (sku varchar(20) PRIMARY KEY, item_group varchar(20));
+INSERT INTO item VALUES ('B-100', 'FAST');
 CREATE TABLE purch_confirmation (order_no varchar(20), line_no int, quantity decimal(12,3),
   delivers_on date, confirmed_on datetime);
 INSERT INTO purch_header VALUES
@@ -110,6 +112,7 @@ def test_orders_confirmations_and_cancellations_arrive(erp: tuple[Engine, str]) 
         ("10", "40", "12.5"),
         ("20", "15", "0.8"),
     ]
+    assert [x.get("category") for x in released.data["lines"]] == ["FAST", None]
     (applied,) = (e for e in events if e.type == "po.answer_applied")
     assert [(x["line"], x["date"]) for x in applied.data["lines"]] == [("10", "2026-04-03")]
     assert read(NOW + timedelta(minutes=5)) == []

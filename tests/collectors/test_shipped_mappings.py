@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from tests.collectors.worlds import network
 from tower.raw import Interpretation, Raw
 from tower.shipped_mappings import shipped
 
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "xml"
 NOW = datetime(2026, 4, 2, 12, 0, tzinfo=UTC)
 GONE = {"reason": "deleted", "day": "2026-04-02"}
 DAY = "/Date(1774569600000)/"  # 2026-03-27
@@ -359,3 +361,60 @@ def test_every_mapping_of_a_system_is_shown_here() -> None:
     ours = ("sap_", "business_", "erpnext_", "netsuite_", "view_", "platform_", "shop_", "crm_",
             "wms_", "tms_", "portal_")  # fmt: skip
     assert {name for name in shipped() if name.startswith(ours)} == tried
+
+
+CATEGORIES: dict[str, dict[str, Any]] = {
+    "sap_s4_purchase_orders": SAP_PO
+    | {"to_PurchaseOrderItem": results(SAP_ITEM | {"MaterialGroup": "FAST"})},
+    "sap_s4_sales_orders": SAP_ORDER
+    | {"to_Item": results(SAP_ORDER["to_Item"]["results"][0] | {"MaterialGroup": "FAST"})},
+    "business_central_purchase_orders": BC
+    | {"status": "Open",
+       "purchaseOrderLines": [BC_LINE | {"item": {"itemCategoryCode": "FAST"}}]},
+    "business_central_sales_orders": BC
+    | {"salesOrderLines": [BC_LINE | {"item": {"itemCategoryCode": "FAST"}}]},
+    "erpnext_purchase_orders": ERPNEXT | {"items": [ITEM | {"item_group": "FAST"}]},
+    "erpnext_sales_orders": ERPNEXT
+    | {"customer": "C1", "items": [ITEM | {"item_group": "FAST"}]},
+    "netsuite_purchase_orders": {
+        "id": "7", "tranId": "PO7", "entity": {"id": "17300001"}, "tranDate": "2026-03-27",
+        "status": {"refName": "Open"},
+        "item": {"items": [{"line": 1, "item": {"refName": "B-1"}, "quantity": 4,
+                            "class": {"refName": "FAST"}}]},
+    },
+    "view_purchase_orders": rows(APPLIED | {"category": "FAST"}),
+    "view_customer_orders": rows(ORDER_ROW | {"category": "FAST"}),
+    "platform_orders": PLATFORM
+    | {"event": "order.created",
+       "order": PLATFORM["order"]
+       | {"lines": [PLATFORM["order"]["lines"][0] | {"category": "FAST"}]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mapping", CATEGORIES)
+def test_the_category_of_goods_that_a_system_keeps_with_a_line_is_told(mapping: str) -> None:
+    reading = read(mapping, orjson.dumps(CATEGORIES[mapping]), rendered="json")
+    placed = [e for e in reading.events if e.type in ("po.released", "po.revised",
+                                                      "order.placed", "order.changed")]  # fmt: skip
+    assert placed
+    assert {line["category"] for e in placed for line in e.data["lines"]} == {"FAST"}
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("idoc_orders", "<MATKL>FAST</MATKL><MENGE>"),
+        ("cxml_order_request", '<Classification domain="UNSPSC">FAST</Classification>'),
+        ("ubl_order", "<cac:CommodityClassification><cbc:ItemClassificationCode>FAST"
+                      "</cbc:ItemClassificationCode></cac:CommodityClassification>"),
+    ],
+)  # fmt: skip
+def test_the_category_of_goods_in_a_message_is_told(name: str, field: str) -> None:
+    marks = {"idoc_orders": "<MENGE>", "cxml_order_request": "</ItemDetail>",
+             "ubl_order": "</cac:Item>"}  # fmt: skip
+    mark = marks[name]
+    put = field if mark == "<MENGE>" else field + mark
+    text = (FIXTURES / f"{name}.xml").read_text(encoding="utf-8")
+    reading = read(name.partition("_")[0], text.replace(mark, put).encode())
+    lines = reading.events[0].data["lines"]
+    assert [line["category"] for line in lines] == ["FAST"] * len(lines)

@@ -164,6 +164,7 @@ def _journey(chance: random.Random, teller: Teller, number: str, start: float) -
             str(chance.randint(1, 50)),
             price=str(chance.randint(1, 9)),
             item=f"I{name}",
+            **({"category": f"G{name}"} if name != "30" else {}),
             requested_date=f"2026-04-{chance.randint(1, 28):02}",
         )
         for name in names
@@ -206,7 +207,7 @@ def _journey(chance: random.Random, teller: Teller, number: str, start: float) -
                  {**po(number), "lines": [{"line": a["line"], "qty": a["qty"]} for a in answered]},
                  hours=t + 5.5)  # fmt: skip
     if chance.random() < 0.3:
-        changed = line(names[0], str(chance.randint(1, 60)), action="change")
+        changed = line(names[0], str(chance.randint(1, 60)), action="change", category="G99")
         tell("po.revised", {**po(number), "revision": "2", "lines": [changed]}, hours=t + 8)
     if chance.random() < 0.1:
         tell("po.cancelled", po(number), hours=t + 9)
@@ -241,7 +242,7 @@ def _journey(chance: random.Random, teller: Teller, number: str, start: float) -
         order = f"SO{number}"
         tell("order.placed",
              {"order": order, "erp": "main", "customer": "C1",
-              "lines": [line("1", "5", price="20", item="I10")]},
+              "lines": [line("1", "5", price="20", item="I10", category="G10")]},
              hours=t - 5, system="platform")  # fmt: skip
         tell("order.promised",
              {"order": order, "erp": "main",

@@ -475,3 +475,57 @@ def test_records_in_any_order_and_number_give_one_state(mix: int, repeats: float
     assert project("po", "main", "1", state, OWNERS) == project(
         "po", "main", "1", fold(copy.deepcopy(records)), OWNERS
     )
+
+
+# --- category of goods ---------------------------------------------------------------------------
+
+
+def revised(*lines: dict[str, Any], hours: float) -> Any:
+    return told("po.revised", {**PO, "lines": list(lines)}, hours)
+
+
+def test_a_line_has_the_category_that_the_erp_told_last() -> None:
+    first = released(line("10", "5", category="FAST"), line("20", "5"))
+    later = revised(line("10", category="TOOLS"), hours=5)
+    silent = revised(line("10", "7"), hours=9)
+    for events in ((first, later, silent), (silent, later, first)):
+        found = rows(*events)
+        assert (found["10"]["category"], found["10"]["ordered_qty"]) == ("TOOLS", "7")
+        assert "category" not in found["20"], "nobody told one"
+        assert "category" not in found[""], "an order has those of its lines"
+
+
+def test_the_category_is_the_erps_whoever_else_names_one() -> None:
+    by_erp = released(line("10", "5", category="FAST"))
+    by_edi = released(line("10", "5", category="31161500"), hours=1, system="edi")
+    assert rows(by_erp, by_edi)["10"]["category"] == "FAST"
+    assert rows(by_edi)["10"]["category"] == "31161500", "as long as nobody else tells"
+
+
+def test_a_network_may_give_the_category_to_another_system_than_the_rest() -> None:
+    net = NET.model_copy(update={"source_of_truth": {"category": ("edi",)}})
+    events = (
+        released(line("10", "5", category="FAST")),
+        released(line("10", "6"), line("20", "2"), hours=1, system="edi"),
+        released(line("10", "6", category="31161500"), hours=2, system="edi"),
+    )
+    records = [record for event in events for family, record in event if family == "po"]
+    for mixed in (records, records[::-1]):
+        state = fold(copy.deepcopy(mixed))
+        _, ten, twenty = project("po", "main", "1", state, Owners.of(net))
+        assert (ten["category"], ten["ordered_qty"]) == ("31161500", "5")
+        assert (twenty["category"], twenty["ordered_qty"]) == (None, "2")
+
+
+def test_a_line_of_a_customer_order_has_its_category() -> None:
+    placed = told(
+        "order.placed",
+        {"order": "1", "erp": "main", "lines": [
+            line("1", "5", item="A", category="FAST"), line("2", "5", item="B"),
+        ]},
+        0,
+    )  # fmt: skip
+    found = rows(placed, kind="order")
+    assert found["1"]["category"] == "FAST"
+    assert (found["1"]["item"], found["2"]["item"]) == ("A", "B")
+    assert "category" not in found["2"]

@@ -68,6 +68,17 @@ def test_an_order_may_replace_or_change_another(read: Read, wrap: Wrap) -> None:
     assert only(read(body)).data["revision"] == "R2"
 
 
+def test_the_buyers_group_of_products_is_the_category_of_a_line(read: Read, wrap: Wrap) -> None:
+    body = wrap(
+        "ORDERS BGM+220+77+9'LIN+1++A:IN'PIA+1+N9:GN+FAST:GB'QTY+21:4'"
+        "LIN+2++B:IN'PIA+5+A-2:SA'PIA+1+N9:GN'QTY+21:4'LIN+3++C:IN'QTY+21:4'",
+        from_us=True,
+    )
+    assert lines(only(read(body)), "item", "category") == [
+        ("A", "FAST"), ("B", "N9"), ("C", None),
+    ]  # fmt: skip
+
+
 def test_the_last_delivery_of_a_schedule_completes_the_line(read: Read, wrap: Wrap) -> None:
     schedule = "SCC+1'QTY+21:6'DTM+2:20260401:102'SCC+1'QTY+21:4'DTM+2:20260408:102'"
     event = only(read(wrap(f"ORDERS BGM+220+77+9'LIN+1'QTY+21:10'{schedule}", from_us=True)))

@@ -86,6 +86,21 @@ def test_a_replacement_has_a_revision_and_lines_without_number_are_counted(
     ]
 
 
+def test_the_material_class_of_a_line_is_its_category_and_no_description(
+    read: Read, wrap: Wrap, network: Network
+) -> None:
+    body = wrap(
+        "850 BEG*00*SA*77**20260301~PO1*1*5*EA~PID*S*MAC*AS*FASTENERS*Bolts and nuts~"
+        "PID*F****Hex bolt~PO1*2*1*EA~PID*F*08***Torque wrench~PID*F*MAC***Hand tools~"
+        "PO1*3*1*EA~",
+        **OURS,
+    )
+    (event,) = read(body, network).events
+    assert [(one.get("category"), one.get("description")) for one in event.data["lines"]] == [
+        ("FASTENERS", "Hex bolt"), ("Hand tools", "Torque wrench"), (None, None),
+    ]  # fmt: skip
+
+
 def test_a_cancelled_order_is_cancelled(read: Read, wrap: Wrap, network: Network) -> None:
     (event,) = read(wrap("850 BEG*01*SA*77**20260301~PO1*1*5*EA~", **OURS), network).events
     assert (event.type, event.data["lines"]) == ("po.cancelled", [])
