@@ -7,6 +7,8 @@ Read by a mapping of format log (the shipped one is tower/mappings/queue.yaml) f
     reason          why it died first: rejected, expired, maxlen, delivery_limit
     attempt         how often it died, over all queues; missing if the broker does not tell
     died_at         when it died last, ISO 8601 in UTC
+    deliveries      how often it was delivered before, and ``words`` of its consumer, where the
+                    broker tells them
     message_id, correlation_id, type, app_id   of its properties
     headers.<name>  its headers, names in lower case
     body.<path>     its body, where that is JSON
@@ -53,7 +55,15 @@ LEFT_OUT = "captured-left-out"
 FIRST_KEY = "captured-message"
 """Header with the key of the first attempt of a message, where this is a later one."""
 
-_MARKS = frozenset({CAPTURED_FROM, TYPED, LEFT_OUT, FIRST_KEY})
+DEATH = "captured-death"
+"""Header that tells how a message died where its broker says so beside it: a list of one, in the
+terms of x-death, with ``deliveries`` and the consumer's ``words``."""
+
+GONE = "captured-gone"
+"""Header of a notice whose message its broker no longer keeps: the notice stands for it."""
+
+MARKS = frozenset({CAPTURED_FROM, TYPED, LEFT_OUT, FIRST_KEY, DEATH, GONE})
+"""Headers that the tower sets; a message cannot bring them along."""
 
 MOST_ATTEMPTS = 1_000_000
 
@@ -74,7 +84,7 @@ def captured(source: str, queue: str, delivery: Delivery, now: datetime) -> Raw:
         first = marks[FIRST_KEY] = raw.headers.get(REPLAY_OF) or first
         # With the hash: whoever forges our headers hides nothing behind another message's key.
         first = bounded_key(f"{first[:400]} #{attempt} {digest[:16]}")
-    headers = {name: value for name, value in raw.headers.items() if name not in _MARKS}
+    headers = {name: value for name, value in raw.headers.items() if name not in MARKS}
     return replace(raw, key=first, headers={**headers, **marks})
 
 
@@ -104,12 +114,12 @@ def attempt_of(headers: Mapping[str, str]) -> int:
     said = headers.get(REPLAY_ATTEMPT, "")
     if said.isascii() and said.isdigit() and 0 < int(said) < MOST_ATTEMPTS:
         return int(said)
-    return min(max(_died(_deaths(headers.get("x-death"))) or 1, 1), MOST_ATTEMPTS)
+    return min(max(_died(_deaths(headers)) or 1, 1), MOST_ATTEMPTS)
 
 
 def origin_queues(headers: Mapping[str, str]) -> frozenset[str]:
     """Queues in which a message may have died first: one, if its headers agree; none if unknown."""
-    deaths = _deaths(headers.get("x-death"))
+    deaths = _deaths(headers)
     oldest = deaths[-1].get("queue") if deaths else None
     named = headers.get("x-first-death-queue")
     return frozenset(str(one) for one in ((named,) if named else (oldest,)) if one)
@@ -129,17 +139,21 @@ class DeadLetterInterpreter(MappedInterpreter):
 
 def _letter(raw: Raw) -> DeadLetter:
     headers = raw.headers
-    deaths = _deaths(headers.get("x-death"))
+    deaths = _deaths(headers)
     first = deaths[-1] if deaths else {}
     queue = next(iter(origin_queues(headers)), "") or headers.get(CAPTURED_FROM, "")
     reason = str(headers.get("x-first-death-reason") or first.get("reason") or "unknown")
     words = next((headers[name] for name in _WORDS if headers.get(name)), "")
+    words = words or str(first.get("words") or "")
+    count = first.get("deliveries")
     attempt = attempt_of(headers)
     return DeadLetter(
         kind="deliver",
         code=next((headers[name] for name in _CODES if headers.get(name)), reason)[:100],
         cause=f'Queue "{queue}" gave it up: {_REASONS.get(reason, reason)}'
+        + (f" ({count} deliveries)" if isinstance(count, int) else "")
         + (f", {words[:300]}" if words else "")
+        + ("; its stream keeps it no more, what is here is the notice" if GONE in headers else "")
         + ".",
         advice="Mend the cause at its consumer, then replay it: Dead letters in the app, or tower "
         "replay draft.",
@@ -159,6 +173,8 @@ _REASONS = {
     "expired": "nobody took it in time",
     "maxlen": "the queue was full",
     "delivery_limit": "it was given back too often",
+    "max_deliver": "it was delivered as often as its consumer allows",
+    "terminated": "its consumer refused it for good",
     "unknown": "the broker does not say why",
 }
 
@@ -170,7 +186,7 @@ class DeadLetterRecord(JsonRecord):
 
     def __init__(self, raw: Raw, nulls: frozenset[str]) -> None:
         headers = raw.headers
-        deaths = _deaths(headers.get("x-death"))
+        deaths = _deaths(headers)
         last, first = (deaths[0], deaths[-1]) if deaths else ({}, {})
         told: dict[str, Any] = {
             "kind": "dead_letter",
@@ -179,6 +195,8 @@ class DeadLetterRecord(JsonRecord):
             "reason": headers.get("x-first-death-reason") or first.get("reason"),
             "attempt": attempt_of(headers) if REPLAY_ATTEMPT in headers else _died(deaths),
             "died_at": last.get("time"),
+            "deliveries": first.get("deliveries"),
+            "words": first.get("words"),
             "headers": dict(headers),
             "body": _body(raw.body),
             **{name.replace("-", "_"): headers.get(name) for name in _PROPERTIES},
@@ -204,10 +222,10 @@ def _died(deaths: list[Mapping[str, Any]]) -> int | None:
     return sum(counts) if counts else None
 
 
-def _deaths(text: str | None) -> list[Mapping[str, Any]]:
+def _deaths(headers: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Entries of the header x-death, the latest first; none if it is malformed."""
     try:
-        found = orjson.loads(text or "[]")
+        found = orjson.loads(headers.get(DEATH) or headers.get("x-death") or "[]")
     except orjson.JSONDecodeError:
         return []
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

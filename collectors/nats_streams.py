@@ -1,36 +1,33 @@
 """Streams and consumers of NATS JetStream: what is kept, and how far each consumer is behind.
 
-Asks the JSON API of JetStream over the NATS connection; messages are never touched. A stream and
-each of its consumers is one sample: "ORDERS", "ORDERS/erp". JetStream has no dead-letter queue:
-a message that was delivered too often only gets an advisory. A stream that keeps these advisories
-is shown as the queue of dead letters of the streams it listens for.
+Asks the JSON API of JetStream over the NATS connection; nothing is consumed. A stream and each of
+its consumers is one sample: "ORDERS", "ORDERS/erp". JetStream has no dead-letter queue: a message
+that was delivered too often only gets an advisory. A stream that keeps these advisories is shown as
+the queue of dead letters of the streams it listens for, and read where the options name it
+(collectors/nats_letters.py).
 
 Format: docs.nats.io/reference/reference-protocols/nats_api_reference.
 """
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
-import json
-import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from collectors.contract import position_in, secret
-from collectors.limits import parse_json
-from tower.errors import AccessDenied, ConfigError, PayloadRejected, SourceUnavailable, TowerError
+from collectors.contract import position_in
+from collectors.nats_letters import Place, letters
+from collectors.nats_link import NatsLink, Questions, Told
 from tower.feeds import NatsOptions
 from tower.network import Source
-from tower.raw import Batch, Budget, Heartbeat, Mark, QueueSample
+from tower.raw import Batch, Budget, Heartbeat, Mark, QueueSample, Raw
 
 VERSION = 1
-MOST_PAGES = 1000
 ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
 """What is said of a message that was delivered as often as its consumer allows."""
-
-Told = Mapping[str, Any]
+REFUSED = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED"
+"""What is said of a message that its consumer refused for good."""
 
 
 class NatsStreams:
@@ -42,134 +39,47 @@ class NatsStreams:
         self._name = name
         self._options = options
         self._broker = options.broker or source.system
-        self._login: dict[str, Any] = {}
-        if options.token_variable is not None:
-            self._login["token"] = secret(options.token_variable, secrets, name)
-        if options.user is not None:
-            self._login["user"] = options.user
-        if options.password_variable is not None:
-            self._login["password"] = secret(options.password_variable, secrets, name)
-        try:
-            import nats  # noqa: F401
-        except ImportError:
-            raise ConfigError(
-                f'Source "{name}": reading NATS needs a library that is not installed. '
-                'Install it: pip install "tower[nats]".'
-            ) from None
+        self._link = NatsLink(name, options, secrets)
 
     def read(self, mark: Mark | None, budget: Budget, now: datetime) -> Iterator[Batch]:
-        """One sample of every stream and consumer that is wanted."""
-        position_in(mark, VERSION, self._name)
-        streams = asyncio.run(self._ask())
+        """One sample of every stream and consumer that is wanted, and the dead letters that the
+        streams of ``dead_letters`` tell of since the bookmark.
+        """
+        place = _places(position_in(mark, VERSION, self._name))
         samples: list[QueueSample] = []
-        for stream, consumers in streams:
-            samples.append(_stream_sample(self._broker, stream, now))
-            samples += [_consumer_sample(self._broker, told, now) for told in consumers]
+
+        async def look(asked: Questions) -> tuple[list[Raw], dict[str, Place], bool]:
+            streams = await asked.pages("$JS.API.STREAM.LIST", "streams")
+            for stream in streams:
+                name = str(_table(stream, "config").get("name", ""))
+                if name and self._is_wanted(name):
+                    samples.append(_stream_sample(self._broker, stream, now))
+                    consumers = await asked.pages(f"$JS.API.CONSUMER.LIST.{name}", "consumers")
+                    samples.extend(_consumer_sample(self._broker, one, now) for one in consumers)
+            wanted = self._options.dead_letters
+            return await letters(asked, self._name, streams, wanted, place, budget, now)
+
+        raws, read, is_all = self._link.run(look)
         yield Batch(
             source=self._name,
+            raws=tuple(raws),
             samples=tuple(samples),
-            heartbeat=Heartbeat(self._name, complete_to=now, seen_at=now),
-            mark=Mark(VERSION, {}),
+            heartbeat=Heartbeat(self._name, complete_to=now, seen_at=now) if is_all else None,
+            mark=Mark(VERSION, {name: [one.created, one.seq] for name, one in read.items()}),
+            more=not is_all,
         )
 
     def settle(self, batch: Batch) -> None:
         """Nothing was taken from the broker."""
 
-    async def _ask(self) -> list[tuple[Told, list[Told]]]:
-        from nats import errors
-        from nats.aio.client import Client
-
-        said: list[str] = []
-
-        async def note(error: Exception) -> None:
-            said.append(str(error))
-
-        timeout = self._options.timeout.total_seconds()
-        logging.getLogger("nats").setLevel(logging.CRITICAL)  # it logs what we raise
-        client = Client()
-        try:
-            # Its own waits and tries would hold up the worker for two minutes.
-            connecting = client.connect(
-                self._options.url,
-                name=f"tower {self._name}",
-                connect_timeout=max(1, round(timeout)),
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                error_cb=note,
-                **self._login,
-            )
-            await asyncio.wait_for(connecting, timeout)
-            found = []
-            for stream in await self._pages(client, "$JS.API.STREAM.LIST", "streams", timeout):
-                name = str(_table(stream, "config").get("name", ""))
-                if name and self._is_wanted(name):
-                    path = f"$JS.API.CONSUMER.LIST.{name}"
-                    consumers = await self._pages(client, path, "consumers", timeout)
-                    found.append((stream, consumers))
-            return found
-        except (errors.Error, OSError, TimeoutError) as error:
-            raise self._family(error, said) from error
-        finally:
-            await client.close()
-
-    async def _pages(self, client: Any, subject: str, list_name: str, wait: float) -> list[Told]:
-        """All pages of a list of the API."""
-        found: list[Told] = []
-        for _ in range(MOST_PAGES):
-            asked = json.dumps({"offset": len(found)}).encode()
-            answer = await client.request(subject, asked, timeout=wait)
-            try:
-                body = parse_json(answer.data)
-            except PayloadRejected as error:
-                raise SourceUnavailable(
-                    f'Source "{self._name}": JetStream answered without JSON: {error}'
-                ) from error
-            body = body if isinstance(body, dict) else {}
-            self._check(body)
-            page = body.get(list_name)
-            page = [one for one in page if isinstance(one, dict)] if isinstance(page, list) else []
-            found.extend(page)
-            total = body.get("total")
-            if not page or not isinstance(total, int) or len(found) >= total:
-                break
-        return found
-
-    def _check(self, body: Told) -> None:
-        error = body.get("error")
-        if not isinstance(error, dict):
-            return
-        if error.get("err_code") == 10059:  # a stream that was deleted meanwhile
-            return
-        raise ConfigError(
-            f'Source "{self._name}": JetStream refuses: {error.get("description")}. '
-            "Enable JetStream for this account, or correct user and address in its options."
-        )
-
-    def _family(self, error: Exception, said: list[str]) -> TowerError:
-        from nats import errors
-
-        told = " ".join([str(error), *said]).lower()
-        if "authorization" in told or "authentication" in told or "permissions" in told:
-            return AccessDenied(
-                f'Source "{self._name}": {self._options.url} refuses us. Check user and the '
-                "variables that its options name, and that the account may call $JS.API.>."
-            )
-        if isinstance(error, errors.NoRespondersError):
-            return ConfigError(
-                f'Source "{self._name}": nobody answers for JetStream at {self._options.url}. '
-                "Enable JetStream for this account."
-            )
-        shown = str(error) or type(error).__name__
-        return SourceUnavailable(
-            f'Source "{self._name}": {self._options.url} does not answer: {shown[:200]}. '
-            "It is tried again."
-        )
-
     def _is_wanted(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, p) for p in self._options.only) and not any(
             fnmatch.fnmatchcase(name, p) for p in self._options.never
         )
+
+
+def _places(held: Mapping[str, Any]) -> dict[str, Place]:
+    return {name: Place(str(one[0]), int(one[1])) for name, one in held.items()}
 
 
 def _stream_sample(broker: str, stream: Told, now: datetime) -> QueueSample:
@@ -209,9 +119,10 @@ def _consumer_sample(broker: str, told: Told, now: datetime) -> QueueSample:
 def _watched(subjects: Any) -> str | None:
     """The streams whose advisories a stream keeps; None for one that keeps messages."""
     given = [str(one) for one in subjects] if isinstance(subjects, list) else []
-    if not given or not all(one.startswith(ADVISORY) for one in given):
+    if not given or not all(one.startswith((ADVISORY, REFUSED)) for one in given):
         return None
-    names = {one.removeprefix(ADVISORY).strip(".").partition(".")[0] for one in given}
+    rests = (one.removeprefix(ADVISORY).removeprefix(REFUSED) for one in given)
+    names = {rest.strip(".").partition(".")[0] for rest in rests}
     shown = sorted("all streams" if name in (">", "*", "") else name for name in names)
     return ", ".join(shown)
 

@@ -246,12 +246,14 @@ class AmqpOptions(FeedOptions):
 
 
 class NatsOptions(FeedOptions):
-    """Streams and consumers of NATS JetStream; messages are never touched (docs/connect/nats.md).
+    """Streams and consumers of NATS JetStream; nothing is consumed (docs/connect/nats.md).
 
     url          of a server ("nats://nats.example.com:4222"); tls:// for TLS
     broker       its name on screens; default: the system of the source
     user, password_variable, token_variable   account that may call $JS.API.>
     only, never  names of streams with * and ?: which are sampled, which are not
+    dead_letters names of streams that keep advisories: the messages they speak of are fetched and
+                 kept as dead letters
     """
 
     url: NatsAddress
@@ -261,6 +263,7 @@ class NatsOptions(FeedOptions):
     token_variable: Variable | None = None
     only: list[str] = Field(default_factory=lambda: ["*"])
     never: list[str] = Field(default_factory=lambda: ["KV_*", "OBJ_*"])
+    dead_letters: list[str] = Field(default_factory=list)
     timeout: ClockTime = timedelta(seconds=10)
 
 
