@@ -1,4 +1,7 @@
-"""Customer orders: placed, promised, pegged to purchase lines, shipped when the goods came."""
+"""Customer orders: placed, promised, mostly pegged to purchase lines, shipped when the goods came.
+
+Orders that are not reserved wait for purchase lines, too, but nobody says for which.
+"""
 
 from __future__ import annotations
 
@@ -95,9 +98,12 @@ class Demand:
         self.house.order_promised(
             [order], order.placed + minutes(rng, *((0.1, 0.4) if quick else (2, 6)))
         )
-        self.house.erp_pegged(
-            order, order.lines, order.placed + minutes(rng, *((0.5, 1) if quick else (10, 25)))
-        )
+        pegged = order.placed + minutes(rng, *((0.5, 1) if quick else (10, 25)))
+        books = self.house.books
+        if books is not None:
+            books.ordered(order, quick)
+        if books is None or books.is_reserved(order):
+            self.house.erp_pegged(order, order.lines, pegged)
         arrivals = [line.peg[1].received_at for line in order.lines if line.peg is not None]
         known = [at for at in arrivals if at is not None]
         if len(known) == len(arrivals):
@@ -109,6 +115,8 @@ class Demand:
         shipped = hours.add(complete, rng.uniform(120, 620))
         shipment = f"SHP-{300_000 + self.stage.number('customer shipment')}"
         self.house.order_moved(order, "shipped", shipment, shipped)
+        if self.house.books is not None:
+            self.house.books.shipped(order, shipped)
         delivered = HQ.next_open(
             shipped + timedelta(days=rng.randint(1, 3), minutes=rng.randint(0, 300))
         )

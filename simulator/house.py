@@ -22,6 +22,7 @@ from simulator.business import (
 from simulator.cast import ERP, WAREHOUSES, Supplier
 from simulator.emissions import FileDrop, LogLine, Push, Record
 from simulator.stage import Stage
+from simulator.stock import Stock
 
 WEST_ZONE = WAREHOUSES[1].hours.zone
 _LEVELS = {"delivery.failed": "ERROR", "message.dead": "ERROR", "delivery.retried": "WARN"}
@@ -41,9 +42,11 @@ class House:
     """Plans what our own systems put out.
 
     constant_flow  spells during which the middleware logs "0" as correlation id of everything
+    books          what is in stock; None where nobody tells it
     """
 
     stage: Stage
+    books: Stock | None = None
     constant_flow: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     # --- ERP: a journal of changes, polled -------------------------------------------------------
@@ -312,6 +315,8 @@ class House:
 
     def receipt(self, receipt: Receipt, at: datetime, repeated: datetime | None = None) -> None:
         """``at`` is when the warehouse tells it; ``repeated`` when it tells the same again."""
+        if self.books is not None:
+            self.books.received(receipt)
         if receipt.warehouse.door == "wms_east":
             body = {
                 "doc": "receipt",

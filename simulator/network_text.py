@@ -28,6 +28,7 @@ from simulator.hours import Hours
 
 SILENT_AFTER = "4h"
 PUSH_EVERY = "2h"
+STOCK_EVERY, STOCK_SILENT_AFTER = "24h", "30h"  # told by night
 
 _HEAD = f"""\
 # {COMPANY}: a pretend distributor. Written by the simulator for the demo; every name is invented.
@@ -166,6 +167,15 @@ def _sources(doors: Path, base_url: str, every: str) -> dict[str, Any]:
         name: source | {"every": PUSH_EVERY, "silent_after": SILENT_AFTER}
         for name, source in pushed.items()
     } | {
+        # The books tell by night what is in stock, in the words of a mapping that is shipped.
+        "stock": {
+            "kind": "push",
+            "format": "json",
+            "system": "erp",
+            "mapping": "wms_events",
+            "every": STOCK_EVERY,
+            "silent_after": STOCK_SILENT_AFTER,
+        },
         # What its suppliers write into the form of /portal; nobody has to write.
         "portal-form": {
             "kind": "push",

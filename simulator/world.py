@@ -23,6 +23,7 @@ from simulator.partners import Partners
 from simulator.plots import Plotter, Skew
 from simulator.queues import Backlog, Stay
 from simulator.stage import Outage, Stage
+from simulator.stock import Stock
 from simulator.story import Storyteller
 from simulator.troubles import BACKLOG_SHARE, OUTAGE_SHARE, STORM_SHARE, Troubles
 from simulator.truth import FaultBook, Planted, Score
@@ -68,7 +69,8 @@ class World:
         self.book = FaultBook(self.as_of)
         self._next_day = first
         self._next_number = FIRST_ORDER
-        self._house = House(self.stage)
+        self._stock = Stock(self.stage, seed)
+        self._house = House(self.stage, self._stock)
         gateway = Gateway(self.stage)
         partners = Partners(self.stage, gateway)
         self.stage.outages.extend(self._outages())
@@ -231,6 +233,7 @@ class World:
     # --- a day ------------------------------------------------------------------------------------
 
     def _plan_day(self, day: date) -> None:
+        self._stock.plan_night(day)
         if not HQ.is_open_day(day):
             return
         rng = Random(f"{self.seed}:day:{day}")

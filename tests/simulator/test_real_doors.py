@@ -84,6 +84,7 @@ def test_every_door_brings_what_it_should(
         "portal": ("po.acknowledged", "asn.received"),
         "erp": ("po.released", "po.answer_applied", "peg.set", "receipt.posted", "po.closed"),
         "platform": ("order.placed", "order.promised", "order.shipped"),
+        "stock": ("inventory.reported",),
         "wms_east": ("asn.accepted", "receipt.posted"),
         "wms_west": ("asn.accepted", "receipt.posted"),
         "middleware": ("po.transmitted", "message.delivered", "message.failed"),
