@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from collectors.edifact.ids import control, counted, stream
+from collectors.edifact.ids import counted, stream
 from collectors.edifact.tokens import (
     BLANK,
     BOM,
@@ -22,10 +22,8 @@ from collectors.edifact.tokens import (
     find_interchange,
     read_beginning,
 )
-from tower.raw import Control, DeadLetter, Finding
-
-FINDINGS_LIMIT = 200
-"""A file of noise must not bring more findings than a person could read."""
+from collectors.envelope_faults import EnvelopeFaults, start
+from tower.raw import Control
 
 PLAIN_LIMIT = 256
 """Tags that are remembered: a file of noise has another one in every segment."""
@@ -123,14 +121,13 @@ class Message:
                 return
 
 
-class EnvelopeReader:
+class EnvelopeReader(EnvelopeFaults):
     """Iterate once over the messages of a payload; findings and dead letters fill meanwhile."""
 
     def __init__(self, body: bytes, name: str) -> None:
+        super().__init__()
         self._body = body
         self._name = name
-        self.findings: list[Finding] = []
-        self.dead_letters: list[DeadLetter] = []
         self.interchanges = 0
         self.groups = 0
         self.messages = 0
@@ -174,7 +171,7 @@ class EnvelopeReader:
         begin = find_interchange(body, at)
         if begin >= 0:
             text = f"{begin - at} bytes before the first interchange are no EDIFACT"
-            self._find("junk", text, at, got=_start(body, at))
+            self._find("junk", text, at, got=start(body, at))
             return begin
         if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"U\0N\0" in body[:64]:
             code, why = "undecodable", "is written in UTF-16, where EDIFACT is read byte by byte"
@@ -184,7 +181,7 @@ class EnvelopeReader:
             code, why = "no_envelope", "begins with neither UNA, UNB, UNG nor UNH"
         self._dead(
             code,
-            f"{self._name} {why}; it begins with {_start(body, at)}.",
+            f"{self._name} {why}; it begins with {start(body, at)}.",
             "Check that this feed brings EDIFACT, one byte per service character, then ask for a "
             "resend.",
             offset=at,
@@ -200,7 +197,7 @@ class EnvelopeReader:
                 if beginning.una
                 else "other service characters than the usual ones are used without a UNA",
                 at,
-                got=_start(self._body, at),
+                got=start(self._body, at),
             )
         if not self._body.startswith(b"UNB", beginning.at):
             self._find("no_envelope", "there is no UNB; parties and dates are unknown", at)
@@ -215,7 +212,7 @@ class EnvelopeReader:
             f"{self._name} ends at byte {end} inside its first segment."
             if cut
             else f"{self._name} does not tell its service characters at byte {at}: "
-            f"{_start(body, at)}.",
+            f"{start(body, at)}.",
             _RESEND if cut else "Ask the sender to put a UNA in front that names its separators.",
             position=f"offset:{at}" if at > 3 else "",
             offset=end if cut else at,
@@ -231,7 +228,7 @@ class EnvelopeReader:
         found = find_interchange(body, begin)
         size = (found if found >= 0 else len(body)) - begin
         text = f"{size} bytes behind UNZ are no EDIFACT"
-        self._find("junk", text, begin, got=_start(body, begin))
+        self._find("junk", text, begin, got=start(body, begin))
         return found
 
     # --- one interchange, or a file without one -------------------------------------------------
@@ -430,7 +427,7 @@ class EnvelopeReader:
                 "these bytes are not in the character set that UNB names; they are read as UTF-8, "
                 "else as Latin-1",
                 tokens.foreign,
-                got=_start(self._body, tokens.foreign),
+                got=start(self._body, tokens.foreign),
             )
 
     def _found_stray(self, segment: Segment) -> None:
@@ -442,56 +439,3 @@ class EnvelopeReader:
                 segment.offset,
                 got=segment.tag[:20],
             )
-
-    def _count(
-        self, code: str, element: str, at: Segment, counted: int, what: str, place: str = ""
-    ) -> None:
-        said = at.text(1)
-        if said != str(counted) and control(said) != str(counted):
-            self._find(
-                code,
-                f"{element} says {said[:40] or 'nothing'}, counted are {counted} {what}",
-                at.place(1)[0],
-                expected=str(counted),
-                got=said[:80],
-                position=place,
-            )
-
-    def _number(
-        self, code: str, element: str, at: Segment, begun: str, header: str, place: str = ""
-    ) -> None:
-        said = at.text(2)
-        if said != begun and control(said) != control(begun):
-            self._find(
-                code,
-                f"{element} {said[:40] or 'is empty'} is not {header} {begun[:40]}",
-                at.place(2)[0],
-                expected=begun[:80],
-                got=said[:80],
-                position=place,
-            )
-
-    def _find(
-        self,
-        code: str,
-        message: str,
-        offset: int,
-        *,
-        expected: str = "",
-        got: str = "",
-        position: str = "",
-    ) -> None:
-        if len(self.findings) < FINDINGS_LIMIT:
-            self.findings.append(Finding(code, message, offset, expected, got, position))
-        elif len(self.findings) == FINDINGS_LIMIT:
-            self.findings.append(
-                Finding("more_findings", "the envelopes have more faults; see the bytes", offset)
-            )
-
-    def _dead(self, code: str, cause: str, advice: str, *, position: str = "", offset: int) -> None:
-        self.dead_letters.append(DeadLetter(code, cause, advice, position, offset))
-
-
-def _start(body: bytes, at: int) -> str:
-    """The bytes here as a person can read them, those without a sign as \\x.."""
-    return ascii(body[at : at + 40])[1:]

@@ -11,14 +11,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from collectors.envelope_faults import control
+
 LONGEST = 14
 """Digits of a 0020."""
-
-
-def control(reference: str) -> str:
-    """A reference without the zeros in front: some translators keep them, some do not."""
-    text = reference.strip()
-    return text.lstrip("0") or text[:1]
 
 
 def stream(sender: str, receiver: str) -> str:

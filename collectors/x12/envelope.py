@@ -10,7 +10,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from collectors.x12.ids import control, party, stream
+from collectors.envelope_faults import EnvelopeFaults, start
+from collectors.x12.ids import party, stream
 from collectors.x12.tokens import (
     Delimiters,
     Segment,
@@ -20,10 +21,7 @@ from collectors.x12.tokens import (
     read_bare,
     read_isa,
 )
-from tower.raw import Control, DeadLetter, Finding
-
-FINDINGS_LIMIT = 200
-"""A file of noise must not bring more findings than a person could read."""
+from tower.raw import Control
 
 PLAIN_LIMIT = 256
 """Tags that are remembered: a file of noise has another one in every segment."""
@@ -156,14 +154,13 @@ class Where:
         )
 
 
-class EnvelopeReader:
+class EnvelopeReader(EnvelopeFaults):
     """Iterate once over sets and TA1s of a payload; findings and dead letters fill meanwhile."""
 
     def __init__(self, body: bytes, name: str) -> None:
+        super().__init__()
         self._body = body
         self._name = name
-        self.findings: list[Finding] = []
-        self.dead_letters: list[DeadLetter] = []
         self.interchanges = 0
         self.groups = 0
         self.sets = 0
@@ -208,7 +205,7 @@ class EnvelopeReader:
         isa = find_isa(body, at)
         if isa >= 0:
             text = f"{isa - at} bytes before the first ISA are no X12"
-            self._find("junk", text, at, got=_start(body, at))
+            self._find("junk", text, at, got=start(body, at))
             return isa
         if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"I\0S\0A\0" in body[:64]:
             code, why = "undecodable", "is written in UTF-16, where X12 is read byte by byte"
@@ -218,7 +215,7 @@ class EnvelopeReader:
             code, why = "no_envelope", "begins with neither ISA, GS nor ST"
         self._dead(
             code,
-            f"{self._name} {why}; it begins with {_start(body, at)}.",
+            f"{self._name} {why}; it begins with {start(body, at)}.",
             "Check that this feed brings X12, one byte per character, then ask for a resend.",
             offset=at,
         )
@@ -234,7 +231,7 @@ class EnvelopeReader:
             f"{self._name} ends at byte {end} inside its first segment."
             if cut
             else f"{self._name} has no segment terminator that can be found behind byte {at}: "
-            f"{_start(body, at)}.",
+            f"{start(body, at)}.",
             _RESEND if cut else "Ask the sender which terminator it writes behind ISA16.",
             position=f"offset:{at}" if at > 3 else "",
             offset=end if cut else at,
@@ -249,7 +246,7 @@ class EnvelopeReader:
             return begin
         isa = find_isa(body, begin)
         size = (isa if isa >= 0 else len(body)) - begin
-        self._find("junk", f"{size} bytes behind IEA are no X12", begin, got=_start(body, begin))
+        self._find("junk", f"{size} bytes behind IEA are no X12", begin, got=start(body, begin))
         return isa
 
     # --- one interchange, or a file without one -------------------------------------------------
@@ -367,7 +364,7 @@ class EnvelopeReader:
         if self._group is not None:
             self._find("ge_missing", "IEA before the GE of its group", iea.offset)
         isa13 = self._interchange.number if self._interchange else ""
-        self._count("iea_count", "IEA01", iea, 1, self._groups_here, "groups")
+        self._count("iea_count", "IEA01", iea, self._groups_here, "groups")
         self._number("iea_number", "IEA02", iea, isa13, "ISA13")
         self._group = None
 
@@ -375,13 +372,13 @@ class EnvelopeReader:
         if self._group is None:
             self._find("ge_without_gs", "GE without GS", ge.offset)
             return
-        self._count("ge_count", "GE01", ge, 1, self._sets_here, "sets")
+        self._count("ge_count", "GE01", ge, self._sets_here, "sets")
         self._number("ge_number", "GE02", ge, self._group.number, "GS06")
         self._group = None
 
     def _check_set(self, whole: TransactionSet) -> None:
         trailer, place = whole.segments[-1], whole.position
-        self._count("se_count", "SE01", trailer, 1, len(whole.segments), "segments", place)
+        self._count("se_count", "SE01", trailer, len(whole.segments), "segments", place)
         self._number("se_number", "SE02", trailer, whole.control, "ST02", place)
 
     def _finish(
@@ -447,63 +444,3 @@ class EnvelopeReader:
                 segment.offset,
                 got=segment.tag[:20],
             )
-
-    def _count(
-        self,
-        code: str,
-        element: str,
-        at: Segment,
-        number: int,
-        counted: int,
-        what: str,
-        place: str = "",
-    ) -> None:
-        said = at.text(number)
-        if said != str(counted) and control(said) != str(counted):
-            self._find(
-                code,
-                f"{element} says {said or 'nothing'}, counted are {counted} {what}",
-                at.place(number)[0],
-                expected=str(counted),
-                got=said,
-                position=place,
-            )
-
-    def _number(
-        self, code: str, element: str, at: Segment, begun: str, header: str, place: str = ""
-    ) -> None:
-        said = at.text(2)
-        if said != begun and control(said) != control(begun):
-            self._find(
-                code,
-                f"{element} {said or 'is empty'} is not {header} {begun}",
-                at.place(2)[0],
-                expected=begun,
-                got=said,
-                position=place,
-            )
-
-    def _find(
-        self,
-        code: str,
-        message: str,
-        offset: int,
-        *,
-        expected: str = "",
-        got: str = "",
-        position: str = "",
-    ) -> None:
-        if len(self.findings) < FINDINGS_LIMIT:
-            self.findings.append(Finding(code, message, offset, expected, got, position))
-        elif len(self.findings) == FINDINGS_LIMIT:
-            self.findings.append(
-                Finding("more_findings", "the envelopes have more faults; see the bytes", offset)
-            )
-
-    def _dead(self, code: str, cause: str, advice: str, *, position: str = "", offset: int) -> None:
-        self.dead_letters.append(DeadLetter(code, cause, advice, position, offset))
-
-
-def _start(body: bytes, at: int) -> str:
-    """The bytes here as a person can read them, those without a sign as \\x.."""
-    return ascii(body[at : at + 40])[1:]

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from collectors.envelope_faults import control
+
 
 def party(qualifier: str, identifier: str) -> str:
     """An ISA05/06 or ISA07/08 pair as one word, written as in network.yaml: "01:123456789"."""
     return f"{qualifier.strip()}:{identifier.strip()}"
-
-
-def control(number: str) -> str:
-    """A control number without the zeros in front: some translators keep them, some do not."""
-    text = number.strip()
-    return text.lstrip("0") or text[:1]
 
 
 def stream(sender: str, receiver: str) -> str:

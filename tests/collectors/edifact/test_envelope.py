@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from collectors.edifact.envelope import FINDINGS_LIMIT, EnvelopeReader, Message
+from collectors.edifact.envelope import EnvelopeReader, Message
+from collectors.envelope_faults import FINDINGS_LIMIT
 
 Wrap = Callable[..., bytes]
 

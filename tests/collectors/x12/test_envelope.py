@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from collectors.x12.envelope import FINDINGS_LIMIT, EnvelopeReader, TransactionSet
+from collectors.envelope_faults import FINDINGS_LIMIT
+from collectors.x12.envelope import EnvelopeReader, TransactionSet
 
 Wrap = Callable[..., bytes]
 
