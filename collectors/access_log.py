@@ -173,6 +173,14 @@ class Layout:
         usual = {"combined": (_COMBINED_TIME,), "kong": ("epoch_ms",)}.get(options.layout)
         self._forms = options.time_format or usual or (_COMBINED_TIME,)
 
+    def call(self, line: bytes) -> AccessLine | None:
+        """The call that a line tells; None for one that cannot be read, and has to be kept."""
+        try:
+            return self.read(line)
+        except Exception:
+            # Also a bug of ours: the line is brought, and its interpreter makes it a dead letter.
+            return None
+
     def read(self, line: bytes) -> AccessLine:
         """The call that a line tells. Raises PayloadRejected: ``bad_row`` or what parse_json
         raises; a call without time, status or URL is one.

@@ -42,11 +42,7 @@ def read(source: str, body: bytes, net: Network, now: datetime) -> Calls:
     raws: list[Raw] = []
     counted = 0
     for line in _lines(body):
-        try:
-            call = layout.read(line)
-        except Exception:
-            # Also a bug of ours: the line is kept, and its interpreter makes it a dead letter.
-            call = None
+        call = layout.call(line)
         if call is not None:
             counted += 1
             counts.add(call)

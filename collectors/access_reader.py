@@ -101,11 +101,7 @@ class AccessLogs(LogFiles):
         """The call that a line tells; None for one that cannot be read."""
         if not line.strip() or len(line) > self._options.max_line_bytes:
             return None
-        try:
-            return self._layout.read(line)
-        except Exception:
-            # Also a bug of ours: the line is brought, and its interpreter makes it a dead letter.
-            return None
+        return self._layout.call(line)
 
     def _take(
         self,
