@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 from urllib.parse import urlencode
 
@@ -116,9 +117,20 @@ def _read(text: str, accepted: tuple[Any, ...]) -> Any:
             return text
         if kind is int:
             return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+        if kind is date:
+            return _day(text)
         if kind == text:
             return text
     return None
+
+
+def _day(text: str) -> date | None:
+    """A day of this millennium, as 2026-03-27."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if 2000 <= day.year < 3000 else None
 
 
 _Readers = dict[str, tuple[Any, ...]]
@@ -126,7 +138,7 @@ _readers_of: dict[type, _Readers] = {}
 
 
 def _readers(cls: type[Link]) -> _Readers:
-    """What each field takes: ``str``, ``int``, or the words of its Literal."""
+    """What each field takes: ``str``, ``int``, ``date``, or the words of its Literal."""
     readers = _readers_of.get(cls)
     if readers is None:
         hints = get_type_hints(cls)
@@ -246,6 +258,8 @@ class OrdersAtRiskLink(Filtered):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionsLink(Filtered):
+    """``opened``, ``closed``: only cases opened or closed on this day (UTC)."""
+
     PAGE: ClassVar[Page] = EXCEPTIONS
     category: str | None = None
     severity: str | None = None
@@ -253,6 +267,8 @@ class ExceptionsLink(Filtered):
     age: str | None = None
     state: str | None = None
     rule: str | None = None
+    opened: date | None = None
+    closed: date | None = None
     view: CasesWord = "causes"
     sort: CaseSortWord = "consequence"
     after: str | None = None

@@ -69,7 +69,8 @@ def _words(wanted: CaseFilter) -> str:
     told = {
         "state": wanted.state, "category": wanted.category, "severity": wanted.severity,
         "owner": wanted.owner, "supplier": wanted.supplier, "age": wanted.age,
-        "rule": wanted.rule,
+        "rule": wanted.rule, "buyer": wanted.buyer, "warehouse": wanted.warehouse,
+        "opened": wanted.opened, "closed": wanted.closed,
     }  # fmt: skip
     return ", ".join(f"{name} {value}" for name, value in told.items() if value)
 

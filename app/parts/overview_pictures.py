@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -31,13 +32,6 @@ Asked = tuple[Scope, Filter, str]
 def case_flow(asked: Asked, link: OverviewLink) -> None:
     """Exceptions opened and closed per day."""
     days = data.case_flow(*asked)
-    same = filters_of(link)
-
-    def opens(point: Mapping[str, Any]) -> Link:
-        if point.get("curve_number") == 1:
-            return ExceptionsLink(state="resolved", view="all", sort="newest", **same)
-        return ExceptionsLink(state="all", view="all", sort="newest", **same)
-
     picture(
         "Opened and closed",
         lambda: data.case_flow_picture(*asked),
@@ -48,9 +42,17 @@ def case_flow(asked: Asked, link: OverviewLink) -> None:
         },
         key="case flow",
         alt=f"Exceptions opened and closed per day, last {PERIOD_NAMES[link.period]}",
-        about="Exceptions per day (UTC). Click a bar for those opened, the newest first, or for "
-        "those closed.",
-        opens=opens,
+        about="Exceptions per day (UTC). Click a bar for those opened or closed on its day.",
+        opens=lambda point: cases_of(point, link),
+    )
+
+
+def cases_of(point: Mapping[str, Any], link: OverviewLink) -> ExceptionsLink:
+    """The cases behind a bar: opened, or closed, on its day."""
+    day = date.fromisoformat(str(point["x"])[:10])
+    opened, closed = (None, day) if point.get("curve_number") == 1 else (day, None)
+    return ExceptionsLink(
+        state="all", view="all", sort="newest", opened=opened, closed=closed, **filters_of(link)
     )
 
 

@@ -27,6 +27,10 @@ wanted = cases.CaseFilter(
     supplier=link.supplier,
     age=link.age,
     rule=link.rule,
+    buyer=link.buyer,
+    warehouse=link.warehouse,
+    opened=link.opened,
+    closed=link.closed,
     state=link.state or "open",
     view=link.view,
     sort=link.sort,
@@ -43,18 +47,13 @@ with st.container(horizontal=True, vertical_alignment="center"):
     choose("owner", "Owner", case_queue.numbered(counts["owner"]), link.owner, "All owners", 160)
     choose("state", "State", case_queue.numbered(counts["state"]), link.state, "Any state", 120)
     choose("age", "Age", case_queue.numbered(counts["age"]), link.age, "Any age", 120)
-    choose(
-        "supplier",
-        "Supplier",
-        dict(data.choices(viewer.scope).suppliers),
-        link.supplier,
-        "All suppliers",
-        190,
-    )
+    offered = data.choices(viewer.scope)
+    choose("supplier", "Supplier", dict(offered.suppliers), link.supplier, "All suppliers", 190)
+    case_queue.narrowed(link, offered.buyers, offered.warehouses)
 
 if not page.total:
-    if any(counts["severity"].values()):
-        nothing_here("No open case fits these choices.", back=ExceptionsLink())
+    if any(counts["severity"].values()) or wanted.opened or wanted.closed:
+        nothing_here("No case fits these choices.", back=ExceptionsLink())
     else:
         nothing_here(
             "No exception is open: no rule found anything late, failed or silent.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from db.tables import (
     case_note,
     clock,
     delivery,
+    document,
     escalation,
     exception_case,
     flow_link,
@@ -49,6 +50,8 @@ SORTS = ("consequence", "age", "severity", "newest")
 class CaseFilter:
     """Narrowing of the queue; None means no narrowing. ``age`` is a word of AGE_BANDS.
 
+    buyer, warehouse  of the purchase order that a case is about
+    opened, closed    on this day (UTC)
     view   causes: a root cause stands for its cases; all: every case by itself, no causes
     under  only the cases under this root cause, whatever their state
     """
@@ -59,6 +62,10 @@ class CaseFilter:
     supplier: str | None = None
     age: str | None = None
     rule: str | None = None
+    buyer: str | None = None
+    warehouse: str | None = None
+    opened: date | None = None
+    closed: date | None = None
     state: str = "open"  # open, resolved, all, or one state by its name
     view: str = "causes"
     under: int | None = None
@@ -139,7 +146,25 @@ def _conditions(scope: Scope, wanted: CaseFilter, now: datetime) -> list[ColumnE
             found.append(table.opened_at <= now - least)
             if most is not None:
                 found.append(table.opened_at > now - most)
+    for moment, day in ((table.opened_at, wanted.opened), (table.resolved_at, wanted.closed)):
+        if day is not None:
+            begin = datetime.combine(day, time(), UTC)
+            found += [moment >= begin, moment < begin + timedelta(days=1)]
+    if wanted.buyer is not None or wanted.warehouse is not None:
+        found.append(_of_order(wanted.buyer, wanted.warehouse))
     return found
+
+
+def _of_order(buyer: str | None, warehouse: str | None) -> ColumnElement[bool]:
+    """Whether a case is about a purchase order of this buyer, for this warehouse."""
+    order = document.alias("of_order").c
+    asked = [
+        column == value
+        for column, value in ((order.buyer, buyer), (order.warehouse, warehouse))
+        if value is not None
+    ]
+    about = (order.home_key == exception_case.c.home_key, order.kind == "po", order.line == "")
+    return select(1).where(*about, *asked).correlate(exception_case).exists()
 
 
 def _told_in_parent() -> ColumnElement[bool]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import data
+from app.links import OverviewLink
+from app.parts.overview_pictures import cases_of
 from tests.app.conftest import Open
 from tests.desk import Desk
 
@@ -47,12 +52,37 @@ def test_the_overview_tells_figures_decisions_and_changes(screens: Open, shop: D
     assert "feed went silent: portal" in said.replace("\\", "")
 
 
-def test_a_figure_without_enough_orders_says_no_data(screens: Open, shop: Desk) -> None:
-    at = screens(period="7d", supplier="acme")
-    (card,) = [m for m in at.metric if m.label == "Ack on time"]
-    assert card.value == "–"
-    # The week begins at midnight: whether the fourth order fell due in it hangs on the hour.
-    assert "No data (3 of 5)." in card.help or "No data (4 of 5)." in card.help
+class TestAtNoon:
+    """What falls into a week hangs on the hour: here it is noon, all day long."""
+
+    @pytest.fixture
+    def now(self, monkeypatch: pytest.MonkeyPatch) -> datetime:
+        instant = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+        monkeypatch.setattr(data, "this_minute", lambda: instant)
+        return instant
+
+    def test_a_figure_without_enough_orders_says_no_data(self, screens: Open, shop: Desk) -> None:
+        at = screens(period="7d", supplier="acme")
+        (card,) = [m for m in at.metric if m.label == "Ack on time"]
+        assert card.value == "–"
+        # The week begins at midnight: the order that was due seven days and an hour ago lies in it.
+        assert "No data (4 of 5)." in card.help
+
+
+def test_a_day_of_the_picture_opens_the_cases_of_that_day(screens: Open, shop: Desk) -> None:
+    """Plotly tells the point that was clicked; the address it leads to can be mailed."""
+    day = shop.at(hours=30).date()
+    link = cases_of({"curve_number": 0, "x": f"{day}"}, OverviewLink(supplier="acme"))
+    assert link.to_query()["opened"] == day.isoformat()
+    at = screens("exceptions", **link.to_query())
+    assert not at.exception
+    assert len(at.dataframe[0].value) == 1
+    assert at.selectbox(key="filter opened").value == day.isoformat()
+    closed = cases_of({"curve_number": 1, "x": f"{day}"}, OverviewLink())
+    assert "opened" not in closed.to_query()
+    assert "No case fits these choices." in words(screens("exceptions", **closed.to_query()))
+    at.selectbox(key="filter opened").set_value(None).run()
+    assert "opened" not in at.query_params
 
 
 def _links(at: AppTest) -> str:

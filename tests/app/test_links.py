@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
 
@@ -75,7 +76,13 @@ texts = (
 def values(kinds: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     return st.one_of(
         [
-            texts if kind is str else st.integers(0, 10**17) if kind is int else st.just(kind)
+            texts
+            if kind is str
+            else st.integers(0, 10**17)
+            if kind is int
+            else st.dates(date(2000, 1, 1), date(2999, 12, 31))
+            if kind is date
+            else st.just(kind)
             for kind in kinds
         ]
     )
@@ -111,6 +118,8 @@ def test_words_that_nobody_knows_mean_the_default() -> None:
     assert link == PurchaseOrdersLink()
     assert CaseLink.from_query({"id": "12a"}) == CaseLink()
     assert CaseLink.from_query({"id": "9" * 40}) == CaseLink()
+    for day in ("2026-13-01", "yesterday", "0001-01-01", "9999-12-31"):
+        assert ExceptionsLink.from_query({"opened": day}) == ExceptionsLink()
 
 
 def test_a_character_that_no_document_can_carry_is_not_asked_for() -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from db import configuration
-from db.reads import freshness, lookup, overview
+from db.reads import cases, freshness, lookup, overview
 from db.reads.filters import Filter, Period
 from db.tables import source_spell
 from tests.desk import NOW, Desk
@@ -88,6 +88,31 @@ def test_cases_opened_and_closed_are_counted_on_their_days(connection: Connectio
     assert len(days) == 8
     moved = {d.day: (d.opened, d.closed) for d in days if d.opened or d.closed}
     assert moved == {(NOW - timedelta(days=2)).date(): (2, 0), NOW.date(): (0, 1)}
+
+
+def test_the_queue_of_a_day_holds_what_the_picture_counts(connection: Connection) -> None:
+    desk = Desk()
+    desk.po("1", buyer="ann")
+    desk.po("2", buyer="bob")
+    midnight = NOW.replace(hour=0) - timedelta(days=2)
+    desk.case("1", opened=midnight)
+    desk.case("2", opened=midnight - timedelta(seconds=1), resolved_at=midnight)
+    desk.case("1", opened=midnight + timedelta(hours=23, minutes=59), resolved_at=desk.at(hours=1))
+    desk.case("2", "birch", opened=midnight + timedelta(days=1))
+    desk.write(connection)
+    seen = 0
+    for asked in (Filter(EVERYONE.period), Filter(EVERYONE.period, supplier="acme", buyer="ann")):
+        for moved in overview.case_flow(connection, EVERYTHING, asked):
+            every = cases.CaseFilter(
+                state="all", view="all", supplier=asked.supplier, buyer=asked.buyer
+            )
+            for count, wanted in (
+                (moved.opened, replace(every, opened=moved.day)),
+                (moved.closed, replace(every, closed=moved.day)),
+            ):
+                assert cases.queue(connection, EVERYTHING, wanted, NOW).total == count
+                seen += count
+    assert seen == 4 + 2 + 2 + 1
 
 
 def test_open_cases_fall_into_age_bands(connection: Connection) -> None:
