@@ -186,7 +186,7 @@ def _micros(at: datetime) -> int:
 
 
 def _instant(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)
+    return EPOCH + _MICRO * micros
 
 
 @dataclass(frozen=True, slots=True)

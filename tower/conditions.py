@@ -81,12 +81,13 @@ Node = Compare | OneOf | Known | All | AnyOf | Not
 class Condition:
     """A parsed condition: ``holds(attributes)``, ``sentence()``, the attributes it asks about."""
 
-    __slots__ = ("holds", "node", "source")
+    __slots__ = ("_said", "holds", "node", "source")
 
     def __init__(self, node: Node, source: Any) -> None:
         self.node = node
         self.source = source
         self.holds: Predicate = compiled(node)
+        self._said = ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Condition) and self.node == other.node
@@ -99,7 +100,9 @@ class Condition:
 
     def sentence(self) -> str:
         """For people: "PO type is standard or rush, and supplier tier is A"."""
-        return sentence(self.node)
+        if not self._said:
+            self._said = sentence(self.node)
+        return self._said
 
     def attributes(self) -> frozenset[str]:
         return frozenset(_attributes(self.node))
@@ -278,6 +281,8 @@ def compiled(node: Node) -> Predicate:
     if isinstance(node, Compare):
         return _compiled_compare(node)
     if isinstance(node, OneOf):
+        if all(isinstance(value, str) for value in node.values):
+            return _one_of_texts(node.attribute, frozenset(node.values))
         name, wanted = node.attribute, frozenset((_family(v), _decimal(v)) for v in node.values)
 
         def one_of(attributes: Attributes) -> bool:
@@ -298,8 +303,20 @@ def compiled(node: Node) -> Predicate:
     return lambda attributes: all(part(attributes) for part in parts)
 
 
+def _one_of_texts(name: str, wanted: frozenset[Scalar]) -> Predicate:
+    def one_of(attributes: Attributes) -> bool:
+        value = attributes.get(name)
+        return isinstance(value, str) and value in wanted
+
+    return one_of
+
+
 def _compiled_compare(node: Compare) -> Predicate:
     name, wanted, family = node.attribute, _decimal(node.value), _family(node.value)
+    if node.op == "eq" and isinstance(wanted, bool):
+        return lambda attributes: attributes.get(name) is wanted
+    if node.op == "eq" and isinstance(wanted, str):
+        return lambda attributes: bool(attributes.get(name) == wanted)
     if node.op in ("eq", "ne"):
         expected = node.op == "eq"
 

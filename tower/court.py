@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -21,7 +21,7 @@ from tower.conditions import Condition
 from tower.cycles import Cycle
 from tower.evidence import resolve
 from tower.network import Network, Partner
-from tower.rule_terms import Exemption
+from tower.rule_terms import Exemption, Level
 from tower.rulebook import (
     AgreementRule,
     AnyRule,
@@ -121,6 +121,15 @@ def _without_empty(value: Any) -> Any:
 
 _ANY_RULE: TypeAdapter[Rule] = TypeAdapter(AnyRule)
 _EvidenceKey = tuple[tuple[str, ...], str | None, tuple[str, ...]]
+_TermsKey = tuple[RuleInForce, str | None, str]
+
+
+class Terms(NamedTuple):
+    """What a rule means for a partner with one version of its profile, whatever the subject."""
+
+    calendar: Calendar
+    evidence: tuple[Evidence, ...]
+    systems: Mapping[str, str]
 
 
 @dataclass
@@ -144,6 +153,8 @@ class Code:
         self._revived: dict[str, RuleInForce] = {}
         self._revived_calendars: dict[str, Calendar] = {}
         self._evidence: dict[_EvidenceKey, tuple[Evidence, ...]] = {}
+        self._terms: dict[_TermsKey, Terms] = {}
+        self._told: dict[tuple[str | None, str], Mapping[str, Any]] = {}
 
     @cached_property
     def rules(self) -> tuple[RuleInForce, ...]:
@@ -163,8 +174,23 @@ class Code:
 
     @cached_property
     def counting(self) -> tuple[RuleInForce, ...]:
-        """Rules that are judged from the counts of partners."""
-        return tuple(r for r in self.rules if isinstance(r.rule, RatioRule | VolumeRule))
+        """Rules that are judged from the counts of partners, and from what is measured of them."""
+        return tuple(r for r in self.rules if isinstance(r.rule, RatioRule | VolumeRule)) + (
+            self.planning
+        )
+
+    @cached_property
+    def planning(self) -> tuple[RuleInForce, ...]:
+        """Rules that compare lead times of suppliers with their plan."""
+        return tuple(
+            r for r in self.rules if isinstance(r.rule, AgreementRule) and r.about == "supplier"
+        )
+
+    @cached_property
+    def telling(self) -> Mapping[str, Mapping[str, Level]]:
+        """By rule, the levels that tell people; rules that tell nobody are left out."""
+        found = {rule.id: rule.telling_levels for rule in self.book.rules}
+        return {rule: levels for rule, levels in found.items() if levels}
 
     @cached_property
     def kinds(self) -> Mapping[str, str]:
@@ -259,6 +285,26 @@ class Code:
             found = self._evidence[key] = mine or named
         return found
 
+    def terms(self, rule: RuleInForce, partner: str | None, profile: Profile | None) -> Terms:
+        """Calendar, evidence and systems of a rule in force for a partner with this profile."""
+        key = (rule, partner, profile.version if profile else "")
+        found = self._terms.get(key)
+        if found is None:
+            body: Mapping[str, Any] = profile.body if profile else {}
+            evidence = self.evidence_of(rule.rule, partner, body.get("feeds") or ())
+            systems = self.kinds if isinstance(rule.rule, AgreementRule) else {}
+            found = self._terms[key] = Terms(self.hours_of(rule.rule, body), evidence, systems)
+        return found
+
+    def told_of(self, partner: str | None, profile: Profile | None) -> Mapping[str, Any]:
+        """What conditions and titles may ask about a partner with this profile."""
+        key = (partner, profile.version if profile else "")
+        found = self._told.get(key)
+        if found is None:
+            body: Mapping[str, Any] = profile.body if profile else {}
+            found = self._told[key] = partner_attributes(self.network, partner, body)
+        return found
+
     def silent_after(self, source: str, start: datetime) -> timedelta:
         """How long this source may be silent from an instant on, in its own hours if it has any."""
         spec = self.network.sources.get(source)
@@ -312,13 +358,12 @@ class UnitCourt:
     def setting(self, rule: RuleInForce, subject: Subject, cycle: int, start: datetime) -> Setting:
         code = self.code
         profile = code.profile_at(self.partner, start)
-        body: Mapping[str, Any] = profile.body if profile else {}
-        judged_by, calendar = rule, code.hours_of(rule.rule, body)
-        kept = self._kept(rule, subject, cycle)
+        judged_by, (calendar, evidence, systems) = rule, code.terms(rule, self.partner, profile)
+        kept = self._kept(rule, subject, cycle) if self.clocks else None
         if kept is not None:
             if kept.rule_version != rule.version:
                 judged_by = code.revived(kept.rule_version) or rule
-            calendar = code.hours_of(judged_by.rule, body)
+                calendar, evidence, _ = code.terms(judged_by, self.partner, profile)
             if kept.calendar_version != calendar.version:
                 calendar = code.revived_calendar(kept.calendar_version) or calendar
         attributes = self._attributes_of(subject, profile)
@@ -326,17 +371,14 @@ class UnitCourt:
         if isinstance(rule.rule, SourceRule):
             silent_after = code.silent_after(subject.number, start)
             return Setting(judged_by, calendar, attributes, (), version, silent_after)
-        evidence = code.evidence_of(judged_by.rule, self.partner, body.get("feeds") or ())
-        systems = code.kinds if isinstance(rule.rule, AgreementRule) else {}
         return Setting(judged_by, calendar, attributes, evidence, version, systems=systems)
 
     def _attributes_of(self, subject: Subject, profile: Profile | None) -> Mapping[str, Any]:
         key = (subject, profile.version if profile else "")
         found = self._known.get(key)
         if found is None:
-            body: Mapping[str, Any] = profile.body if profile else {}
             found = self._known[key] = {
-                **partner_attributes(self.code.network, self.partner, body),
+                **self.code.told_of(self.partner, profile),
                 **self.attributes.get(subject, {}),
             }
         return found

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from tower.calendars import BeyondHorizon, Calendar
 from tower.durations import Point, Span, Unit
@@ -22,8 +23,7 @@ Pauses = Sequence[tuple[datetime, datetime | None]]
 MAX_SEGMENTS = 8  # more working stretches than this are summed up in a receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A document stated a date at an instant."""
 
     at: datetime
@@ -142,7 +142,12 @@ def _within(within: Any, attributes: Mapping[str, Any]) -> tuple[Any, list[str]]
     if within != ANSWER_WITHIN:
         return within, []
     agreed = attributes.get(ANSWER_WITHIN)
-    return (None, []) if agreed is None else (Span.parse(agreed), ["agreed with the supplier"])
+    return (None, []) if agreed is None else (_span(agreed), ["agreed with the supplier"])
+
+
+@lru_cache(maxsize=256)
+def _span(text: str) -> Span:
+    return Span.parse(text)
 
 
 def _budget(
@@ -195,14 +200,17 @@ def _stated(
     """
     due: datetime | None = None
     limit = fallback
+    span = clock.before or clock.after
+    unit = None if span is None else span.unit
+    shift = timedelta(0) if span is None else -span.length if clock.before else span.length
     for statement in statements:
         if limit is not None and statement.at > limit:
             break
-        moment = instant_of(statement.value, calendar)
-        if moment is None:
+        text = statement.value
+        found = _due_stated(text, calendar, unit, shift) if isinstance(text, str) else None
+        if found is None:
             receipt["ignored"] = f'{statement.attribute} "{statement.value}" is not a date'
             continue
-        found = _shifted(moment, clock, calendar)
         if found < statement.at:
             receipt["ignored"] = f"{statement.attribute} {statement.value} leaves no time"
             continue
@@ -212,20 +220,20 @@ def _stated(
     if due is not None:
         for key in ("row", "because", "budget", "counted_from"):
             receipt.pop(key, None)
-        span = clock.before or clock.after
         if span is not None:
             receipt["stated"]["shift"] = f"{span} {'before' if clock.before else 'after'}"
     return due
 
 
-def _shifted(moment: datetime, clock: ClockSpec, calendar: Calendar) -> datetime:
-    span = clock.before or clock.after
-    if span is None:
+@lru_cache(maxsize=4096)
+def _due_stated(
+    text: str, calendar: Calendar, unit: Unit | None, shift: timedelta
+) -> datetime | None:
+    """The due instant of a stated date; many documents state the same few days."""
+    moment = instant_of(text, calendar)
+    if moment is None or unit is None:
         return moment
-    sign = -1 if clock.before else 1
-    if span.unit is Unit.CLOCK:
-        return moment + sign * span.length
-    return calendar.add(moment, sign * span.length)
+    return moment + shift if unit is Unit.CLOCK else calendar.add(moment, shift)
 
 
 def instant_of(value: Any, calendar: Calendar) -> datetime | None:
@@ -263,8 +271,17 @@ def _point(
     if due is None:
         return None
     moved = point.sign * point.span.length
-    reached = due + moved if point.span.unit is Unit.CLOCK else calendar.add(due, moved)
+    if point.span.unit is Unit.CLOCK:
+        reached = due + moved
+    else:
+        reached = calendar.add(due, moved) if budget else _moved(calendar, due, moved)
     return max(reached, start)
+
+
+@lru_cache(maxsize=4096)
+def _moved(calendar: Calendar, due: datetime, length: timedelta) -> datetime:
+    """Open time counted from a stated due; many documents state the same few days."""
+    return calendar.add(due, length)
 
 
 def after(start: datetime, point: Point | None, calendar: Calendar) -> datetime:

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from tower.attributes import STATEMENTS, Statement
 from tower.calendars import Calendar
 from tower.conditions import Condition
-from tower.rule_terms import Exemption
+from tower.rule_terms import ANSWER_WITHIN, Exemption
 from tower.rulebook import (
     AgreementRule,
+    DeadlineRule,
     EventRule,
     ImpactRule,
     QueueRule,
@@ -79,6 +81,11 @@ COUNTED = frozenset({"partner", "supplier"})
 
 APART, ALIKE = "told.apart", "told.alike"
 """Types of signs that tell since when two systems differ about a line, or no longer do."""
+LEAD_TIME = "lead_time"
+"""Type of a sign that is no event but the lead time of a supplier on a day: facts actual, planned
+(median days), basis and n (orders)."""
+LEFT, KEPT = "plan.left", "plan.kept"
+"""Types of signs that tell since when a lead time is not what was planned, or is again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +138,33 @@ SettingAt = Callable[[int, datetime], Setting]
 """Gives the setting of a cycle by its number and the instant it starts."""
 
 
+class Part(NamedTuple):
+    """What events of one type are to a rule: looked up once per event.
+
+    stating  attributes that they may state
+    asked    facts that make one worth hearing; None if every one moves clocks
+    """
+
+    starts: bool
+    stops: bool
+    cancels: bool
+    restarts: bool
+    pauses: bool
+    resumes: bool
+    stating: tuple[tuple[str, Statement], ...]
+    asked: frozenset[str] | None
+
+
 @dataclass(frozen=True, eq=False)
 class RuleInForce:
     """A rule with what the fold needs precomputed.
 
     moving    event types that move its clocks; telling: further types that may state attributes
     dates     attributes whose statements move its due, the first known wins
-    overlay   attributes that its conditions and dates read from the signs themselves; stating:
-              the same by event type; asked: the facts that make a telling event worth hearing
+    overlay   attributes that its conditions and dates read from the signs themselves
+    parts     what each of these event types is to the rule
+    needless  the condition that ends a deadline before it was done
+    asks      attributes that decide its budget
     version   hash of the judging part
     by_arrival  time is when it reached us, not when it occurred
     """
@@ -167,31 +193,64 @@ class RuleInForce:
     def __post_init__(self) -> None:
         moving = self.start | self.stop | self.cancel | self.restart | self.pause | self.resume
         telling = frozenset[str]().union(*(statement.types for _, statement in self.overlay))
-        stating = {
-            type_: tuple(told for told in self.overlay if type_ in told[1].types)
-            for type_ in telling
-        }
-        asked = {
-            type_: frozenset(fact for _, statement in told for fact in statement.facts)
-            for type_, told in stating.items()
-            if type_ not in moving
-        }
         object.__setattr__(self, "moving", moving)
         object.__setattr__(self, "telling", telling - moving)
-        object.__setattr__(self, "stating", stating)
-        object.__setattr__(self, "asked", asked)
+        object.__setattr__(self, "parts", {t: self._part(t, moving) for t in moving | telling})
+        needless = self.rule.clock.cancel_when if isinstance(self.rule, DeadlineRule) else None
+        object.__setattr__(self, "needless", needless)
+        object.__setattr__(self, "asks", _asks(self.rule))
 
     moving: frozenset[str] = field(init=False, default=frozenset())
     telling: frozenset[str] = field(init=False, default=frozenset())
-    stating: Mapping[str, Sequence[tuple[str, Statement]]] = field(init=False)
-    asked: Mapping[str, frozenset[str]] = field(init=False)
+    parts: Mapping[str, Part] = field(init=False)
+    needless: Condition | None = field(init=False)
+    asks: tuple[str, ...] = field(init=False)
+
+    def _part(self, type_: str, moving: frozenset[str]) -> Part:
+        stating = tuple(told for told in self.overlay if type_ in told[1].types)
+        asked = frozenset(fact for _, statement in stating for fact in statement.facts)
+        return Part(
+            starts=type_ in self.start,
+            stops=type_ in self.stop,
+            cancels=type_ in self.cancel,
+            restarts=type_ in self.restart,
+            pauses=type_ in self.pause,
+            resumes=type_ in self.resume,
+            stating=stating,
+            asked=None if type_ in moving else asked,
+        )
 
     def listens(self, sign: Sign) -> bool:
         """Whether this sign can change a clock of this rule."""
-        if sign.type in self.moving:
-            return True
-        asked = self.asked.get(sign.type)
-        return asked is not None and not asked.isdisjoint(sign.facts)
+        part = self.parts.get(sign.type)
+        return part is not None and (part.asked is None or not part.asked.isdisjoint(sign.facts))
+
+
+class Listeners(NamedTuple):
+    """The rules about one kind of subject, in the order of the book; and those by what they hear.
+    """
+
+    all: tuple[RuleInForce, ...]
+    by_id: Mapping[str, RuleInForce]
+    by_type: Mapping[str, tuple[RuleInForce, ...]]
+
+
+@lru_cache(maxsize=256)
+def listening(rules: tuple[RuleInForce, ...]) -> Listeners:
+    """The rules by what they hear; made once per book."""
+    types = {type_ for rule in rules for type_ in rule.parts}
+    by_type = {type_: tuple(r for r in rules if type_ in r.parts) for type_ in types}
+    return Listeners(rules, {rule.id: rule for rule in rules}, by_type)
+
+
+def _asks(rule: Rule) -> tuple[str, ...]:
+    if not isinstance(rule, DeadlineRule) or rule.due is None:
+        return ()
+    rows = rule.due.targets
+    asked = {name for row in rows if row.when for name in row.when.attributes()}
+    if any(row.within == ANSWER_WITHIN for row in rows):
+        asked.add(ANSWER_WITHIN)
+    return tuple(sorted(asked))
 
 
 _TELL_OF_LINES = frozenset(
@@ -226,7 +285,7 @@ def in_force(rule: Rule, book: RuleBook) -> RuleInForce:
             rule,
             book.not_measured,
             version,
-            start=_TELL_OF_LINES,
+            start=_TELL_OF_LINES if rule.about == "po_line" else frozenset({LEAD_TIME}),
             cancel=frozenset(rule.cancel),
             overlay=_overlay(rule.about, conditions, ()),
         )

@@ -24,7 +24,7 @@ from uuid import UUID
 from tower.clocks import Track, fold
 from tower.cycles import Cycle, Fact, Folded, Verdict
 from tower.rulebook import DeadlineRule, EventRule, RatioRule, SourceRule, VolumeRule
-from tower.signs import RuleInForce, Setting, Sign, Spell, Subject
+from tower.signs import Listeners, RuleInForce, Setting, Sign, Spell, Subject, listening
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
@@ -187,7 +187,14 @@ def _grouped(
             at = sign.applied_at or sign.arrived_at
             if last is not None and at <= last:
                 at = last + _TICK
-            groups.setdefault(at, {}).setdefault(subject, []).append(sign.taken(at))
+            group = groups.get(at)
+            if group is None:
+                group = groups[at] = {}
+            its = group.get(subject)
+            if its is None:
+                group[subject] = [sign.taken(at)]
+            else:
+                its.append(sign.taken(at))
     return sorted(groups.items(), key=lambda item: item[0])
 
 
@@ -197,11 +204,11 @@ class _Line:
     def __init__(self, state: UnitState, spells: Sequence[Spell], court: Court) -> None:
         self._before = state.clocks
         self._clocks: dict[ClockKey, tuple[Cycle, ...]] = dict(state.clocks)
-        self._signs: dict[Subject, tuple[Sign, ...]] = dict(state.signs)
+        self._signs: dict[Subject, list[Sign]] = {s: list(its) for s, its in state.signs.items()}
         self._instant = state.instant
         self._spells = spells
         self._court = court
-        self._rules: dict[Subject, dict[str, RuleInForce]] = {}
+        self._rules: dict[str, Listeners] = {}  # by kind of subject
         self._tracks: dict[ClockKey, Track] = {}
         self._next: dict[ClockKey, datetime] = {}
         self._journal: list[Entry] = []
@@ -245,12 +252,15 @@ class _Line:
         """Fold signs that share an instant into every clock that listens to one of them."""
         for subject in sorted(group):
             signs = group[subject]
-            self._signs[subject] = (*self._signs.get(subject, ()), *signs)
-            self._applied.update((sign.event_id, now) for sign in signs)
-            for rule in self._rules_of(subject):
+            self._signs.setdefault(subject, []).extend(signs)
+            for sign in signs:
+                self._applied[sign.event_id] = now
+            listeners = self._listeners(subject)
+            alone = signs[0].type if len(signs) == 1 else None
+            for rule in listeners.all if alone is None else listeners.by_type.get(alone, ()):
                 heard = [sign for sign in signs if rule.listens(sign)]
                 if heard:
-                    self._judge(rule, subject, now, heard, because or _late(heard))
+                    self._judge(rule, subject, now, heard, because)
         self._instant = now
 
     def rejudge(self, at: datetime) -> None:
@@ -286,7 +296,9 @@ class _Line:
         }
         return Advance(
             tuple(self._journal),
-            UnitState(self._instant, self._clocks, self._signs),
+            UnitState(
+                self._instant, self._clocks, {s: tuple(its) for s, its in self._signs.items()}
+            ),
             changed,
             self._applied,
             min(self._next.values(), default=None),
@@ -301,12 +313,14 @@ class _Line:
         because: str = "",
     ) -> None:
         """Judge one clock; ``heard`` are the signs of it that came since it was judged last, and
-        ``because`` why a verdict that was given may be another one now."""
+        ``because`` why a verdict that was given may be another one now, if not by them."""
         key = (rule.id, subject)
         folded = self._folded(rule, key, now, heard)
+        if folded is None:
+            return
         before, after = self._clocks.get(key, ()), folded.cycles
         if after or before:
-            self._journal.extend(changes(rule.id, subject, before, after, now, because))
+            self._journal.extend(changes(rule.id, subject, before, after, now, because, heard))
             self._clocks[key] = after
         following = folded.next
         if following is None:
@@ -316,16 +330,23 @@ class _Line:
 
     def _folded(
         self, rule: RuleInForce, key: ClockKey, now: datetime, heard: Sequence[Sign]
-    ) -> Folded:
+    ) -> Folded | None:
+        """The cycles as of ``now``; None if they are those that stand.
+
+        What is heard and changes no cycle changes nothing: timers fired up to here, so time alone
+        does not either.
+        """
         subject, spells = key[1], self._spells
         track = self._tracks.get(key)
         if track is not None:
-            if heard:
-                track.hear(heard)
+            if heard and not track.hear(heard):
+                return None
             return track.judged(spells, now)
+        # Not by way of ``self``: a ring of references would keep every line until it is collected.
+        court = self._court
 
         def setting_at(number: int, start: datetime) -> Setting:
-            return self._court.setting(rule, subject, number, start)
+            return court.setting(rule, subject, number, start)
 
         signs = self._signs.get(subject, ())
         if isinstance(rule.rule, DeadlineRule | EventRule):
@@ -337,17 +358,16 @@ class _Line:
         return fold(rule, signs, spells, setting_at, now)
 
     def _rules_of(self, subject: Subject) -> Iterable[RuleInForce]:
-        return self._known(subject).values()
+        return self._listeners(subject).all
 
     def _rule(self, key: ClockKey) -> RuleInForce | None:
-        return self._known(key[1]).get(key[0])
+        return self._listeners(key[1]).by_id.get(key[0])
 
-    def _known(self, subject: Subject) -> dict[str, RuleInForce]:
-        rules = self._rules.get(subject)
-        if rules is None:
-            rules = {rule.id: rule for rule in self._court.rules(subject)}
-            self._rules[subject] = rules
-        return rules
+    def _listeners(self, subject: Subject) -> Listeners:
+        found = self._rules.get(subject.kind)
+        if found is None:
+            found = self._rules[subject.kind] = listening(tuple(self._court.rules(subject)))
+        return found
 
 
 def _without_rule(cycle: Cycle, now: datetime) -> Cycle:
@@ -376,18 +396,21 @@ def changes(
     after: Sequence[Cycle],
     now: datetime,
     because: str = "",
+    heard: Sequence[Sign] = (),
 ) -> list[Entry]:
-    """Journal entries that lead from the facts that stood to those that stand now."""
+    """Journal entries that lead from the facts that stood to those that stand now.
+
+    ``because`` says why a verdict that was given is another one now; without it, the first of the
+    signs ``heard``.
+    """
     if len(before) == len(after) == 1 and _alike(before[0], after[0]):
         return []
-    old = {cycle.number: cycle for cycle in before}
-    new = {cycle.number: cycle for cycle in after}
     entries: list[Entry] = []
-    for number in sorted(old.keys() | new.keys()):
-        was, now_is = old.get(number), new.get(number)
+    for was, now_is in _pairs(before, after):
         cycle = now_is or was
         if cycle is None or (was and now_is and _alike(was, now_is)):
             continue
+        number = cycle.number
         for name, effective, why in _steps(was, now_is):
             entries.append(
                 Entry(
@@ -407,7 +430,7 @@ def changes(
             told = {
                 "was": was.verdict.value,
                 "now": None if now_is is None else now_is.verdict.value,
-                "because": because,
+                "because": because or _late(heard),
             }
             version, due = cycle.rule_version, cycle.due
             entries.append(
@@ -416,12 +439,29 @@ def changes(
     return entries
 
 
+def _pairs(
+    before: Sequence[Cycle], after: Sequence[Cycle]
+) -> Iterable[tuple[Cycle | None, Cycle | None]]:
+    """Each cycle as it was and as it is now, by number."""
+    if len(after) == 1 and (not before or (len(before) == 1 and _same_number(before, after))):
+        return [(before[0] if before else None, after[0])]
+    old = {cycle.number: cycle for cycle in before}
+    new = {cycle.number: cycle for cycle in after}
+    return [(old.get(number), new.get(number)) for number in sorted(old.keys() | new.keys())]
+
+
+def _same_number(before: Sequence[Cycle], after: Sequence[Cycle]) -> bool:
+    return before[0].number == after[0].number
+
+
 _READ_AGAIN = "a message was read again"
 _OTHER_BOOK = "another rule book came into force"
 _SILENT = "silence of a source was noticed late"
 
 
 def _late(heard: Sequence[Sign]) -> str:
+    if not heard:
+        return ""
     first = min(heard, key=lambda sign: (sign.occurred_at, sign.type))
     return f"{first.type} of {first.occurred_at:%Y-%m-%d %H:%MZ} became known"
 
@@ -463,6 +503,12 @@ Step = tuple[str, datetime, Mapping[str, Any]]
 
 
 def _steps(was: Cycle | None, now_is: Cycle | None) -> list[Step]:
+    if now_is is not None and (was is None or was.due == now_is.due):
+        # Mostly what stood stands, and more is told beside it.
+        kept = 0 if was is None else len(was.facts)
+        if was is None or now_is.facts[:kept] == was.facts:
+            more = sorted(now_is.facts[kept:], key=_order)
+            return [(fact.name, fact.effective, fact.why) for fact in more]
     old = {fact.name: fact for fact in was.facts} if was else {}
     new = {fact.name: fact for fact in now_is.facts} if now_is else {}
     steps: list[Step] = []

@@ -98,6 +98,8 @@ class Hindsight:
         self._news: list[tuple[datetime, int, int, Work]] = []  # instant, home, order in it
         self._raises: dict[str, int] = {}
         self._hushes = hushes
+        self._feeds: Feeds | None = None
+        self._blind: dict[tuple[str | None, frozenset[str]], Sequence[Spell]] = {}
         ratios = [rule for rule in config.rulebook.rules if isinstance(rule, RatioRule)]
         alone = config.rulebook.model_copy(update={"rules": tuple(ratios)})
         # Suppliers gone quiet are judged beside the shares of a partner, and are not played here.
@@ -108,11 +110,22 @@ class Hindsight:
         signs = {subject: self._known(its) for subject, its in rows.signs.items()}
         partner = supplier_of(signs, self._code.network)
         court = UnitCourt(self._code, partner, subject_attributes(signs), {})
-        spells: Sequence[Spell] = ()
-        if self._by == "arrival":
-            evidence = evidence_of(court, signs, self._end)
-            spells = [s for s in feeds.blind(evidence, None, self._end) if s.known_at < self._end]
+        spells = self._spells(court, signs, feeds) if self._by == "arrival" else ()
         self._judge(rows.home, court, spread(signs, self._code.line_types), spells)
+
+    def _spells(
+        self, court: UnitCourt, signs: Mapping[Subject, Sequence[Sign]], feeds: Feeds
+    ) -> Sequence[Spell]:
+        """Silences that the clocks of such subjects of this partner may rest on."""
+        if feeds is not self._feeds:
+            self._feeds, self._blind = feeds, {}
+        key = (court.partner, frozenset([subject.kind for subject in signs]))
+        found = self._blind.get(key)
+        if found is None:
+            evidence = evidence_of(court, signs, self._end)
+            blind = feeds.blind(evidence, None, self._end)
+            found = self._blind[key] = [s for s in blind if s.known_at < self._end]
+        return found
 
     def take_source(self, name: str, feeds: Feeds) -> None:
         """Judge one of our own feeds by its silences; by occurrence there are none."""
@@ -217,9 +230,11 @@ class Hindsight:
         self, journal: Sequence[Entry], clocks: Mapping[ClockKey, Sequence[Cycle]]
     ) -> None:
         for entry in journal:
-            rule = self._code.book.rule(entry.rule)
+            levels = self._code.telling.get(entry.rule)
+            if levels is None:
+                continue
             level = entry.level
-            if rule is None or level is None or level not in rule.telling_levels:
+            if level is None or level not in levels:
                 continue
             cycle = _cycle(clocks, entry)
             started = cycle.started if cycle is not None else entry.effective
@@ -228,7 +243,7 @@ class Hindsight:
                 str(entry.subject),
                 started,
                 level,
-                rule.telling_levels[level].severity.value,
+                levels[level].severity.value,
                 entry.effective,
                 entry.detected,
                 entry.due,
@@ -339,16 +354,16 @@ _NOT_KEPT = {
 }
 
 
+_LEAD_TIMES = (
+    "lead times are measured once a day from orders as they are then; as they were is not kept"
+)
+
+
 def uncovered(code: Code) -> list[NotReplayed]:
     """Rules that are not replayed, each with why."""
-    return sorted(
-        (
-            NotReplayed(rule.id, _NOT_KEPT[rule.rule.kind])
-            for rule in code.rules
-            if rule.rule.kind in _NOT_KEPT
-        ),
-        key=lambda one: one.rule,
-    )
+    why = {r.id: _NOT_KEPT[r.rule.kind] for r in code.rules if r.rule.kind in _NOT_KEPT}
+    why |= {rule.id: _LEAD_TIMES for rule in code.planning}
+    return [NotReplayed(rule, said) for rule, said in sorted(why.items())]
 
 
 @dataclass(frozen=True)

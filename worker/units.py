@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from db.clocks import BEGINNING, NEVER, Feeds, Judged, UnitRows
+from db.clocks import BEGINNING, LOOK_BACK, NEVER, Feeds, Judged, UnitRows
 from tower import root_causes, rulebook
 from tower.cases import Brief, Happening, Level, owner_of
 from tower.court import Code, UnitCourt, spread, subject_attributes, supplier_of
@@ -17,8 +17,6 @@ from tower.identity import partner_id
 from tower.rulebook import Rule
 from tower.signs import COUNTED, Evidence, Sign, Spell, Subject
 from tower.timeline import ClockKey, Entry, UnitState, advance
-
-LOOK_BACK = timedelta(hours=1)  # more than any rule waits for stragglers after a recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +150,16 @@ def news(
     ``clocks`` are the cycles as they stood before it.
     """
     grouped: dict[ClockKey, list[Happening]] = {}
-    rules: dict[str, Rule] = {}
     reached: set[tuple[ClockKey, int]] = set()
+    telling = court.code.telling
     for entry in journal:
-        rule = court.code.book.rule(entry.rule)
-        if rule is None or not rule.telling_levels:
+        levels = telling.get(entry.rule)
+        if levels is None:
             continue
         key = (entry.rule, entry.subject)
-        if entry.name in rule.telling_levels:
+        if entry.name in levels:
             reached.add((key, entry.cycle))
-        if (key, entry.cycle) in reached or _told(rule, entry.cycle, clocks.get(key, ())):
-            rules[rule.id] = rule
+        if (key, entry.cycle) in reached or _told(levels, entry.cycle, clocks.get(key, ())):
             grouped.setdefault(key, []).append(
                 Happening(
                     name=entry.name,
@@ -173,8 +170,11 @@ def news(
                     why=entry.why,
                 )
             )
-    found = []
+    found: list[tuple[Brief, list[Happening]]] = []
+    if not grouped:
+        return found
     held = _held(journal, clocks)
+    rules = {rule.id: rule for rule in court.code.book.rules}
     for (rule_id, subject), happenings in grouped.items():
         attributes = court.described(subject, now)
         said = brief(rules[rule_id], subject, home, attributes, court.code)
@@ -201,9 +201,8 @@ def _held(
     return found
 
 
-def _told(rule: Rule, number: int, cycles: Iterable[Cycle]) -> bool:
+def _told(telling: Collection[str], number: int, cycles: Iterable[Cycle]) -> bool:
     """Whether this cycle stood at a level that opens a case."""
-    telling = rule.telling_levels
     return any(
         fact.name in telling
         for cycle in cycles

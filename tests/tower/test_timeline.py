@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -562,3 +564,33 @@ def test_after_recovery_every_held_clock_is_judged() -> None:
         for cycles in done.state.clocks.values():
             assert all(cycle.verdict is not Verdict.UNKNOWN for cycle in cycles), seed
     assert held > 20
+
+
+def test_a_visit_leaves_nothing_for_the_garbage_collector() -> None:
+    """Batches run without collections; a ring of references would keep every unit in memory."""
+    tale, court = story(7), Court()
+    gone = weakref.ref(court)
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        advance(UnitState(), tale.signs, tale.spells, END, court)
+        del court
+        assert gone() is None
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def test_what_is_heard_and_changes_no_cycle_is_not_judged_again() -> None:
+    """Of an order that was answered, goods and receipts tell its clocks nothing new."""
+    court = Court()
+    told = [
+        Sign("po.released", at("03-27 14:00"), at("03-27 14:00"), uuid5(NAMES, "1")),
+        Sign("po.acknowledged", at("03-27 15:00"), at("03-27 15:00"), uuid5(NAMES, "2")),
+        Sign("asn.received", at("03-30 15:00"), at("03-30 15:00"), uuid5(NAMES, "3")),
+    ]
+    whole = advance(UnitState(), {PO: told}, (), END, court)
+    assert whole.journal == advance(UnitState(), {PO: told[:2]}, (), END, court).journal
+    assert whole.applied[told[2].event_id] == told[2].arrived_at
+    [cycle] = whole.state.clocks["po.unacknowledged", PO]
+    assert cycle.verdict is Verdict.MET
