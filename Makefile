@@ -8,6 +8,9 @@ STAMP := $(VENV)/.installed
 # One more than a small machine has cores: tests wait for servers and processes part of the time.
 JOBS ?= 3
 
+# What to measure: a folder or a file.
+BENCH ?= tests/benchmarks
+
 # All interpreters together.
 FUZZ_SECONDS ?= 600
 
@@ -63,7 +66,7 @@ types: $(STAMP)
 	@$(BIN)/mypy
 
 bench: $(STAMP)
-	@KEEP_BENCHMARKS=1 exec $(BIN)/python -m pytest -m benchmark -q -s tests/benchmarks $(ARGS)
+	@KEEP_BENCHMARKS=1 exec $(BIN)/python -m pytest -m benchmark -q -s $(BENCH) $(ARGS)
 
 # atheris has no wheel for every Python; without it the rest is played, and that is said.
 fuzz: $(STAMP)
