@@ -48,6 +48,9 @@ def _way(words: str, link: Link) -> None:
     )
 
 
+UNCHANGED = "unchanged"
+
+
 def show_card(figure: Figure) -> None:
     """Name, value, difference and course of a figure, with all that it rests on as help."""
     definition = figure.definition
@@ -60,7 +63,7 @@ def show_card(figure: Figure) -> None:
         pill,
         delta_color=colour,
         delta_description=None if pill else _beside(figure),
-        delta_arrow="auto" if change else "off",
+        delta_arrow="auto" if change and change != UNCHANGED else "off",
         help=explained(figure),
         chart_data=_course(figure),
         chart_type="area",
@@ -124,11 +127,11 @@ def _change(figure: Figure) -> str | None:
         return None
     if figure.definition.unit == "%":
         points = 100 * change
-        return f"{points:+.1f} pp" if abs(points) >= 0.05 else "0"
+        return f"{points:+.1f} pp" if abs(points) >= 0.05 else UNCHANGED
     if figure.definition.unit in ("h", "days", "points"):
         unit = {"days": " d", "h": " h"}.get(figure.definition.unit, "")
-        return f"{change:+.1f}{unit}" if abs(change) >= 0.05 else "0"
-    return f"{change:+,.0f}" if abs(change) >= 0.5 else "0"
+        return f"{change:+.1f}{unit}" if abs(change) >= 0.05 else UNCHANGED
+    return f"{change:+,.0f}" if abs(change) >= 0.5 else UNCHANGED
 
 
 def _beside(figure: Figure) -> str | None:
