@@ -49,14 +49,17 @@ class Asked(BaseModel):
     supplier: str | None = Described(None, description="partner of network.yaml")
     buyer: str | None = None
     warehouse: str | None = None
-    category: str | None = Described(None, description="of exceptions, or kind of document")
+    category: str | None = Described(None, description="of goods, as the ERP names it")
+    topic: str | None = Described(
+        None, description="category of an exception or of a cause, or document and hop"
+    )
 
 
 class AskedOne(Asked):
     """What one figure can be asked."""
 
     by: str | None = Described(
-        None, description="supplier, buyer, warehouse, category, week or month"
+        None, description="supplier, buyer, warehouse, category, topic, week or month"
     )
     switch: list[str] = Described(
         default_factory=list, description="a choice of the definition", examples=["date=requested"]
@@ -159,7 +162,7 @@ def tell_cards(request: Request, who: Reader, asked: Annotated[Asked, Query()]) 
 def tell_one(
     request: Request, who: Reader, kpi: str, asked: Annotated[AskedOne, Query()]
 ) -> Response:
-    """Any figure of the catalogue, by supplier, buyer, warehouse, category, week or month."""
+    """Any figure of the catalogue, by party, warehouse, category of goods, topic, week or month."""
     doors: Doors = request.app.state.doors
     now, scope = doors.clock(), sees(who)
     of, known = DEFINITIONS.get(kpi), _told_to(scope)
@@ -196,7 +199,7 @@ def _told_to(scope: Scope) -> frozenset[str]:
 
 def _narrowed(asked: Asked, now: datetime) -> Filter:
     period = period_of(asked.from_, asked.to, now, DEFAULT_LENGTH)
-    return Filter(period, asked.supplier, asked.buyer, asked.warehouse, asked.category)
+    return Filter(period, asked.supplier, asked.buyer, asked.warehouse, asked.category, asked.topic)
 
 
 def _switches(given: list[str]) -> dict[str, str]:

@@ -62,7 +62,7 @@ DateWord = Literal["first_confirmed", "last_confirmed", "requested"]
 PerWord = Literal["line", "order", "value"]
 SuppliersWord = Literal["table", "compare"]
 SupplierTab = Literal["figures", "answers", "orders", "exceptions", "mails", "profile"]
-FulfilmentBy = Literal["supplier", "buyer", "warehouse"]
+FulfilmentBy = Literal["supplier", "buyer", "warehouse", "category"]
 FulfilmentView = Literal["discrepancies", "invoices", "cohorts"]
 SubjectsWord = Literal["all", "in", "hit", "miss", "out"]
 GroupWord = Literal["line", "customer", "cause", "buyer"]
@@ -162,15 +162,17 @@ def _accepted(hint: Any) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filtered(Link):
-    """Pages with the filter row; these parameters travel from page to page."""
+    """Pages with the filter row; these parameters travel from page to page. ``goods``: a category
+    of goods, as the ERP names it; ``category`` of an address is that of exceptions."""
 
     period: PeriodWord = "30d"
     supplier: str | None = None
     buyer: str | None = None
     warehouse: str | None = None
+    goods: str | None = None
 
 
-FILTER_NAMES = ("period", "supplier", "buyer", "warehouse")
+FILTER_NAMES = ("period", "supplier", "buyer", "warehouse", "goods")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +230,8 @@ class FulfilmentLink(Filtered):
 class FiguresLink(Filtered):
     """``id``: the figure that is looked into; ``by``: what it is told apart by; ``show``: which of
     its subjects; ``switch``: choices of its definition other than the defaults, "date:requested";
-    ``category``: of cases only; ``after``: the place in the list from which the page goes on.
+    ``topic``: of cases, risks and hops only; ``after``: the place in the list from which the page
+    goes on.
     """
 
     PAGE: ClassVar[Page] = FIGURES
@@ -236,7 +239,7 @@ class FiguresLink(Filtered):
     by: str | None = None
     show: SubjectsWord = "all"
     switch: str | None = None
-    category: str | None = None
+    topic: str | None = None
     after: str | None = None
 
 

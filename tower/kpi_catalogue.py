@@ -124,8 +124,10 @@ def check_dimension(of: Definition, by: str) -> None:
     if by in of.dimensions:
         return
     why = ""
-    if by == "category" and by not in of.by:
-        why = " No feed tells the category of goods: only cases and messages have one."
+    if by == "category":
+        why = " What it counts has no category of goods."
+    elif by == "topic":
+        why = " Only cases, what is at risk and messages have a topic."
     elif by in ("week", "month") and of.snapshot:
         why = " It tells of now."
     raise UnknownChoice(f"{of.id} is told apart by {', '.join(of.dimensions)}, not {by}.{why}")

@@ -35,8 +35,10 @@ largest   amount of the worst subject
 score     points made from other figures
 """
 
-ORDER_DIMENSIONS = ("supplier", "buyer", "warehouse")
-CASE_DIMENSIONS = ("supplier", "buyer", "warehouse", "category")
+ORDER_DIMENSIONS = ("supplier", "buyer", "warehouse", "category")
+CASE_DIMENSIONS = (*ORDER_DIMENSIONS, "topic")
+OF_CUSTOMERS = ("warehouse", "category")
+"""What customer orders are told apart by: no supplier serves them."""
 COURSES = ("week", "month")
 
 _NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})

@@ -46,7 +46,7 @@ MESSAGES = (
         "Latency",
         "s",
         "median of arrival - departure over the hops of messages: from one step that was told of a "
-        "message to its next; p95 beside. By category: document and hop",
+        "message to its next; p95 beside. By topic: document and hop",
         "steps of which only the day is known; messages of which one step only was told",
         "down",
         least=20,
@@ -54,7 +54,7 @@ MESSAGES = (
         counts="hops",
         opens="/integrations",
         audience="S",
-        by=("supplier", "category"),
+        by=("supplier", "topic"),
     ),
     Definition(
         "partner_error_rate",

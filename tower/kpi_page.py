@@ -48,6 +48,12 @@ What each figure means, what it leaves out and which choices it offers. This pag
 - Counts are pooled, rates never averaged. `interval` is the 95 % Wilson score interval.
 - Money is added up in the company's currency only; other currencies and lines without a price are
   told beside.
+- **Category** is that of goods, as the ERP keeps it with a line (`docs/events.md`, `category`). A
+  line counts under its own. An order, and what is told of whole orders and their notices, counts as
+  a whole under each category that one of its lines has, so that the categories may add up to more
+  than all; a case about one line counts under that line's. What has no goods (messages, queues,
+  feeds, invoices) says so. **Topic** is the category of an exception or of a cause, and of messages
+  the document and hop.
 - Every figure opens its subjects (`--subjects`), each in or out and why. Facts that come late
   change the past: figures are counted from the documents as they are known now, and subjects of
   which something was learnt after the period are marked (`restated`).
@@ -55,8 +61,9 @@ What each figure means, what it leaves out and which choices it offers. This pag
 - From 200,000 documents on, the figures of the leaders' pages are **counted ahead**: the worker
   counts the documents of each week of release, by day and party, and counts a week anew within
   minutes after something of it changed (a tenth of its time at most). `as_of` then tells when.
-  Choices that are not the usual ones, two parties at once, and lists of subjects are always asked
-  of the documents; times to acknowledge are told in steps of 2 %, without what lies beside them.
+  Choices that are not the usual ones, two parties at once, categories of goods, and lists of
+  subjects are always asked of the documents; times to acknowledge are told in steps of 2 %,
+  without what lies beside them.
 
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from tower.kpi_definition import SUPPLY_DATES, Definition
+from tower.kpi_definition import OF_CUSTOMERS, SUPPLY_DATES, Definition
 
 _CLOCK_OUTSIDE = "not due yet, not measured, unknown because a feed was silent"
 _LINE_OUTSIDE = (
@@ -330,6 +330,6 @@ FULFILMENT = (
         opens="/orders-at-risk",
         dated=True,
         switches=MappingProxyType({"date": ("first_promised", "last_promised")}),
-        by=("warehouse",),
+        by=OF_CUSTOMERS,
     ),
 )

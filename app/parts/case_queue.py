@@ -10,20 +10,18 @@ import streamlit as st
 
 from app.links import CaseLink, ExceptionsLink
 from app.parts.downloads import downloads
-from app.parts.filters import choose
+from app.parts.filters import choose, goods_box
 from app.parts.pager import pager
 from app.parts.tables import height_of, table
 from app.parts.words import SEVERITIES, ago, day, many, money, severity, span
 from db.reads.cases import CaseGroup, CasePage
+from db.reads.lookup import Choices
 from tower.calendars import Calendar
 from tower.categories import CATEGORIES
 from tower.errors import TowerError
 from tower.root_causes import KIND
 
 MOST_GROUPS_PX = 300
-
-Named = Sequence[tuple[str, str]]
-"""Values of an address and their names."""
 
 
 def severities(counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
@@ -79,7 +77,7 @@ def group_table(groups: Sequence[CaseGroup], now: datetime) -> None:
     )
 
 
-def narrowed(link: ExceptionsLink, buyers: Named, warehouses: Named) -> None:
+def narrowed(link: ExceptionsLink, offered: Choices) -> None:
     """What an address narrows besides the choices that are always there, each to be dropped."""
     for name, label, value in (
         ("opened", "Opened", link.opened),
@@ -89,9 +87,12 @@ def narrowed(link: ExceptionsLink, buyers: Named, warehouses: Named) -> None:
             word = value.isoformat()
             choose(name, label, {word: f"{label} {day(value)} (UTC)"}, word, "Any day", 230)
     if link.buyer is not None:
-        choose("buyer", "Buyer", dict(buyers), link.buyer, "All buyers", 170)
+        choose("buyer", "Buyer", dict(offered.buyers), link.buyer, "All buyers", 170)
     if link.warehouse is not None:
-        choose("warehouse", "Warehouse", dict(warehouses), link.warehouse, "All warehouses", 180)
+        sites = dict(offered.warehouses)
+        choose("warehouse", "Warehouse", sites, link.warehouse, "All warehouses", 180)
+    if link.goods is not None:
+        goods_box(link.goods, offered.categories)
 
 
 STATES = {

@@ -70,7 +70,7 @@ def _words(wanted: CaseFilter) -> str:
         "state": wanted.state, "category": wanted.category, "severity": wanted.severity,
         "owner": wanted.owner, "supplier": wanted.supplier, "age": wanted.age,
         "rule": wanted.rule, "buyer": wanted.buyer, "warehouse": wanted.warehouse,
-        "opened": wanted.opened, "closed": wanted.closed,
+        "goods": wanted.goods, "opened": wanted.opened, "closed": wanted.closed,
     }  # fmt: skip
     return ", ".join(f"{name} {value}" for name, value in told.items() if value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +29,8 @@ BY: Mapping[str, str] = {
     "supplier": "by supplier",
     "buyer": "by buyer",
     "warehouse": "by warehouse",
-    "category": "by category",
+    "category": "by category of goods",
+    "topic": "by topic",
 }
 MOST_BARS = 25
 
@@ -209,7 +209,7 @@ def _worst_first(of: Definition, told: tuple[Told, ...]) -> tuple[Told, ...]:
 
 def _names(viewer: Viewer, told: tuple[Told, ...]) -> list[str]:
     offered = data.choices(viewer.scope)
-    named = dict(offered.warehouses) | dict(offered.buyers)
+    named = dict(offered.warehouses) | dict(offered.buyers) | dict(offered.categories)
     return [named.get(one.key, one.name) for one in told]
 
 
@@ -219,6 +219,7 @@ def _narrowed(link: FiguresLink, by: str, point: Mapping[str, Any]) -> Link | No
     if by in ("week", "month") or not data_:
         return None
     key = str(data_[0])
-    if not key or by == "category":
-        return replace(link, category=key or None, after=None) if key else None
-    return FiguresLink.from_query({**link.to_query(), by: key, "after": ""})
+    if not key:
+        return None
+    name = "goods" if by == "category" else by
+    return FiguresLink.from_query({**link.to_query(), name: key, "after": ""})

@@ -118,6 +118,7 @@ def _table(of: Definition, page: SubjectPage, viewer: Viewer) -> None:
         "Supplier": [row.supplier_name for row in rows],
         "Buyer": [people.get(row.buyer or "", row.buyer) for row in rows],
         "Warehouse": [sites.get(row.warehouse or "", row.warehouse) for row in rows],
+        "Goods": [row.category for row in rows],
         "Restated": ["became known later" if row.restated else None for row in rows],
     }
     table(
@@ -189,6 +190,8 @@ def _file(rows: Sequence[Subject]) -> dict[str, list[Any]]:
         "supplier name": [row.supplier_name for row in rows],
         "buyer": [row.buyer for row in rows],
         "warehouse": [row.warehouse for row in rows],
+        "category of goods": [row.category for row in rows],
+        "topic": [row.topic for row in rows],
         "restated": [row.restated for row in rows],
         **{name.replace("_", " "): [row.facts.get(name) for row in rows] for name in facts},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -33,6 +33,13 @@ def filter_row(link: Filtered, viewer: Viewer, *, with_period: bool = True) -> N
         choose("buyer", "Buyer", dict(offered.buyers), link.buyer, "All buyers", 170)
         sites = dict(offered.warehouses)
         choose("warehouse", "Warehouse", sites, link.warehouse, "All warehouses", 180)
+        goods_box(link.goods, offered.categories)
+
+
+def goods_box(chosen: str | None, offered: Sequence[tuple[str, str]]) -> None:
+    """The categories of goods; no box where no feed tells any."""
+    if offered or chosen is not None:
+        choose("goods", "Category of goods", dict(offered), chosen, "All goods", 160)
 
 
 def filter_of(link: Filtered, now: datetime) -> Filter:
@@ -42,6 +49,7 @@ def filter_of(link: Filtered, now: datetime) -> Filter:
         supplier=link.supplier,
         buyer=link.buyer,
         warehouse=link.warehouse,
+        category=link.goods,
     )
 
 

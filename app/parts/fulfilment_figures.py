@@ -36,6 +36,7 @@ BY: Mapping[str, str] = {
     "supplier": "by supplier",
     "buyer": "by buyer",
     "warehouse": "by warehouse",
+    "category": "by category",
 }
 _BY_FIGURES = ("otif", "fill_line", "fill_value", "perfect_order", "lead_time", "unit_days_late")
 MOST_SHOWN = 100
@@ -120,7 +121,8 @@ def by(link: FulfilmentLink, viewer: Viewer, narrowed: Filter) -> None:
         nothing_here("Nothing fell due in this period.")
         return
     keys = sorted(first, key=lambda key: _worst(told["otif"].get(key)))[:MOST_SHOWN]
-    sites = dict(data.choices(viewer.scope).warehouses) | dict(data.choices(viewer.scope).buyers)
+    offered = data.choices(viewer.scope)
+    sites = dict(offered.warehouses) | dict(offered.buyers) | dict(offered.categories)
     table(
         {
             link.by.title(): [sites.get(key, first[key]) or "none told" for key in keys],
@@ -145,7 +147,11 @@ def by(link: FulfilmentLink, viewer: Viewer, narrowed: Filter) -> None:
             for kpi in _BY_FIGURES
         },
     )
-    st.caption("No feed tells the category of goods, so nothing is told apart by it.")
+    if link.by == "category":
+        st.caption(
+            "The category of goods is the ERP's. An order counts, as a whole, under each that one "
+            "of its lines has."
+        )
 
 
 def _worst(told: Told | None) -> tuple[bool, float, int]:
@@ -170,4 +176,5 @@ def _n(told: Told | None) -> int | None:
 def _narrowed(link: FulfilmentLink, key: str) -> Link:
     if link.by == "supplier":
         return SupplierLink(id=key, period=link.period)
-    return FulfilmentLink(**{**filters_of(link), "date": link.date, "per": link.per, link.by: key})
+    name = "goods" if link.by == "category" else link.by
+    return FulfilmentLink(**{**filters_of(link), "date": link.date, "per": link.per, name: key})

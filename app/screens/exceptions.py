@@ -29,6 +29,7 @@ wanted = cases.CaseFilter(
     rule=link.rule,
     buyer=link.buyer,
     warehouse=link.warehouse,
+    goods=link.goods,
     opened=link.opened,
     closed=link.closed,
     state=link.state or "open",
@@ -49,7 +50,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     choose("age", "Age", case_queue.numbered(counts["age"]), link.age, "Any age", 120)
     offered = data.choices(viewer.scope)
     choose("supplier", "Supplier", dict(offered.suppliers), link.supplier, "All suppliers", 190)
-    case_queue.narrowed(link, offered.buyers, offered.warehouses)
+    case_queue.narrowed(link, offered)
 
 if not page.total:
     if any(counts["severity"].values()) or wanted.opened or wanted.closed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app import data
@@ -18,7 +20,7 @@ of = DEFINITIONS.get(link.id or "")
 header("Key figures" if of is None else of.name, viewer)
 filter_row(link, viewer)
 figure_page.chooser(link)
-narrowed = filter_of(link, data.settled(data.this_minute()))
+narrowed = replace(filter_of(link, data.settled(data.this_minute())), topic=link.topic)
 if of is None:
     figure_page.catalogue(link)
     st.stop()

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, func, or_, select
 
+from db.reads import goods
 from db.reads.filters import within_scope
 from db.reads.rows import record, records
 from db.tables import (
@@ -51,6 +52,7 @@ class CaseFilter:
     """Narrowing of the queue; None means no narrowing. ``age`` is a word of AGE_BANDS.
 
     buyer, warehouse  of the purchase order that a case is about
+    goods             a category of goods of its line, or of one of its order's lines
     opened, closed    on this day (UTC)
     view   causes: a root cause stands for its cases; all: every case by itself, no causes
     under  only the cases under this root cause, whatever their state
@@ -64,6 +66,7 @@ class CaseFilter:
     rule: str | None = None
     buyer: str | None = None
     warehouse: str | None = None
+    goods: str | None = None
     opened: date | None = None
     closed: date | None = None
     state: str = "open"  # open, resolved, all, or one state by its name
@@ -152,6 +155,8 @@ def _conditions(scope: Scope, wanted: CaseFilter, now: datetime) -> list[ColumnE
             found += [moment >= begin, moment < begin + timedelta(days=1)]
     if wanted.buyer is not None or wanted.warehouse is not None:
         found.append(_of_order(wanted.buyer, wanted.warehouse))
+    if wanted.goods is not None:
+        found.append(goods.has(table.home_key, wanted.goods, goods.of_line(table.line)))
     return found
 
 

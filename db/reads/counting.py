@@ -213,7 +213,7 @@ def subject(
     weight      what it weighs at most
     unit        unit or currency of the amount
     healed      a miss that was completed later
-    dimensions  supplier as the number of the partner, buyer, warehouse, category
+    dimensions  supplier as the number of the partner, buyer, warehouse, category of goods, topic
     facts       what the verdict rests on, for the list
     """
     found: list[ColumnElement[Any]] = [at.label("at"), verdict.label("verdict")]
@@ -231,27 +231,37 @@ def subject(
         found.append(func.json_build_object(*told).label("facts"))
         found += [
             given.get(name, cast(null(), Text)).label(name)
-            for name in ("supplier", "buyer", "warehouse", "category")
+            for name in ("supplier", "buyer", "warehouse", "category", "topic")
         ]
     else:
         found += [given[name].label(name) for name in sorted(question.needs) if name in given]
     return found
 
 
-def parties(question: Question, row: Columns) -> list[ColumnElement[bool]]:
-    """The viewer's scope and the chosen supplier, buyer and warehouse, by a row's own columns."""
+def parties(
+    question: Question, row: Columns, *, whole: bool = False
+) -> list[ColumnElement[bool]]:
+    """The viewer's scope and the chosen supplier, buyer, warehouse and category of goods, by a
+    row's own columns; of whole orders db/reads/goods.py tells the category."""
     narrowed = question.narrowed
     found = [*within_scope(row, question.scope), *of_supplier(row, narrowed.supplier)]
     if narrowed.buyer is not None:
         found.append(row["buyer"] == narrowed.buyer)
     if narrowed.warehouse is not None:
         found.append(row["warehouse"] == narrowed.warehouse)
+    if narrowed.category is not None and not whole:
+        found.append(row["category"] == narrowed.category)
     return found
 
 
 def of_order(row: Columns) -> dict[str, ColumnElement[Any]]:
-    """The dimensions of a row of a purchase order."""
+    """The dimensions of a row of a purchase order, but for the category of its goods."""
     return {"supplier": row["partner_id"], "buyer": row["buyer"], "warehouse": row["warehouse"]}
+
+
+def of_line(row: Columns) -> dict[str, ColumnElement[Any]]:
+    """The dimensions of a line of a purchase order."""
+    return {**of_order(row), "category": row["category"]}
 
 
 def is_hit(condition: ColumnElement[bool], *first: tuple[Any, str]) -> ColumnElement[str]:

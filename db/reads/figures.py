@@ -32,13 +32,13 @@ from db.roles import knowing_the_house
 from db.tables import checkpoint, document, partner
 from tower.access import Scope
 from tower.kpi_catalogue import WEIGHTS, Switches, check_dimension, chosen, definition
-from tower.kpi_definition import Definition
+from tower.kpi_definition import OF_CUSTOMERS, Definition
 from tower.kpi_score import Targets, Weights, score
 from tower.kpi_sums import NOTHING, Sums, figure_of
 from tower.kpis import Figure
 
 NO_SWITCHES: Switches = {}
-DIMENSIONS = ("supplier", "buyer", "warehouse", "category")
+DIMENSIONS = ("supplier", "buyer", "warehouse", "category", "topic")
 SCORE = "supplier_score"
 
 Maker = Callable[[Question], Counted]
@@ -84,8 +84,9 @@ MAKERS: Mapping[str, Maker] = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One figure among several: ``key`` of the supplier, buyer, warehouse or category ("" where the
-    subjects have none), or the first day of a week or month, with the name people know it by."""
+    """One figure among several: ``key`` of the supplier, buyer, warehouse, category or topic (""
+    where the subjects have none), or the first day of a week or month, with the name people know
+    it by."""
 
     key: str
     name: str
@@ -141,8 +142,8 @@ def figures_by(
     now: datetime,
     switches: Switches = NO_SWITCHES,
 ) -> list[Told]:
-    """The figure of each supplier, buyer, warehouse or category that has subjects in the period,
-    those with most subjects first; by week or month the same as ``course``.
+    """The figure of each supplier, buyer, warehouse, category of goods or topic that has subjects
+    in the period, those with most subjects first; by week or month the same as ``course``.
 
     Without course and period before: compare with ``course`` of one. Raises UnknownChoice.
     """
@@ -302,11 +303,12 @@ def _lacking(
     of: Definition, words: Switches, narrowed: Filter, by: str | None = None
 ) -> Figure | None:
     """No data where its subjects do not have what the question is narrowed to or told apart by."""
-    known = ("warehouse",) if words.get("side") == "customer" else of.by
+    known = OF_CUSTOMERS if words.get("side") == "customer" else of.by
     asked = [name for name in DIMENSIONS if getattr(narrowed, name) is not None]
     for name in (*asked, *([by] if by else [])):
         if name not in known:
-            reason = f"no data: {of.counts} of this figure have no {name}"
+            named = "category of goods" if name == "category" else name
+            reason = f"no data: {of.counts} of this figure have no {named}"
             return Figure(of, None, 0, reason=reason, switches=words)
     return None
 

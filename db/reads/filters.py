@@ -50,7 +50,9 @@ class Filter:
     """Narrowing of a question; None means no narrowing.
 
     supplier  key of a partner
-    category  of exceptions, or kind of document of messages: goods have none that a feed tells
+    category  of goods, as the ERP names it
+    topic     of cases the category of the exception, of what is at risk that of its cause, of
+              messages document and hop
     """
 
     period: Period
@@ -58,6 +60,7 @@ class Filter:
     buyer: str | None = None
     warehouse: str | None = None
     category: str | None = None
+    topic: str | None = None
 
 
 def within_scope(

@@ -268,6 +268,7 @@ def _received(scope: Scope, narrowed: Filter, *columns: ColumnElement[Any]) -> S
         *within_scope(d, scope),
         *of_supplier(d, narrowed.supplier),
         *_of_header(narrowed),
+        *([] if narrowed.category is None else [d.category == narrowed.category]),
     )
 
 
@@ -292,7 +293,7 @@ RETURNS = ("return.requested", "return.authorised", "return.shipped", "return.re
 def invoices(conn: Connection, scope: Scope, narrowed: Filter, limit: int = 200) -> Invoices:
     """Invoices by state, those that stand blocked by value, and what was sent back.
 
-    Invoices and returns name their supplier only: buyer and warehouse do not narrow them.
+    Invoices and returns name their supplier only: nothing else narrows them.
     """
     d, period = document.c, narrowed.period
     mine = [

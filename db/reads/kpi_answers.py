@@ -22,6 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from db.reads import goods
 from db.reads.business_hours import open_hours
 from db.reads.counting import (
     LONGEST_ORDER,
@@ -33,6 +34,7 @@ from db.reads.counting import (
     hours,
     is_hit,
     number,
+    of_line,
     of_order,
     parties,
     subject,
@@ -85,12 +87,19 @@ def clocks(question: Question, *, header: bool = False) -> tuple[FromClause, lis
         conditions.append(h.buyer == question.narrowed.buyer)
     if question.narrowed.warehouse is not None:
         conditions.append(h.warehouse == question.narrowed.warehouse)
+    if question.narrowed.category is not None:
+        conditions.append(goods.has(c.home_key, question.narrowed.category))
     return source, conditions
 
 
-def _dimensions() -> dict[str, ColumnElement[Any]]:
-    h = _header.c
-    return {"supplier": clock.c.partner_id, "buyer": h.buyer, "warehouse": h.warehouse}
+def _dimensions(question: Question) -> dict[str, ColumnElement[Any]]:
+    c, h = clock.c, _header.c
+    return {
+        "supplier": c.partner_id,
+        "buyer": h.buyer,
+        "warehouse": h.warehouse,
+        **goods.of_order(question, c.home_key),
+    }
 
 
 def _in_time(question: Question, *categories: str) -> Counted:
@@ -102,7 +111,7 @@ def _in_time(question: Question, *categories: str) -> Counted:
         c.due_at,
         clock_verdict(),
         healed=c.verdict == "met_late",
-        dimensions=_dimensions(),
+        dimensions=_dimensions(question),
         facts={"due": c.due_at, "transmitted": h.transmitted_at, "came": c.ended_at}
         if question.detailed
         else None,
@@ -146,7 +155,7 @@ def ack_cycle(question: Question) -> Counted:
         c.due_at,
         verdict,
         amount=took,
-        dimensions=_dimensions(),
+        dimensions=_dimensions(question),
         facts={"transmitted": h.transmitted_at, "answered": answered, "due": c.due_at},
         extras={
             "ours": hours(h.released_at, h.transmitted_at),
@@ -177,6 +186,7 @@ def coverage(question: Question) -> Counted:
         dimensions={
             "supplier": func.min(c.partner_id),
             **({"buyer": func.min(h.buyer), "warehouse": func.min(h.warehouse)} if joined else {}),
+            **goods.of_order(question, c.home_key),
         },
         facts={"clocks": func.count(), "silent": func.max(c.held_by)},
     )
@@ -277,7 +287,7 @@ def first_confirm(question: Question) -> Counted:
         Reference.of(d),
         d.acknowledged_at,
         verdict,
-        dimensions=of_order(d),
+        dimensions=of_line(d),
         facts={
             "answered": d.acknowledged_at,
             "first_answer": d.first_answer,

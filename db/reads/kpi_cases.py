@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, case, cast, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
+from db.reads import goods
 from db.reads.business_hours import open_hours
 from db.reads.counting import Counted, Question, Reference, hours, number, subject, within
 from db.reads.overview import IS_OPEN, case_conditions, impact_conditions
@@ -38,8 +51,8 @@ def _source(question: Question) -> Any:
 
 def _conditions(question: Question) -> list[ColumnElement[bool]]:
     found = case_conditions(question.scope, question.narrowed)
-    if question.narrowed.category is not None:
-        found.append(exception_case.c.category == question.narrowed.category)
+    if question.narrowed.topic is not None:
+        found.append(exception_case.c.category == question.narrowed.topic)
     return found
 
 
@@ -65,7 +78,8 @@ def _case(
             "supplier": c.partner_id,
             "buyer": h.buyer,
             "warehouse": h.warehouse,
-            "category": c.category,
+            "topic": c.category,
+            **goods.of_order(question, c.home_key, goods.of_line(c.line)),
         },
         facts=facts,
         **more,
@@ -199,24 +213,30 @@ def alert_precision(question: Question) -> Counted:
 
 def _affected(question: Question) -> list[ColumnElement[bool]]:
     found = impact_conditions(question.scope, question.narrowed)
-    if question.narrowed.category is not None:
-        found.append(order_impact.c.cause == question.narrowed.category)
+    if question.narrowed.topic is not None:
+        found.append(order_impact.c.cause == question.narrowed.topic)
     return found
 
 
 def _impact_dimensions(question: Question) -> tuple[dict[str, Any], list[Any]]:
     """Dimensions of an affected line; the columns by which lines are kept apart for them."""
     i = order_impact.c
-    columns = {
+    columns: dict[str, ColumnElement[Any]] = {
         "supplier": i.partner_id,
         "buyer": i.buyer,
         "warehouse": i.warehouse,
-        "category": i.cause,
+        "topic": i.cause,
     }
+    if question.wants("category"):
+        columns["category"] = goods.AT_RISK
     apart = [columns[name] for name in sorted(question.needs) if name in columns]
     if question.detailed:
         return {name: func.min(column) for name, column in columns.items()}, []
     return columns, apart
+
+
+def _waiting(question: Question) -> FromClause:
+    return goods.waiting() if question.wants("category") else order_impact
 
 
 def orders_affected(question: Question) -> Counted:
@@ -236,7 +256,12 @@ def orders_affected(question: Question) -> Counted:
             "customer": func.min(i.customer_name),
         },
     )
-    return Counted(select(*columns).where(*_affected(question)).group_by(i.scope, i.order, *apart))
+    return Counted(
+        select(*columns)
+        .select_from(_waiting(question))
+        .where(*_affected(question))
+        .group_by(i.scope, i.order, *apart)
+    )
 
 
 def value_at_risk(question: Question) -> Counted:
@@ -262,6 +287,7 @@ def value_at_risk(question: Question) -> Counted:
     )
     return Counted(
         select(*columns)
+        .select_from(_waiting(question))
         .where(*_affected(question))
         .group_by(i.scope, i.order, i.order_line, i.currency, *apart),
         ("unpriced",),

@@ -73,12 +73,12 @@ def hop_latency(question: Question) -> Counted:
         one.arrived,
         case((one.time_quality != "exact", INEXACT), else_=HIT),
         amount=func.extract("epoch", one.arrived - one.departed),
-        dimensions={"supplier": one.partner_id, "category": one.hop},
+        dimensions={"supplier": one.partner_id, "topic": one.hop},
         facts={"departed": one.departed, "arrived": one.arrived},
     )
     found = select(*columns).where(one.departed.is_not(None), *within(one.arrived, question.span))
-    if question.narrowed.category is not None:
-        found = found.where(one.hop == question.narrowed.category)
+    if question.narrowed.topic is not None:
+        found = found.where(one.hop == question.narrowed.topic)
     return Counted(found, (INEXACT,))
 
 

@@ -133,18 +133,18 @@ def _per_bucket(
 
 
 def affected(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool]]:
-    """Affected customer order lines of the viewer's choice; their category is that of the cause."""
+    """Affected customer order lines of the viewer's choice; their topic is that of the cause."""
     found = impact_conditions(scope, narrowed)
-    if narrowed.category is not None:
-        found.append(order_impact.c.cause == narrowed.category)
+    if narrowed.topic is not None:
+        found.append(order_impact.c.cause == narrowed.topic)
     return found
 
 
 def cases(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool]]:
     """Cases of the viewer's choice."""
     found = case_conditions(scope, narrowed)
-    if narrowed.category is not None:
-        found.append(exception_case.c.category == narrowed.category)
+    if narrowed.topic is not None:
+        found.append(exception_case.c.category == narrowed.topic)
     return found
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
 )
 
+from db.reads import goods
 from db.reads.counting import (
     CANCELLED,
     LONGEST_ORDER,
@@ -67,7 +68,7 @@ def lead_time(question: Question) -> Counted:
             else_=HIT,
         ),
         amount=number(func.greatest(days, 0)),
-        dimensions=of_order(d),
+        dimensions={**of_order(d), **goods.of_order(question, d.home_key)},
         facts={"transmitted": d.transmitted_at, "complete": d.actual_receipt_date},
     )
     return Counted(
@@ -78,7 +79,8 @@ def lead_time(question: Question) -> Counted:
             d.actual_receipt_date >= question.first,
             d.actual_receipt_date < question.beyond,
             *question.of_week(d.home_key),
-            *parties(question, d),
+            *parties(question, d, whole=True),
+            *goods.narrowed(question, d.home_key),
         ),
         (NOT_MEASURED, NOT_COMPLETE, NOT_TRANSMITTED),
     )
@@ -190,7 +192,7 @@ def perfect_order(question: Question) -> Counted:
             (rested.matched.is_(None), UNKNOWN),
             else_=HIT,
         ),
-        dimensions=of_order(rested),
+        dimensions={**of_order(rested), **goods.of_order(question, rested.home_key)},
         facts=facts,
         unit=None if question.week is None else _passed(facts),
     )

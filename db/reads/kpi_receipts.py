@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from db.reads import goods
 from db.reads.counting import (
     CANCELLED,
     LONGEST_ORDER,
@@ -37,7 +38,7 @@ from db.reads.counting import (
     is_hit,
     midnight,
     number,
-    of_order,
+    of_line,
     parties,
     subject,
 )
@@ -109,13 +110,17 @@ def lines(
     ]
     found += [due.is_not(None)] if whole else [due >= question.first, due < question.beyond]
     found += question.of_week(d.home_key)
+    if whole:
+        found += goods.narrowed(question, d.home_key)
     if kind == "po_line":
-        return [*found, *parties(question, d)]
+        return [*found, *parties(question, d, whole=whole)]
     # Customer orders belong to no supplier: only who sees everything sees them.
     if not question.scope.sees_all:
         found.append(literal(False))
     if question.narrowed.warehouse is not None:
         found.append(d.warehouse == question.narrowed.warehouse)
+    if question.narrowed.category is not None and not whole:
+        found.append(d.category == question.narrowed.category)
     return found
 
 
@@ -145,7 +150,8 @@ def verdict(
 
 def _dimensions(kind: str) -> dict[str, ColumnElement[Any]]:
     d = document.c
-    return of_order(d) if kind == "po_line" else {"warehouse": d.warehouse}
+    own = of_line(d)
+    return own if kind == "po_line" else {name: own[name] for name in ("warehouse", "category")}
 
 
 def _facts(due: ColumnElement[Any], came: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
@@ -252,18 +258,19 @@ def _orders(question: Question, kind: str, date: str) -> Counted:
     x = line.c
     last = func.max(x.due)
     told = case({rank: word for word, rank in ranks.items()}, value=func.min(x.rank))
-    dimensions = {
-        "supplier": func.min(x.partner_id),
-        "buyer": func.min(x.buyer),
+    dimensions: dict[str, ColumnElement[Any]] = {
         "warehouse": func.min(x.warehouse),
+        **goods.of_order(question, x.home_key),
     }
+    if kind == "po_line":
+        dimensions |= {"supplier": func.min(x.partner_id), "buyer": func.min(x.buyer)}
     columns = subject(
         question,
         Reference(literal(kind.removesuffix("_line")), func.min(x.scope), func.min(x.number)),
         as_instant(last),
         told,
         healed=and_(func.min(x.rank) == ranks[MISS], func.bool_and(x.complete)),
-        dimensions=dimensions if kind == "po_line" else {"warehouse": func.min(x.warehouse)},
+        dimensions=dimensions,
         facts={"due": last, "lines": func.count()},
     )
     return Counted(
@@ -290,7 +297,7 @@ def commit_reliability(question: Question) -> Counted:
         as_instant(due),
         judged,
         healed=and_(judged == MISS, d.received_qty >= wanted),
-        dimensions=of_order(d),
+        dimensions=of_line(d),
         facts=_facts(due, came),
     )
     return Counted(select(*columns).where(*lines(question, "po_line", due)), OUTSIDE)
@@ -331,7 +338,7 @@ def unit_days_late(question: Question) -> Counted:
         amount=told,
         weight=weight,
         unit=func.coalesce(d.uom, ""),
-        dimensions=of_order(d),
+        dimensions=of_line(d),
         facts={**_facts(due, received), "unit_days": amount},
     )
     return Counted(select(*columns).where(*lines(question, "po_line", due)), OUTSIDE)

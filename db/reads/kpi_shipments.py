@@ -21,6 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from db.reads import goods
 from db.reads.counting import (
     CANCELLED,
     LONGEST_ORDER,
@@ -33,6 +34,7 @@ from db.reads.counting import (
     as_instant,
     is_hit,
     midnight,
+    of_line,
     of_order,
     parties,
     subject,
@@ -123,8 +125,9 @@ def _asked(question: Question) -> tuple[Connection, Scope, Filter, Period]:
 
 
 def of_named_orders(narrowed: Filter) -> list[ColumnElement[bool]]:
-    """Notices for orders of a buyer or warehouse, by the purchase orders that they are tied to."""
-    if narrowed.buyer is None and narrowed.warehouse is None:
+    """Notices for orders of a buyer or warehouse, or with a line of a category of goods, by the
+    purchase orders that they are tied to."""
+    if narrowed.buyer is None and narrowed.warehouse is None and narrowed.category is None:
         return []
     tie, h = flow_link.c, document.alias("header").c
     conditions = [
@@ -138,12 +141,14 @@ def of_named_orders(narrowed: Filter) -> list[ColumnElement[bool]]:
         conditions.append(h.buyer == narrowed.buyer)
     if narrowed.warehouse is not None:
         conditions.append(h.warehouse == narrowed.warehouse)
+    if narrowed.category is not None:
+        conditions.append(goods.has(h.home_key, narrowed.category))
     return [select(1).where(*conditions).exists()]
 
 
 def _of_notice(question: Question) -> dict[str, ColumnElement[Any]]:
     """The dimensions of a notice: buyer and warehouse of the orders that it names (the first of
-    several by name)."""
+    several by name), each category of their goods."""
     d = document.c
     found: dict[str, ColumnElement[Any]] = {"supplier": d.partner_id}
     for name in ("buyer", "warehouse"):
@@ -161,7 +166,7 @@ def _of_notice(question: Question) -> dict[str, ColumnElement[Any]]:
                 .correlate(document)
                 .scalar_subquery()
             )
-    return found
+    return found | goods.of_notice(question, d.home_key)
 
 
 def asn_on_time(question: Question) -> Counted:
@@ -184,7 +189,7 @@ def asn_on_time(question: Question) -> Counted:
         Reference.of(d),
         d.goods_received_at,
         literal(MISS),
-        dimensions=of_order(d),
+        dimensions={**of_order(d), **goods.of_order(question, d.home_key)},
         facts={"announced": cast(null(), Text), "received": d.goods_received_at},
     )
     both = union_all(
@@ -227,7 +232,7 @@ def asn_accurate(question: Question) -> Counted:
         Reference.of(d),
         d.goods_received_at,
         is_hit(equal, (and_(recent, ~equal), RECEIVING)),
-        dimensions=of_order(d),
+        dimensions=of_line(d),
         facts={
             "announced": d.shipped_qty,
             "received": d.received_qty,
@@ -265,7 +270,7 @@ def shipped_on_time(question: Question) -> Counted:
             (d.partner_id.in_(question.onboarding), NOT_MEASURED),
         ),
         healed=and_(complete, d.actual_ship_date > d.ship_by),
-        dimensions=of_order(d),
+        dimensions=of_line(d),
         facts={
             "ship_by": d.ship_by,
             "ordered": d.ordered_qty,
@@ -302,7 +307,7 @@ def fill_first(question: Question) -> Counted:
         amount=func.least(first, d.ordered_qty),
         weight=d.ordered_qty,
         unit=func.coalesce(d.uom, ""),
-        dimensions=of_order(d),
+        dimensions=of_line(d),
         facts={"ordered": d.ordered_qty, "first_shipment": first, "shipped": d.shipped_qty},
     )
     return Counted(

@@ -1,4 +1,4 @@
-"""Names to choose from: suppliers, buyers, warehouses."""
+"""Names to choose from: suppliers, buyers, warehouses, categories of goods."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from tower.identity import document_home
 
 LOOK_BACK = timedelta(days=180)  # a buyer without orders for half a year is not offered
 
+LINES_READ = 50_000  # a category of which none of the newest lines is, is not offered
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
@@ -24,6 +26,7 @@ class Choices:
     suppliers: tuple[tuple[str, str], ...]
     buyers: tuple[tuple[str, str], ...]
     warehouses: tuple[tuple[str, str], ...]
+    categories: tuple[tuple[str, str], ...] = ()
 
 
 def choices(conn: Connection, scope: Scope, now: datetime) -> Choices:
@@ -48,7 +51,22 @@ def choices(conn: Connection, scope: Scope, now: datetime) -> Choices:
         suppliers=tuple((key, name) for key, name in suppliers),
         buyers=_named(buyers, people),
         warehouses=_named(warehouses, sites),
+        categories=_named(_categories(conn, scope, now), {}),
     )
+
+
+def _categories(conn: Connection, scope: Scope, now: datetime) -> list[str]:
+    """Of the newest lines: reading those of half a year would cost more than all else here."""
+    d = document.c
+    newest = (
+        select(d.category)
+        .where(d.kind == "po_line", d.released_at >= now - LOOK_BACK, *within_scope(d, scope))
+        .order_by(d.released_at.desc())
+        .limit(LINES_READ)
+        .subquery()
+    )
+    found = select(newest.c.category).where(newest.c.category.is_not(None)).distinct()
+    return sorted(conn.execute(found).scalars())
 
 
 def supplier_of_order(conn: Connection, erp: str, number: str) -> str | None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, union_all
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from db.reads import names
+from db.reads import goods, names
 from db.reads.filters import Filter, of_supplier, within_scope
 from db.tables import document, exception_case, order_impact, source_spell
 from tower.access import Scope
@@ -344,13 +344,15 @@ def _feeds(
 
 
 def document_conditions(narrowed: Filter) -> list[ColumnElement[bool]]:
-    """Parties of a purchase order's own row."""
+    """Parties of a purchase order's own row, and what one of its lines is of."""
     d = document.c
     found = of_supplier(d, narrowed.supplier)
     if narrowed.buyer is not None:
         found.append(d.buyer == narrowed.buyer)
     if narrowed.warehouse is not None:
         found.append(d.warehouse == narrowed.warehouse)
+    if narrowed.category is not None:
+        found.append(goods.has(d.home_key, narrowed.category))
     return found
 
 
@@ -362,6 +364,8 @@ def impact_conditions(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool
         found.append(i.buyer == narrowed.buyer)
     if narrowed.warehouse is not None:
         found.append(i.warehouse == narrowed.warehouse)
+    if narrowed.category is not None:
+        found.append(goods.at_risk(narrowed.category))
     return found
 
 
@@ -378,4 +382,7 @@ def case_conditions(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool]]
             )
             .exists()
         )
+    if narrowed.category is not None:
+        # Of what is about one line, that line; cases of notices and messages have no goods.
+        found.append(goods.has(c.home_key, narrowed.category, goods.of_line(c.line)))
     return found

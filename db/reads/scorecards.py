@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Date, Float, and_, cast, func, select
 
+from db.reads import goods
 from db.reads.figures import course, figures_by
 from db.reads.filters import Filter, Period, of_supplier, within_scope
 from db.reads.overview import IS_OPEN, case_conditions, impact_conditions
@@ -74,7 +75,7 @@ def scorecards(
     conn: Connection, scope: Scope, narrowed: Filter, now: datetime, *, trend: int = 1
 ) -> tuple[SupplierCard, ...]:
     """The cards of all suppliers that are not ended, the worst score first, those without a score
-    last; a filter's buyer and warehouse narrow what is counted.
+    last; a filter's buyer, warehouse and category of goods narrow what is counted.
 
     ``trend``: so many periods of the same length, this one included, are scored too; each more
     costs as much as the first.
@@ -198,6 +199,8 @@ def lead_time_drifts(
         conditions.append(h.c.buyer == narrowed.buyer)
     if narrowed.warehouse is not None:
         conditions.append(h.c.warehouse == narrowed.warehouse)
+    if narrowed.category is not None:
+        conditions.append(goods.has(d.home_key, narrowed.category))
     orders = (
         select(
             d.partner_id,

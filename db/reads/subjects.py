@@ -53,6 +53,7 @@ class Subject:
     buyer: str | None
     warehouse: str | None
     category: str | None
+    topic: str | None
     restated: bool = False
 
 
@@ -143,6 +144,7 @@ def subjects(
                 buyer=told["buyer"],
                 warehouse=told["warehouse"],
                 category=told["category"],
+                topic=told["topic"],
             )
         )
     following = None
@@ -206,7 +208,8 @@ def _components(
                 supplier_name=None,
                 buyer=narrowed.buyer,
                 warehouse=narrowed.warehouse,
-                category=None,
+                category=narrowed.category,
+                topic=None,
             )
         )
     total = {"in": sum(r.counted for r in rows), "out": sum(not r.counted for r in rows)}

@@ -62,7 +62,8 @@ def of_all(question: Question, counted: Counted) -> Sums:
 
 
 def by_dimension(question: Question, counted: Counted, by: str) -> dict[Hashable, Sums]:
-    """By supplier (its number), buyer, warehouse or category; None where a subject has none."""
+    """By supplier (its number), buyer, warehouse, category of goods or topic; None where a subject
+    has none."""
     rows = counted.rows.subquery("subjects").c
     found = _grouped(question, counted, rows, [rows[by].label("key")])
     return {key: sums for (key,), sums in found.items()}

@@ -20,6 +20,8 @@ PERIOD = Period.last(30, NOW)
 FIRST = PERIOD.start.date()
 SITES = {"EAST": ZoneInfo("America/New_York"), "WEST": ZoneInfo("America/Los_Angeles")}
 SUPPLIERS = ("ACME", "BIRCH", "CEDAR")
+GOODS = ("FASTENERS", "TOOLS", None)
+"""Categories of goods; of some lines nobody tells one."""
 
 NETWORK = """\
 version: 1
@@ -91,6 +93,7 @@ class Line:
     came: list[tuple[datetime, int, date]] = field(default_factory=list)
     damaged: bool = False
     other_site: bool = False
+    category: str | None = None
 
 
 @dataclass
@@ -126,12 +129,15 @@ def made_up(seed: int) -> tuple[list[Order], list[dict[str, Any]]]:
 
     for n in range(110):
         order = _order(dice, n)
+        for k, line in enumerate(order.lines):
+            line.category = GOODS[(n + k) % len(GOODS)]
         orders.append(order)
         po = {"po": order.number, "supplier": order.supplier}
         tell("po.released", order.released, **po, buyer=order.buyer, warehouse=order.site,
              currency="USD", ship_by=order.ship_by.isoformat(), lines=[
                  {"line": x.number, "item": f"I-{x.number}", "qty": str(x.qty), "uom": "EA",
                   "price": f"{x.price:.2f}", "requested_date": x.requested.isoformat()}
+                 | ({"category": x.category} if x.category else {})
                  for x in order.lines])  # fmt: skip
         flow = f"journey-{order.number}"
         tell("po.transmitted", order.sent, flow, **po)
@@ -292,8 +298,9 @@ def _promise(dice: Random, order: Order, tell: Callable[..., None]) -> None:
         customer="C1",
         warehouse=order.site,
         currency="USD",
-        lines=[{"line": "1", "item": "I-1", "qty": "20", "uom": "EA", "price": "3.00"}],
-    )
+        lines=[{"line": "1", "item": "I-1", "qty": "20", "uom": "EA", "price": "3.00"}
+               | ({"category": order.lines[0].category} if order.lines[0].category else {})],
+    )  # fmt: skip
     tell("order.promised", placed, **so, lines=[
         {"line": "1", "promise_date": order.promised.isoformat(), "qty": "20"}])  # fmt: skip
     for part, qty in enumerate((20,) if dice.random() < 0.5 else (8, 12)):

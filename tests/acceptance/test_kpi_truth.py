@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from random import Random
@@ -25,6 +25,7 @@ from tests.acceptance import shapes
 from tests.acceptance.installation import Installation
 from tests.acceptance.made_up_month import (
     FIRST,
+    GOODS,
     NETWORK,
     NOW,
     PERIOD,
@@ -285,6 +286,58 @@ def test_a_share_is_what_plain_lines_make_of_the_story(world: World, name: str) 
         }
         weeks = figures.course(*asked, "week", Filter(PERIOD), NOW, switches)
         assert sum(t.figure.n for t in weeks) == figure.n
+
+
+WHOLE = {"ack", "otif by order", "perfect orders", "translators"}
+"""Figures of whole orders: one counts under each category that a line of it has."""
+OF_CUSTOMERS = {"otif of customers", "promises"}
+
+
+def _of(world: World, name: str, category: str | None) -> World:
+    """The story as it would be, were there no other goods than these."""
+
+    def kept(order: Order) -> Order | None:
+        if name in WHOLE:
+            return order if any(x.category == category for x in order.lines) else None
+        if name in OF_CUSTOMERS:
+            return order if order.lines[0].category == category else None
+        lines = [x for x in order.lines if x.category == category]
+        return replace(order, lines=lines) if lines else None
+
+    return replace(world, orders=[o for order in world.orders if (o := kept(order)) is not None])
+
+
+@pytest.mark.parametrize("name", sorted(SHARES.keys() - {"invoices"}))
+def test_a_share_by_category_of_goods_is_what_plain_lines_make_of_these_goods(
+    world: World, name: str
+) -> None:
+    kpi, switches, reference = SHARES[name]
+    asked = (world.conn, EVERYTHING, kpi)
+    expected = {category or "": reference(_of(world, name, category)) for category in GOODS}
+    told = figures.figures_by(*asked, "category", Filter(PERIOD), NOW, switches)
+    assert {t.key: t.figure.n for t in told} == {key: len(c) for key, c in expected.items()}
+    by_key = {t.key: t.figure for t in told}
+    for key, counted in expected.items():
+        share = sum(c[1] for c in counted) / sum(c[2] for c in counted)
+        assert by_key[key].value == pytest.approx(share)
+    for category in filter(None, GOODS):
+        narrowed = Filter(PERIOD, category=category)
+        alone = figures.figure(*asked, narrowed, NOW, switches)
+        assert (alone.n, alone.value) == (by_key[category].n, by_key[category].value)
+        page = subjects.subjects(*asked, narrowed, NOW, switches, only="in", limit=1000)
+        assert len(page.rows) == alone.n
+        assert all(category in str(one.category).split(", ") for one in page.rows)
+        [again] = figures.figures_by(*asked, "category", narrowed, NOW, switches)
+        assert (again.key, again.figure.n) == (category, alone.n)
+
+
+def test_what_has_no_goods_says_so(world: World) -> None:
+    tools = Filter(PERIOD, category="TOOLS")
+    for kpi, what in (("invoice_match", "invoices"), ("partner_error_rate", "messages"),
+                      ("feed_freshness", "feeds"), ("hop_latency", "hops")):  # fmt: skip
+        figure = figures.figure(world.conn, EVERYTHING, kpi, tools, NOW)
+        assert figure.value is None
+        assert figure.reason == f"no data: {what} of this figure have no category of goods"
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

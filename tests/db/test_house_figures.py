@@ -80,15 +80,15 @@ def test_what_healed_alone_and_which_alerts_were_right(connection: Connection) -
     assert page.total == {"hit": 4, "miss": 3, "unjudged": 7}
 
 
-def test_ages_of_open_cases_are_by_category_and_now(connection: Connection) -> None:
+def test_ages_of_open_cases_are_by_category_of_exceptions_and_now(connection: Connection) -> None:
     desk = Desk()
     for n, category in enumerate(("ACK_OVERDUE", "ACK_OVERDUE", "ASN_MISSING")):
         desk.case(f"50{n}", category=category, opened=desk.at(hours=10 * (n + 1)))
     desk.write(connection)
     assert ask(connection, "exception_age").value == pytest.approx(20)
-    by = figures.figures_by(connection, EVERYTHING, "exception_age", "category", MONTH, NOW)
+    by = figures.figures_by(connection, EVERYTHING, "exception_age", "topic", MONTH, NOW)
     assert {t.key: t.figure.value for t in by} == {"ACK_OVERDUE": 15.0, "ASN_MISSING": 30.0}
-    only = ask(connection, "open_exceptions", Filter(MONTH.period, category="ASN_MISSING"))
+    only = ask(connection, "open_exceptions", Filter(MONTH.period, topic="ASN_MISSING"))
     assert only.value == 1
 
 
@@ -130,7 +130,7 @@ def test_messages_count_once_their_hops_each(connection: Connection) -> None:
     assert (ask(connection, "retry_count").value, ask(connection, "retry_count").n) == (10, 5)
     hops = ask(connection, "hop_latency")
     assert (hops.n, hops.value) == (48, 11.5)  # the seconds are 0..23, each twice
-    by = figures.figures_by(connection, EVERYTHING, "hop_latency", "category", MONTH, NOW)
+    by = figures.figures_by(connection, EVERYTHING, "hop_latency", "topic", MONTH, NOW)
     assert {t.key: t.figure.n for t in by} == {
         "po: received > transformed": 24,
         "po: transformed > sent": 24,

@@ -85,8 +85,10 @@ def test_choices_have_defaults_and_unknown_ones_are_refused_with_what_is_known()
         chosen(otif, {"per": "unit"})
     with pytest.raises(UnknownChoice, match="on the side of supply"):
         chosen(otif, {"side": "supply", "date": "first_promised"})
-    with pytest.raises(UnknownChoice, match="No feed tells the category of goods"):
-        check_dimension(otif, "category")
+    with pytest.raises(UnknownChoice, match="What it counts has no category of goods"):
+        check_dimension(DEFINITIONS["invoice_match"], "category")
+    with pytest.raises(UnknownChoice, match="Only cases, what is at risk and messages"):
+        check_dimension(otif, "topic")
     with pytest.raises(UnknownChoice, match="It tells of now"):
         check_dimension(DEFINITIONS["queue_depth"], "week")
 

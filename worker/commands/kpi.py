@@ -19,10 +19,10 @@ from tower.kpi_definition import Definition
 from tower.kpis import Figure
 from worker.answers import AsJson, emit, one_of, shown, table
 from worker.commands.ask import asking
-from worker.commands.lead import Buyer, Limit, Supplier, Warehouse
+from worker.commands.lead import Buyer, Category, Limit, Supplier, Warehouse
 
 DAYS = 30
-BY = ("supplier", "buyer", "warehouse", "category", "week", "month")
+BY = (*figures.DIMENSIONS, "week", "month")
 ONLY = ("all", "in", "out", "hit", "miss")
 _DAY = ["%Y-%m-%d"]
 
@@ -49,8 +49,10 @@ def kpi(
     supplier: Supplier = None,
     buyer: Buyer = None,
     warehouse: Warehouse = None,
-    category: Annotated[
-        str | None, typer.Option(help="Category of exceptions, or kind of document of messages.")
+    category: Category = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="Category of an exception or of a cause, or document and hop."),
     ] = None,
     subjects_: Annotated[
         bool, typer.Option("--subjects", help="List what was counted, and what was left out.")
@@ -77,7 +79,7 @@ def kpi(
     except UnknownChoice as wrong:
         raise typer.BadParameter(str(wrong)) from wrong
     with asking() as (conn, now):
-        narrowed = Filter(_period(from_, to, now), supplier, buyer, warehouse, category)
+        narrowed = Filter(_period(from_, to, now), supplier, buyer, warehouse, category, topic)
         asked = (conn, EVERYTHING, name)
         whole = figures.figure(*asked, narrowed, now, words)
         told = figures.figures_by(*asked, by, narrowed, now, words) if by else []

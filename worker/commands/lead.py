@@ -23,6 +23,7 @@ Days = Annotated[int, typer.Option(min=1, max=400, help="Length of the period in
 Supplier = Annotated[str | None, typer.Option(help="Partner of network.yaml.")]
 Buyer = Annotated[str | None, typer.Option(help="Buyer as the ERP names them.")]
 Warehouse = Annotated[str | None, typer.Option(help="Warehouse of network.yaml.")]
+Category = Annotated[str | None, typer.Option(help="Category of goods, as the ERP names it.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000)]
 
 VIEWS: dict[str, purchase_orders.View] = {view: view for view in get_args(purchase_orders.View)}
@@ -40,11 +41,12 @@ def tell_overview(
     supplier: Supplier = None,
     buyer: Buyer = None,
     warehouse: Warehouse = None,
+    category: Category = None,
     as_json: AsJson = False,
 ) -> int:
     """Is supply under control today? Key figures and decisions. Example: tower overview"""
     with asking() as (conn, now):
-        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse)
+        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse, category)
         figures = kpis.leader_figures(conn, EVERYTHING, narrowed, now)
         causes = overview.needs_decision(conn, EVERYTHING, narrowed)
         said = sentences(overview.changes(conn, EVERYTHING, narrowed, now))
@@ -134,6 +136,7 @@ def orders(
     supplier: Supplier = None,
     buyer: Buyer = None,
     warehouse: Warehouse = None,
+    category: Category = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> int:
@@ -141,7 +144,7 @@ def orders(
     one_of("--view", view, VIEWS)
     chosen = VIEWS[view]
     with asking() as (conn, now):
-        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse)
+        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse, category)
         page = purchase_orders.purchase_orders(conn, EVERYTHING, narrowed, chosen, now, limit=limit)
     emit(
         {"view": view, "total": page.total, "orders": page.rows},
@@ -174,6 +177,7 @@ def risk(
     supplier: Supplier = None,
     buyer: Buyer = None,
     warehouse: Warehouse = None,
+    category: Category = None,
     cause: Annotated[str | None, typer.Option(help="Category of the cause.")] = None,
     customer: Annotated[str | None, typer.Option(help="Number of the customer.")] = None,
     told: Annotated[str | None, typer.Option(help="Was the customer told: yes, unknown.")] = None,
@@ -187,7 +191,7 @@ def risk(
     one_of("--by", by, get_args(orders_at_risk.Group))
     only = orders_at_risk.Only(cause, None if told is None else told == "yes", customer)
     with asking() as (conn, now):
-        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse)
+        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse, category)
         page = orders_at_risk.orders_at_risk(
             conn, EVERYTHING, narrowed, only=only, limit=limit
         )

@@ -15,7 +15,7 @@ from tower.kpi_catalogue import DEFINITIONS
 from tower.kpis import Figure
 from worker.answers import EXIT_NOT_FOUND, AsJson, emit, shown, table
 from worker.commands.ask import asking
-from worker.commands.lead import Buyer, Days, Limit, Supplier, Warehouse
+from worker.commands.lead import Buyer, Category, Days, Limit, Supplier, Warehouse
 
 SUPPLIER_FIGURES = (
     "ack_on_time",
@@ -160,12 +160,13 @@ def tell_fulfilment(
     supplier: Supplier = None,
     buyer: Buyer = None,
     warehouse: Warehouse = None,
+    category: Category = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> int:
     """Did what was ordered come, in full, in time, undamaged? Example: tower fulfilment --days 7"""
     with asking() as (conn, now):
-        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse)
+        narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse, category)
         told = [figures.figure(conn, EVERYTHING, kpi, narrowed, now) for kpi in FULFILMENT_FIGURES]
         parts = fulfilment.perfect_parts(conn, EVERYTHING, narrowed, now)
         counts = fulfilment.discrepancies(conn, EVERYTHING, narrowed)
