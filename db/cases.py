@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Row,
     Select,
     Text,
     and_,
@@ -27,8 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import audit, records, subscriptions, switches, timers
+from db import audit, records, subscriptions, switches, timers, trips
 from db.tables import case_note, exception_case
+from db.trips import Statement
 from tower import case_wishes, cases
 from tower.access import Scope
 from tower.cases import Case, Changed, Note
@@ -49,45 +49,45 @@ _COLUMNS = (
 # --- reading --------------------------------------------------------------------------------------
 
 
-def of_row(row: Row[Any]) -> Case:
-    m = row._mapping
+def of_row(row: Any) -> Case:
+    """A row of ``exception_case`` that tells its columns by name."""
     return Case(
-        id=m["id"],
-        fingerprint=m["fingerprint"],
-        cycle=m["cycle"],
-        subject=Subject(m["kind"], m["scope"], m["number"], m["line"]),
-        home_key=m["home_key"],
-        category=m["category"],
-        rule=m["rule"],
-        level=m["level"],
-        levels=tuple(m["levels"]),
-        base_severity=m["base_severity"],
-        severity=m["severity"],
-        state=m["state"],
-        resolution=m["resolution"],
-        clock_cycle=m["clock_cycle"],
-        partner_id=m["partner_id"],
-        supplier=m["supplier"],
-        title=m["title"],
-        advice=m["advice"],
-        owner=m["owner"],
-        letter=m["owner_letter"],
-        policy=m["policy"],
-        cause=m["cause"],
-        opened_at=m["opened_at"],
-        detected_at=m["detected_at"],
-        due_at=m["due_at"],
-        resolved_at=m["resolved_at"],
-        first_taken_at=m["first_taken_at"],
-        taken_until=m["taken_until"],
-        snoozed_until=m["snoozed_until"],
-        reopened=m["reopened"],
-        held_subjects=m["held_subjects"],
-        why=m["why"],
-        shares=m["shares"],
-        parent_id=m["parent_id"],
-        verdict=m["verdict"],
-        judged_at=m["judged_at"],
+        id=row.id,
+        fingerprint=row.fingerprint,
+        cycle=row.cycle,
+        subject=Subject(row.kind, row.scope, row.number, row.line),
+        home_key=row.home_key,
+        category=row.category,
+        rule=row.rule,
+        level=row.level,
+        levels=tuple(row.levels),
+        base_severity=row.base_severity,
+        severity=row.severity,
+        state=row.state,
+        resolution=row.resolution,
+        clock_cycle=row.clock_cycle,
+        partner_id=row.partner_id,
+        supplier=row.supplier,
+        title=row.title,
+        advice=row.advice,
+        owner=row.owner,
+        letter=row.owner_letter,
+        policy=row.policy,
+        cause=row.cause,
+        opened_at=row.opened_at,
+        detected_at=row.detected_at,
+        due_at=row.due_at,
+        resolved_at=row.resolved_at,
+        first_taken_at=row.first_taken_at,
+        taken_until=row.taken_until,
+        snoozed_until=row.snoozed_until,
+        reopened=row.reopened,
+        held_subjects=row.held_subjects,
+        why=row.why,
+        shares=row.shares,
+        parent_id=row.parent_id,
+        verdict=row.verdict,
+        judged_at=row.judged_at,
     )
 
 
@@ -136,24 +136,27 @@ def for_round(
     marks, places = sorted(set(fingerprints)), sorted(set(homes))
     if not marks and not places:
         return []
-    rows = conn.execute(
-        select(_c.id, *(_c[name] for name in _COLUMNS), *(_c[name] for name in _FIGURES))
-        .where(
-            or_(
-                _c.fingerprint == any_(bindparam("marks", type_=ARRAY(Text))),
-                and_(
-                    _c.home_key == any_(bindparam("places", type_=ARRAY(BigInteger))),
-                    _c.state != "resolved",
-                ),
-            )
-        )
-        .order_by(_c.id)
-        .with_for_update(),
-        {"marks": marks, "places": places},
-    )
     return [
-        (of_row(row), Figures(**{name: row._mapping[name] for name in _FIGURES})) for row in rows
+        (of_row(row), Figures(*(getattr(row, name) for name in _FIGURES)))
+        for row in trips.ask_one(conn, _for_round, {"marks": marks, "places": places})
     ]
+
+
+_for_round = Statement(
+    select(_c.id, *(_c[name] for name in _COLUMNS), *(_c[name] for name in _FIGURES))
+    .where(
+        or_(
+            _c.fingerprint == any_(bindparam("marks", type_=ARRAY(Text))),
+            and_(
+                _c.home_key == any_(bindparam("places", type_=ARRAY(BigInteger))),
+                _c.state != "resolved",
+            ),
+        )
+    )
+    .order_by(_c.id)
+    .with_for_update(),
+    named=True,
+)
 
 
 def set_figures(
@@ -168,6 +171,7 @@ def set_figures(
             for case_id, given, why in sorted(figures, key=lambda f: f[0])
         ],
         keys=("id",),
+        beside=("why",),
     )
 
 
@@ -214,15 +218,27 @@ def open_cases(
 # --- writing --------------------------------------------------------------------------------------
 
 
-def write(conn: Connection, changes: Sequence[Changed]) -> list[Changed]:
-    """Store cases and their notes; the same changes with the numbers that new cases were given."""
+Weighed = tuple[Figures, Mapping[str, Any]]
+"""Figures of a case, and the factors they came from."""
+
+
+def write(
+    conn: Connection,
+    changes: Sequence[Changed],
+    weighed: Mapping[tuple[str, int], Weighed] | None = None,
+) -> list[Changed]:
+    """Store cases and their notes; the same changes with the numbers that new cases were given.
+
+    ``weighed``: figures of new cases by fingerprint and cycle; others have ``set_figures``.
+    """
     ordered = sorted(changes, key=lambda c: (c.case.id or 0, c.case.fingerprint, c.case.cycle))
     new = [c for c in ordered if c.case.id is None]
     given = records.put(
         conn,
         exception_case,
-        [_row(c.case) for c in new],
+        [_new_row(c.case, (weighed or {}).get((c.case.fingerprint, c.case.cycle))) for c in new],
         returning=("id", "fingerprint", "cycle"),
+        beside=("why",),
     )
     numbers = {(row.fingerprint, row.cycle): row.id for row in given}
     stored = [
@@ -236,6 +252,7 @@ def write(conn: Connection, changes: Sequence[Changed]) -> list[Changed]:
         exception_case,
         [{"id": c.case.id, **_row(c.case)} for c in ordered if c.case.id is not None],
         keys=("id",),
+        beside=("why",),
     )
     add_notes(conn, [(c.case.id, note) for c in stored for note in c.notes if c.case.id])
     return stored
@@ -255,6 +272,14 @@ def add_notes(conn: Connection, notes: Sequence[tuple[int, Note]]) -> None:
     )
     if wanting:
         subscriptions.tell_notes(conn, wanting, added)
+
+
+def _new_row(case: Case, weighed: Weighed | None) -> dict[str, Any]:
+    figures, factors = weighed or (Figures(), {})
+    why = {**case.why, "priority": factors} if weighed is not None else case.why
+    return {
+        **_row(case), **{name: getattr(figures, name) for name in _FIGURES}, "why": why
+    }  # fmt: skip
 
 
 def _row(case: Case) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Text,
+    all_,
     any_,
     bindparam,
     delete,
@@ -27,18 +28,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import records, week_marks
+from db import records, trips, week_marks
 from db.tables import (
     calendar_version,
-    checkpoint,
     clock,
     event_object,
     judged_unit,
     profile_version,
     rule_version,
     source_spell,
-    transition,
 )
+from db.trips import Statement
 from tower.court import Profile
 from tower.cycles import Cycle
 from tower.documents import LINE_OF
@@ -49,8 +49,12 @@ from tower.timeline import ClockKey, Entry
 ELSEWHERE = ("partner", "supplier", "affected")
 """Kinds of subjects whose clocks are not judged from the events of their home."""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)  # last instant of a unit that was never judged
+LOOK_BACK = timedelta(hours=1)
+"""More than any rule waits for stragglers after a recovery: spells of silence that ended so long
+before a unit was judged last, or before anything came in for it, cannot matter to it any more."""
 _SUBJECT = ("kind", "scope", "number", "line")
 _HOMES = bindparam("homes", type_=ARRAY(BigInteger))
+_ELSEWHERE = bindparam("elsewhere", list(ELSEWHERE), ARRAY(Text))
 
 
 @dataclass(slots=True)
@@ -73,23 +77,25 @@ class UnitRows:
     reread_at: datetime | None = None
 
 
-_events = select(
-    event_object.c.home_key,
-    event_object.c.kind,
-    event_object.c.scope,
-    event_object.c.number,
-    event_object.c.type,
-    event_object.c.occurred_at,
-    event_object.c.arrived_at,
-    event_object.c.event_id,
-    event_object.c.words,
-    event_object.c.applied_at,  # the last two go to each sign as they are
-    event_object.c.system,
-).where(
-    event_object.c.home_key == any_(_HOMES),
-    func.not_(event_object.c.type == any_(bindparam("unheard", type_=ARRAY(Text)))),
+_events = Statement(
+    select(
+        event_object.c.home_key,
+        event_object.c.kind,
+        event_object.c.scope,
+        event_object.c.number,
+        event_object.c.type,
+        event_object.c.occurred_at,
+        event_object.c.arrived_at,
+        event_object.c.event_id,
+        event_object.c.words,
+        event_object.c.applied_at,  # the last two go to each sign as they are
+        event_object.c.system,
+    ).where(
+        event_object.c.home_key == any_(_HOMES),
+        func.not_(event_object.c.type == any_(bindparam("unheard", type_=ARRAY(Text)))),
+    )
 )
-_cycles = (
+_cycles = Statement(
     select(
         clock.c.home_key,
         clock.c.rule,
@@ -99,16 +105,18 @@ _cycles = (
         clock.c.line,
         clock.c.state,
     )
-    .where(clock.c.home_key == any_(_HOMES), clock.c.kind.not_in(ELSEWHERE))
+    .where(clock.c.home_key == any_(_HOMES), clock.c.kind != all_(_ELSEWHERE))
     .order_by(clock.c.home_key, clock.c.rule, *(clock.c[n] for n in _SUBJECT), clock.c.cycle)
 )
-_judged = select(
-    judged_unit.c.home_key,
-    judged_unit.c.instant,
-    judged_unit.c.impact_at,
-    judged_unit.c.failed_at,
-    judged_unit.c.reread_at,
-).where(judged_unit.c.home_key == any_(_HOMES))
+_judged = Statement(
+    select(
+        judged_unit.c.home_key,
+        judged_unit.c.instant,
+        judged_unit.c.impact_at,
+        judged_unit.c.failed_at,
+        judged_unit.c.reread_at,
+    ).where(judged_unit.c.home_key == any_(_HOMES))
+)
 
 
 def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict[int, UnitRows]:
@@ -117,9 +125,14 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
     if not found:
         return found
     given = {"homes": list(found)}
+    events, cycles, judged = trips.ask(
+        conn,
+        (_events, {**given, "unheard": sorted(unheard)}),
+        (_cycles, given),
+        (_judged, given),
+    )
     subjects: dict[tuple[str, str, str, str], Subject] = {}
-    # All at once: row by row, fetching takes as long as all the rest.
-    for row in conn.execute(_events, {**given, "unheard": sorted(unheard)}).all():
+    for row in events:
         home, header, scope, number, type_, occurred, arrived, event_id, words, *rest = row
         signs = found[home].signs
         for line, facts in words.items():
@@ -129,11 +142,11 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
                 subject = subjects[key] = Subject(*key)
             sign = Sign(type_, occurred, arrived, event_id, facts, *rest)
             signs.setdefault(subject, []).append(sign)
-    for home, rule, kind, scope, number, line, state in conn.execute(_cycles, given).all():
+    for home, rule, kind, scope, number, line, state in cycles:
         clocks = found[home].clocks
         clock_key = (rule, Subject(kind, scope, number, line))
         clocks[clock_key] = (*clocks.get(clock_key, ()), Cycle.from_json(state))
-    for home, instant, impact_at, failed_at, reread_at in conn.execute(_judged, given).all():
+    for home, instant, impact_at, failed_at, reread_at in judged:
         unit = found[home]
         unit.instant, unit.impact_at, unit.failed_at = instant, impact_at, failed_at
         unit.reread_at = reread_at
@@ -160,10 +173,20 @@ class Judged:
 
 def save(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
     """Store what visits changed; ``now`` is the worker's wall clock (handled)."""
+    save_clocks(conn, units, now)
+    save_units(conn, units)
+
+
+def save_clocks(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
+    """What their clocks took and now say; ``save_units`` must follow."""
     _save_applied(conn, units)
     _save_cycles(conn, units)
     week_marks.mark_homes(conn, (unit.home for unit in units if unit.changed))
     _save_journal(conn, units, now)
+
+
+def save_units(conn: Connection, units: Sequence[Judged]) -> None:
+    """The last logical instant of each, and when it must be looked at for the day alone."""
     records.put(
         conn,
         judged_unit,
@@ -180,16 +203,6 @@ def save(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
         ],
         conflict=("home_key",),
         changed=("instant", "impact_at", "failed_at", "reread_at"),
-    )
-
-
-def save_impact_at(conn: Connection, units: Sequence[Judged]) -> None:
-    """When the mere passing of days moves what is expected of these orders' lines."""
-    records.change(
-        conn,
-        judged_unit,
-        [{"home_key": u.home, "impact_at": u.impact_at} for u in units],
-        keys=("home_key",),
     )
 
 
@@ -236,7 +249,7 @@ def _save_cycles(conn: Connection, units: Sequence[Judged]) -> None:
     rows.sort(key=lambda r: [r[name] for name in ("home_key", "rule", *_SUBJECT, "cycle")])
     keys = ("home_key", "rule", *_SUBJECT, "cycle")
     changed = tuple(name for name in rows[0] if name not in keys) if rows else ()
-    records.put(conn, clock, rows, conflict=keys, changed=changed)
+    records.put(conn, clock, rows, conflict=keys, changed=changed, beside=("state",))
     if gone:
         key = tuple_(*(clock.c[name] for name in keys))
         conn.execute(delete(clock).where(key.in_(sorted(gone))))
@@ -268,43 +281,54 @@ def _cycle_row(unit: Judged, rule: str, subject: Subject, cycle: Cycle) -> dict[
     }
 
 
+# Numbers go on from the last one of each clock. The unit's timer is held: nobody writes beside.
+_JOURNAL = Statement(
+    """
+    INSERT INTO transition (home_key, rule, kind, scope, number, line, n, cycle, name,
+                            effective_at, detected_at, handled_at, rule_hash, why)
+    SELECT g.home, g.rule, g.kind, g.scope, g.number, g.line, coalesce(last.n, 0) + row_number()
+             OVER (PARTITION BY g.home, g.rule, g.kind, g.scope, g.number, g.line ORDER BY g.place),
+           g.cycle, g.name, g.effective, g.detected, %(now)s, g.rule_hash, g.why::json
+    FROM ROWS FROM (
+        json_to_recordset(%(rows)s::json) AS (
+            home bigint, rule text, kind text, scope text, number text, line text, cycle int,
+            name text, effective timestamptz, detected timestamptz, rule_hash text),
+        unnest(%(why)b::text[])
+    ) WITH ORDINALITY AS g (home, rule, kind, scope, number, line, cycle, name, effective,
+                            detected, rule_hash, why, place),
+    LATERAL (
+        SELECT max(t.n) AS n FROM transition t
+        WHERE t.home_key = g.home AND t.rule = g.rule AND t.kind = g.kind AND t.scope = g.scope
+          AND t.number = g.number AND t.line = g.line
+    ) AS last
+    """
+)
+
+
 def _save_journal(conn: Connection, units: Sequence[Judged], now: datetime) -> None:
-    homes = sorted(u.home for u in units if u.journal)
-    if not homes:
-        return
-    t = transition.c
-    key = (t.home_key, t.rule, t.kind, t.scope, t.number, t.line)
-    last = {
-        tuple(row[:6]): row[6]
-        for row in conn.execute(
-            select(*key, func.max(t.n)).where(t.home_key == any_(_HOMES)).group_by(*key),
-            {"homes": homes},
-        )
-    }
-    rows = []
+    rows: list[dict[str, Any]] = []
+    reasons: list[str] = []
     for unit in sorted(units, key=lambda u: u.home):
         for entry in unit.journal:
-            place = (unit.home, entry.rule, *entry.subject)
-            number = last[place] = last.get(place, 0) + 1
+            subject = entry.subject
             rows.append(
                 {
-                    "home_key": unit.home,
+                    "home": unit.home,
                     "rule": entry.rule,
-                    "kind": entry.subject.kind,
-                    "scope": entry.subject.scope,
-                    "number": entry.subject.number,
-                    "line": entry.subject.line,
-                    "n": number,
+                    "kind": subject.kind,
+                    "scope": subject.scope,
+                    "number": subject.number,
+                    "line": subject.line,
                     "cycle": entry.cycle,
                     "name": entry.name,
-                    "effective_at": entry.effective,
-                    "detected_at": entry.detected,
-                    "handled_at": now,
+                    "effective": entry.effective,
+                    "detected": entry.detected,
                     "rule_hash": entry.rule_version,
-                    "why": entry.why,
                 }
             )
-    records.put(conn, transition, rows)
+            reasons.append(records.as_json(entry.why))
+    if rows:
+        trips.tell(conn, _JOURNAL, {"rows": records.as_json(rows), "why": reasons, "now": now})
 
 
 # --- versions -------------------------------------------------------------------------------------
@@ -394,6 +418,13 @@ class Feeds:
     spells: Mapping[str, Sequence[Spell]]
     complete_to: Mapping[str, datetime | None]
 
+    @classmethod
+    def of_rows(cls, spells: Iterable[Any], complete: Iterable[Any]) -> Feeds:
+        found: dict[str, list[Spell]] = {}
+        for row in spells:
+            found.setdefault(row[0], []).append(Spell(*row))
+        return cls(found, {row[0]: row[1] for row in complete})
+
     def blind(
         self, evidence: Iterable[Evidence], since: datetime | None, now: datetime
     ) -> list[Spell]:
@@ -416,22 +447,48 @@ class Feeds:
         return sorted(found.values(), key=lambda spell: (spell.from_at, spell.source))
 
 
+_SPELLS = Statement(
+    """
+    SELECT source, from_at, known_at, to_at FROM source_spell
+    WHERE source = ANY(%(names)s::text[])
+      AND (to_at IS NULL OR to_at >= (
+          SELECT min(coalesce(j.instant, (
+                     SELECT min(e.arrived_at) FROM event_object e WHERE e.home_key = h.home)))
+                 - %(back)s
+            FROM unnest(%(homes)s::bigint[]) AS h (home)
+            LEFT JOIN judged_unit j ON j.home_key = h.home AND j.instant > %(beginning)s))
+    ORDER BY source, from_at
+    """
+)
+_COMPLETE = Statement(
+    """
+    SELECT source, complete_to FROM checkpoint
+    WHERE source_key = ANY(%(keys)s::bigint[]) AND source = ANY(%(names)s::text[])
+    """
+)
+
+
+def feeds_of(homes: Iterable[int], sources: Iterable[str]) -> tuple[trips.Asked, trips.Asked]:
+    """The two questions of how complete these sources are, with all spells that can matter to these
+    units; the answers go to ``Feeds.of_rows``."""
+    names = sorted(set(sources))
+    given = {"homes": list(homes), "names": names, "back": LOOK_BACK, "beginning": BEGINNING}
+    return (_SPELLS, given), _complete(names)
+
+
+def _complete(names: list[str]) -> trips.Asked:
+    return _COMPLETE, {"keys": [source_key(name) for name in names], "names": names}
+
+
 def feeds(conn: Connection, sources: Iterable[str], since: datetime | None) -> Feeds:
     """How complete these sources are, with spells that are open or ended after ``since``."""
     names = sorted(set(sources))
-    s, c = source_spell.c, checkpoint.c
+    s = source_spell.c
     query = select(s.source, s.from_at, s.known_at, s.to_at).where(s.source.in_(names))
     if since is not None:
         query = query.where(or_(s.to_at.is_(None), s.to_at >= since))
-    spells: dict[str, list[Spell]] = {}
-    for row in conn.execute(query.order_by(s.source, s.from_at)):
-        spells.setdefault(row.source, []).append(Spell(*row))
-    known = conn.execute(
-        select(c.source, c.complete_to).where(
-            c.source_key.in_([source_key(name) for name in names]), c.source.in_(names)
-        )
-    )
-    return Feeds(spells, {row[0]: row[1] for row in known})
+    spells = conn.execute(query.order_by(s.source, s.from_at)).all()
+    return Feeds.of_rows(spells, trips.ask_one(conn, *_complete(names)))
 
 
 _UNTROUBLED = text(
@@ -523,5 +580,5 @@ def held_homes(conn: Connection, sources: Iterable[str]) -> dict[str, dict[int, 
 
 def instants(conn: Connection, homes: Iterable[int]) -> dict[int, datetime]:
     """Last logical instant of these units; those never judged are left out."""
-    rows = conn.execute(_judged, {"homes": sorted(set(homes))})
-    return {row.home_key: row.instant for row in rows}
+    rows = trips.ask_one(conn, _judged, {"homes": sorted(set(homes))})
+    return {row[0]: row[1] for row in rows}

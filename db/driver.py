@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from tower.errors import TowerError
 
+WAITING = "tower.trips"  # where a connection keeps writes that wait (db/trips.py)
+
 
 class Conflict(TowerError):
     """Another transaction changed the same rows: roll back and store the batch again."""
@@ -35,9 +37,9 @@ def raw_cursor(conn: Connection) -> Iterator[Cursor[Any]]:
     """
     if not conn.in_transaction():
         raise ValueError("ingest writes inside a transaction of its caller; begin one")
-    driver = conn.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError("ingest needs the driver psycopg 3 (postgresql+psycopg://...)")
+    driver = of_driver(conn)
+    if conn.info.get(WAITING):
+        raise ValueError("writes wait for the next question (db/trips.py); send them before")
     try:
         with driver.cursor() as cursor:
             yield cursor
@@ -48,16 +50,27 @@ def raw_cursor(conn: Connection) -> Iterator[Cursor[Any]]:
             raise Conflict(f"Another writer was faster: {error.orig}") from error
         raise
     except psycopg.Error as error:
-        raise _as_sqlalchemy(conn, error) from error
+        raise as_sqlalchemy(conn, error) from error
 
 
-def _as_sqlalchemy(conn: Connection, error: psycopg.Error) -> BaseException:
+def of_driver(conn: Connection) -> psycopg.Connection[Any]:
+    """The driver's own connection, inside the caller's transaction."""
+    driver = conn.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("the driver must be psycopg 3 (postgresql+psycopg://...)")
+    return driver
+
+
+def as_sqlalchemy(
+    conn: Connection, error: psycopg.Error, said: str = "ingest"
+) -> BaseException:
+    """The error that SQLAlchemy raises for one of the driver; a lost connection is put away."""
     driver = conn.connection.driver_connection
     away = isinstance(driver, psycopg.Connection) and (driver.closed or driver.broken)
     if away:
         conn.invalidate()
     return DBAPIError.instance(
-        "ingest",
+        said,
         None,
         error,
         psycopg.Error,

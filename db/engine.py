@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from db import audit, embedded, roles
+from db import audit, embedded, roles, trips
 from tower.access import Scope
 from tower.errors import DatabaseAway
 from tower.settings import Settings
@@ -74,6 +74,7 @@ def create(
         connection.exec_driver_sql(f"{opening}; {taken}" if taken else opening)
 
     audit.keep_at_commit(engine)
+    trips.send_in_time(engine)
     return engine
 
 

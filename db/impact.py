@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Select,
+    Text,
     any_,
     bindparam,
     delete,
@@ -28,8 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import records
-from db.tables import clock, document, event_object, flow_link, order_impact, peg
+from db import records, trips
+from db.tables import clock, document, event_object, order_impact, peg
+from db.trips import Statement
 from tower.calendars import Calendar
 from tower.cycles import Cycle
 from tower.identity import document_home, partner_id
@@ -64,16 +65,20 @@ class Web:
         return sorted({document_home("order", *line[:2]) for line in self.order_lines})
 
 
-_pegs = select(
-    peg.c.home_key, peg.c.scope, peg.c.po, peg.c.po_line, peg.c.order, peg.c.order_line, peg.c.qty
-).where(peg.c.home_key == any_(_HOMES))
+_pegs = Statement(
+    select(
+        peg.c.home_key, peg.c.scope, peg.c.po, peg.c.po_line, peg.c.order, peg.c.order_line,
+        peg.c.qty,
+    ).where(peg.c.home_key == any_(_HOMES)),
+    named=True,
+)  # fmt: skip
 
 
 def web(conn: Connection, homes: Iterable[int]) -> Web:
     """What must be looked at when these purchase orders changed; locks the orders it touches."""
     changed = sorted(set(homes))
     found = Web()
-    first = conn.execute(_pegs, {"homes": changed}).all()
+    first = trips.ask_one(conn, _pegs, {"homes": changed})
     if not first:
         return found
     found.order_lines = {(row.scope, row.order, row.order_line) for row in first}
@@ -86,7 +91,7 @@ def web(conn: Connection, homes: Iterable[int]) -> Web:
         .distinct()
     ).scalars()
     found.po_homes = {*changed, *others}
-    for row in conn.execute(_pegs, {"homes": sorted(found.po_homes)}):
+    for row in trips.ask_one(conn, _pegs, {"homes": sorted(found.po_homes)}):
         if row.qty is not None and row.qty > 0:
             found.pegs.append(
                 Peg(
@@ -107,8 +112,12 @@ _DOCUMENT = (
     "cancelled_at", "closed_at", "last_event_at",
 )  # fmt: skip
 
-_documents: Select[Any] = select(*(document.c[name] for name in _DOCUMENT)).where(
-    document.c.home_key == any_(_HOMES), document.c.kind == any_(bindparam("kinds"))
+_documents = Statement(
+    select(*(document.c[name] for name in _DOCUMENT)).where(
+        document.c.home_key == any_(_HOMES),
+        document.c.kind == any_(bindparam("kinds", type_=ARRAY(Text))),
+    ),
+    named=True,
 )
 
 
@@ -117,21 +126,47 @@ def documents(conn: Connection, homes: Iterable[int], kinds: Sequence[str]) -> l
     wanted = sorted(set(homes))
     if not wanted:
         return []
-    return list(conn.execute(_documents, {"homes": wanted, "kinds": list(kinds)}))
+    return trips.ask_one(conn, _documents, {"homes": wanted, "kinds": list(kinds)})
 
 
-def pegged(conn: Connection, homes: Iterable[int]) -> dict[tuple[int, str], Decimal]:
-    """Quantity that customers wait for, by home and line of a purchase order."""
-    wanted = sorted(set(homes))
-    if not wanted:
-        return {}
-    rows = conn.execute(
-        select(peg.c.home_key, peg.c.po_line, func.sum(peg.c.qty))
-        .where(peg.c.home_key == any_(_HOMES), peg.c.qty > 0)
-        .group_by(peg.c.home_key, peg.c.po_line),
-        {"homes": wanted},
-    )
-    return {(row[0], row[1]): row[2] for row in rows}
+_pegged = Statement(
+    """
+    SELECT home_key, po_line, sum(qty) FROM peg
+    WHERE home_key = ANY(%(homes)s::bigint[]) AND qty > 0 GROUP BY home_key, po_line
+    """
+)
+
+
+@dataclass(slots=True)
+class Stakes:
+    """What cases of purchase orders are weighed by.
+
+    affected   order lines that they leave uncovered
+    documents  their headers and lines, as ``documents`` gives them
+    pegged     quantity that customers wait for, by home and line
+    """
+
+    affected: list[AffectedRow] = field(default_factory=list)
+    documents: list[Any] = field(default_factory=list)
+    pegged: dict[tuple[int, str], Decimal] = field(default_factory=dict)
+
+
+def stakes(conn: Connection, reach: Iterable[int], weighed: Iterable[int]) -> Stakes:
+    """Order lines that any of ``reach`` leaves uncovered, and what else is asked of ``weighed``, in
+    one trip to the server."""
+    near, homes = sorted(set(reach)), sorted(set(weighed))
+    asked: list[trips.Asked] = [(_affected, {"homes": near})] if near else []
+    if homes:
+        asked.append((_documents, {"homes": homes, "kinds": ["po", "po_line"]}))
+        asked.append((_pegged, {"homes": homes}))
+    answers = iter(trips.ask(conn, *asked)) if asked else iter(())
+    found = Stakes()
+    if near:
+        found.affected = [_affected_row(row) for row in next(answers)]
+    if homes:
+        found.documents = next(answers)
+        found.pegged = {(row[0], row[1]): row[2] for row in next(answers)}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +211,12 @@ def linked(conn: Connection, homes: Iterable[int]) -> list[tuple[int, int]]:
     wanted = sorted(set(homes))
     if not wanted:
         return []
-    rows = conn.execute(
-        select(flow_link.c.home_key, flow_link.c.other_key)
-        .where(flow_link.c.home_key == any_(_HOMES))
-        .distinct(),
-        {"homes": wanted},
-    )
-    return [(row[0], row[1]) for row in rows]
+    return trips.ask_one(conn, _linked, {"homes": wanted})
+
+
+_linked = Statement(
+    "SELECT DISTINCT home_key, other_key FROM flow_link WHERE home_key = ANY(%(homes)s::bigint[])"
+)
 
 
 # --- affected order lines -------------------------------------------------------------------------
@@ -388,34 +422,36 @@ def affected_by(conn: Connection, po_homes: Iterable[int]) -> list[AffectedRow]:
     wanted = sorted(set(po_homes))
     if not wanted:
         return []
-    i = order_impact.c
-    rows = conn.execute(
-        select(order_impact).where(i.po_home == any_(_HOMES)), {"homes": wanted}
+    return [_affected_row(row) for row in trips.ask_one(conn, _affected, {"homes": wanted})]
+
+
+_affected = Statement(
+    select(order_impact).where(order_impact.c.po_home == any_(_HOMES)), named=True
+)
+
+
+def _affected_row(row: Any) -> AffectedRow:
+    return AffectedRow(
+        key=tuple(getattr(row, name) for name in _KEY),
+        po_home=row.po_home,
+        po_line=row.po_line,
+        order=(row.scope, row.order),
+        order_line=row.order_line,
+        promise_date=row.promise_date,
+        open_value=row.open_value,
+        currency=row.currency,
+        confidence=row.confidence,
+        cause=row.cause,
+        case_id=row.case_id,
+        scope=row.po_scope or row.scope,
+        po=row.po,
+        supplier=row.supplier,
+        buyer=row.buyer,
+        customer=row.customer,
+        customer_name=row.customer_name,
+        projected_date=row.projected_date,
+        basis=row.basis,
     )
-    return [
-        AffectedRow(
-            key=tuple(row._mapping[name] for name in _KEY),
-            po_home=row.po_home,
-            po_line=row.po_line,
-            order=(row.scope, row.order),
-            order_line=row.order_line,
-            promise_date=row.promise_date,
-            open_value=row.open_value,
-            currency=row.currency,
-            confidence=row.confidence,
-            cause=row.cause,
-            case_id=row.case_id,
-            scope=row.po_scope or row.scope,
-            po=row.po,
-            supplier=row.supplier,
-            buyer=row.buyer,
-            customer=row.customer,
-            customer_name=row.customer_name,
-            projected_date=row.projected_date,
-            basis=row.basis,
-        )
-        for row in rows
-    ]
 
 
 def affected_homes(conn: Connection) -> list[int]:

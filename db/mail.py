@@ -8,10 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Connection, any_, bindparam, delete, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from db import records
+from db import records, trips
 from db.cases import of_row
 from db.tables import (
     case_note,
@@ -24,6 +24,7 @@ from db.tables import (
     told,
 )
 from db.timers import MAIL_GROUP
+from db.trips import Statement
 from tower.cases import Case
 from tower.telling import CLOSED_UNTOLD, Told
 
@@ -129,13 +130,19 @@ def last_sent(conn: Connection, keys: Iterable[GroupKey]) -> dict[GroupKey, date
     wanted = sorted({(k.policy, k.recipient, k.group) for k in keys})
     if not wanted:
         return {}
-    g = mail_group.c
-    rows = conn.execute(
-        select(g.policy, g.recipient, g.group_key, g.last_sent_at).where(
-            tuple_(g.policy, g.recipient, g.group_key).in_(wanted), g.last_sent_at.is_not(None)
-        )
-    )
-    return {GroupKey(*row[:3]): row[3] for row in rows}
+    names = ("policies", "recipients", "groups")
+    given = dict(zip(names, map(list, zip(*wanted, strict=True)), strict=True))
+    return {GroupKey(*row[:3]): row[3] for row in trips.ask_one(conn, _last_sent, given)}
+
+
+_last_sent = Statement(
+    """
+    SELECT policy, recipient, group_key, last_sent_at FROM mail_group
+    JOIN unnest(%(policies)s::text[], %(recipients)s::text[], %(groups)s::text[])
+         AS asked (policy, recipient, group_key) USING (policy, recipient, group_key)
+    WHERE last_sent_at IS NOT NULL
+    """
+)
 
 
 def members(conn: Connection, key: GroupKey) -> list[Member]:
@@ -246,12 +253,17 @@ def believers(conn: Connection, case_ids: Iterable[int]) -> list[Heard]:
     ids = sorted(set(case_ids))
     if not ids:
         return []
-    rows = conn.execute(
-        select(*_heard)
-        .where(told.c.case_id.in_(ids), told.c.what == "open")
-        .order_by(told.c.recipient, told.c.case_id)
+    return [_as_heard(row) for row in trips.ask_one(conn, _believers, {"cases": ids})]
+
+
+_believers = Statement(
+    select(*_heard)
+    .where(
+        told.c.case_id == any_(bindparam("cases", type_=ARRAY(BigInteger))), told.c.what == "open"
     )
-    return [_as_heard(row) for row in rows]
+    .order_by(told.c.recipient, told.c.case_id),
+    named=True,
+)
 
 
 def set_told(conn: Connection, said: Sequence[Heard]) -> None:

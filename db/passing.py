@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from db import records, week_marks
-from db.clocks import ELSEWHERE
-from db.tables import clock, judged_unit, transition
+from db import trips, week_marks
+from db.clocks import ELSEWHERE, Feeds, feeds_of
+from db.records import as_json
+from db.trips import Statement
+from tower.cycles import Verdict
 from tower.signs import Subject
 
 
@@ -43,47 +45,55 @@ class Waiting:
 
 # Two questions: as one, the planner may read all events for those that no clock took yet. For the
 # same reason the clocks of each unit are looked up by themselves (OFFSET 0).
-_TOLD = text(
+_TOLD = Statement(
     """
     SELECT DISTINCT e.home_key FROM event_object e
-    WHERE e.home_key = ANY(:homes) AND e.applied_at IS NULL AND NOT e.type = ANY(:unheard)
+    WHERE e.home_key = ANY(%(homes)s::bigint[]) AND e.applied_at IS NULL
+      AND NOT e.type = ANY(%(unheard)s::text[])
     """
 )
-_OPEN = text(
+_OPEN = Statement(
     """
     SELECT j.home_key, k.partner_id, j.instant, j.impact_at, k.rule, k.kind, k.scope, k.number,
            k.line, k.cycle, k.next_at, k.rule_hash, k.calendar_hash,
-           CASE WHEN k.next_at <= :now THEN k.state END,
-           CASE WHEN k.next_at <= :now THEN
+           CASE WHEN k.next_at <= %(now)s THEN k.state END,
+           CASE WHEN k.next_at <= %(now)s THEN
                (SELECT max(t.n) FROM transition t
                 WHERE t.home_key = k.home_key AND t.rule = k.rule AND t.kind = k.kind
                   AND t.scope = k.scope AND t.number = k.number AND t.line = k.line) END
     FROM judged_unit j, LATERAL (
         SELECT * FROM clock c
-        WHERE c.home_key = j.home_key AND c.open AND NOT c.kind = ANY(:elsewhere)
+        WHERE c.home_key = j.home_key AND c.open AND NOT c.kind = ANY(%(elsewhere)s::text[])
         OFFSET 0) k
-    WHERE j.home_key = ANY(:homes)
+    WHERE j.home_key = ANY(%(homes)s::bigint[])
       AND j.failed_at IS NULL AND j.reread_at IS NULL
-      AND (j.impact_at IS NULL OR j.impact_at > :now)
+      AND (j.impact_at IS NULL OR j.impact_at > %(now)s)
     """
 )
 
 
 def waiting(
-    conn: Connection, homes: Iterable[int], unheard: Iterable[str], now: datetime
-) -> list[Waiting]:
+    conn: Connection,
+    homes: Iterable[int],
+    unheard: Iterable[str],
+    sources: Iterable[str],
+    now: datetime,
+) -> tuple[list[Waiting], Feeds]:
     """Of these units those with open clocks that have taken every event, lost none since, did not
-    crash, and whose lines need no look for the day."""
-    asked = set(homes)
-    given = {"homes": sorted(asked), "unheard": sorted(unheard)}
-    asked -= set(conn.execute(_TOLD, given).scalars())
-    if not asked:
-        return []
+    crash, and whose lines need no look for the day; and what is known of the sources, for all of
+    the units given. One trip to the server."""
+    asked = sorted(set(homes))
+    told, rows, *fed = trips.ask(
+        conn,
+        (_TOLD, {"homes": asked, "unheard": sorted(unheard)}),
+        (_OPEN, {"homes": asked, "now": now, "elsewhere": list(ELSEWHERE)}),
+        *feeds_of(asked, sources),
+    )
+    heard = {row[0] for row in told}
     found: dict[int, Waiting] = {}
-    rows = conn.execute(
-        _OPEN, {"homes": sorted(asked), "now": now, "elsewhere": list(ELSEWHERE)}
-    ).all()
     for home, partner, instant, impact_at, rule, kind, scope, number, line, *rest in rows:
+        if home in heard:
+            continue
         unit = found.get(home)
         if unit is None:
             unit = found[home] = Waiting(home, partner, instant, impact_at)
@@ -100,7 +110,7 @@ def waiting(
                 last,
             )
         )
-    return list(found.values())
+    return list(found.values()), Feeds.of_rows(*fed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,55 +129,83 @@ class Moved:
     next_at: datetime
 
 
+# Small values come as JSON, which costs the driver least, the large ones beside them as arrays,
+# which cost the server least.
+_MOVE = Statement(
+    """
+    WITH g AS (
+        SELECT * FROM ROWS FROM (
+            json_to_recordset(%(rows)s::json) AS (
+                home bigint, rule text, kind text, scope text, number text, line text, cycle int,
+                n int, name text, effective timestamptz, detected timestamptz, rule_hash text,
+                next_at timestamptz),
+            unnest(%(state)b::text[], %(why)b::text[])
+        ) AS g (home, rule, kind, scope, number, line, cycle, n, name, effective, detected,
+                rule_hash, next_at, state, why)
+    ), moved AS (
+        UPDATE clock c SET verdict = %(verdict)s, next_at = g.next_at, state = g.state::json
+        FROM g
+        WHERE c.home_key = g.home AND c.rule = g.rule AND c.kind = g.kind AND c.scope = g.scope
+          AND c.number = g.number AND c.line = g.line AND c.cycle = g.cycle
+          AND g.state IS NOT NULL
+    )
+    INSERT INTO transition (home_key, rule, kind, scope, number, line, n, cycle, name,
+                            effective_at, detected_at, handled_at, rule_hash, why)
+    SELECT home, rule, kind, scope, number, line, n, cycle, name, effective, detected, %(now)s,
+           rule_hash, why::json
+    FROM g
+    """
+)
+_SEEN = Statement(
+    """
+    UPDATE judged_unit j SET instant = g.instant
+    FROM json_to_recordset(%(rows)s::json) AS g (home bigint, instant timestamptz)
+    WHERE j.home_key = g.home
+    """
+)
+
+
 def save(
     conn: Connection, moved: Sequence[Moved], instants: Sequence[tuple[int, datetime]],
     now: datetime,
 ) -> None:
     """Store clocks that warned, their journal, and the last logical instant of each unit."""
-    clocks: list[dict[str, Any]] = []
-    journal: list[dict[str, Any]] = []
+    if not moved:
+        return
+    rows: list[dict[str, Any]] = []
+    states: list[str | None] = []
+    reasons: list[str] = []
     for one in moved:
-        subject = one.clock.subject
-        place = {
-            "home_key": one.home,
-            "rule": one.clock.rule,
-            "kind": subject.kind,
-            "scope": subject.scope,
-            "number": subject.number,
-            "line": subject.line,
-        }
-        clocks.append(
-            {
-                **place,
-                "cycle": one.clock.cycle,
-                "verdict": one.state["verdict"],
-                "next_at": one.next_at,
-                "state": one.state,
-            }
-        )
-        for n, (name, effective, detected) in enumerate(one.warnings, (one.clock.last or 0) + 1):
-            journal.append(
+        clock, last = one.clock, len(one.warnings) - 1
+        subject, why = clock.subject, as_json(one.state["receipt"])
+        for n, (name, effective, detected) in enumerate(one.warnings):
+            rows.append(
                 {
-                    **place,
-                    "n": n,
-                    "cycle": one.clock.cycle,
+                    "home": one.home,
+                    "rule": clock.rule,
+                    "kind": subject.kind,
+                    "scope": subject.scope,
+                    "number": subject.number,
+                    "line": subject.line,
+                    "cycle": clock.cycle,
+                    "n": (clock.last or 0) + 1 + n,
                     "name": name,
-                    "effective_at": effective,
-                    "detected_at": detected,
-                    "handled_at": now,
-                    "rule_hash": one.clock.rule_version,
-                    "why": one.state["receipt"],
+                    "effective": effective,
+                    "detected": detected,
+                    "rule_hash": clock.rule_version,
+                    "next_at": one.next_at,
                 }
             )
-    records.change(conn, clock, clocks, keys=_CLOCK)
+            states.append(as_json(one.state) if n == last else None)
+            reasons.append(why)
+    given = {
+        "rows": as_json(rows),
+        "state": states,
+        "why": reasons,
+        "verdict": Verdict.AT_RISK.value,
+        "now": now,
+    }
+    trips.tell(conn, _MOVE, given)
     week_marks.mark_homes(conn, (home for home, _ in instants))
-    records.put(conn, transition, journal)
-    records.change(
-        conn,
-        judged_unit,
-        [{"home_key": home, "instant": instant} for home, instant in sorted(instants)],
-        keys=("home_key",),
-    )
-
-
-_CLOCK = ("home_key", "rule", "kind", "scope", "number", "line", "cycle")
+    seen = [{"home": home, "instant": instant} for home, instant in sorted(instants)]
+    trips.tell(conn, _SEEN, {"rows": as_json(seen)})

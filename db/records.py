@@ -11,23 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import (
-    Connection,
-    Insert,
-    Select,
-    Table,
-    TableValuedAlias,
-    Text,
-    Update,
-    and_,
-    bindparam,
-    cast,
-    column,
-    func,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import JSON, insert
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects.postgresql.base import PGDialect, PGIdentifierPreparer
+
+from db import trips
+from db.trips import Statement
 
 Record = Mapping[str, Any]
 
@@ -37,8 +25,8 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def as_json(rows: Sequence[Any]) -> str:
-    """JSON text of rows. Postgres texts hold no NUL, so partner text loses it here."""
+def as_json(rows: Sequence[Any] | Mapping[str, Any]) -> str:
+    """JSON text of rows, or of one. Postgres texts hold no NUL, so partner text loses it here."""
     found = orjson.dumps(rows, default=_plain)
     if _NUL in found:
         found = orjson.dumps(_without_nul(orjson.loads(found)))
@@ -58,12 +46,37 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _source(table: Table, columns: tuple[str, ...]) -> TableValuedAlias:
-    typed = [column(name, table.c[name].type) for name in columns]
-    rows = cast(bindparam("rows", type_=Text), JSON(none_as_null=True))
-    return func.json_to_recordset(rows).table_valued(*typed).render_derived(
-        name="given", with_types=True
-    )
+def _given(table: Table, columns: Sequence[str], beside: tuple[str, ...]) -> str:
+    """Rows as a table "given" on the server: JSON, and beside it arrays of the large values.
+
+    As part of the JSON, reading a large value takes the server longer than writing it; as arrays,
+    small values take the driver longer.
+    """
+    small = [name for name in columns if name not in beside]
+    named = ", ".join(f"{_quote(name)} {_type(table, name)}" for name in small)
+    source = f"json_to_recordset(%(rows)s::json) AS ({named})"
+    if beside:
+        arrays = ", ".join(f"%({name})b::text[]" for name in beside)
+        named = ", ".join(_quote(name) for name in (*small, *beside))
+        return f"ROWS FROM ({source}, unnest({arrays})) AS given ({named})"
+    return f"json_to_recordset(%(rows)s::json) AS given ({named})"
+
+
+def _value(table: Table, name: str, beside: tuple[str, ...]) -> str:
+    cast = f"::{_type(table, name)}" if name in beside else ""
+    return f"given.{_quote(name)}{cast}"
+
+
+def _quote(name: str) -> str:
+    return _PREPARER.quote(name)
+
+
+def _type(table: Table, name: str) -> str:
+    return table.c[name].type.compile(_DIALECT)
+
+
+_DIALECT: PGDialect = PGDialect()  # type: ignore[no-untyped-call]
+_PREPARER = PGIdentifierPreparer(_DIALECT)
 
 
 @lru_cache(maxsize=64)
@@ -73,32 +86,38 @@ def _insert(
     conflict: tuple[str, ...],
     changed: tuple[str, ...],
     returning: tuple[str, ...],
-) -> Insert:
-    given = _source(table, columns)
-    chosen: Select[Any] = select(*(given.c[name] for name in columns))
-    statement = insert(table).from_select(list(columns), chosen)
-    if conflict and changed:
-        statement = statement.on_conflict_do_update(
-            index_elements=[table.c[name] for name in conflict],
-            set_={name: statement.excluded[name] for name in changed},
-        )
-    elif conflict:
-        statement = statement.on_conflict_do_nothing(
-            index_elements=[table.c[name] for name in conflict]
-        )
+    beside: tuple[str, ...],
+) -> Statement:
+    chosen = ", ".join(_value(table, name, beside) for name in columns)
+    names = ", ".join(map(_quote, columns))
+    given = _given(table, columns, beside)
+    text = f"INSERT INTO {_quote(table.name)} ({names}) SELECT {chosen} FROM {given}"  # noqa: S608
+    if conflict:
+        text += f" ON CONFLICT ({', '.join(map(_quote, conflict))}) DO "
+        sets = ", ".join(f"{_quote(name)} = excluded.{_quote(name)}" for name in changed)
+        text += f"UPDATE SET {sets}" if changed else "NOTHING"
     if returning:
-        return statement.returning(*(table.c[name] for name in returning))
-    return statement
+        text += f" RETURNING {', '.join(map(_quote, returning))}"
+    return Statement(text, named=bool(returning))
 
 
 @lru_cache(maxsize=64)
-def _update(table: Table, keys: tuple[str, ...], changed: tuple[str, ...]) -> Update:
-    given = _source(table, keys + changed)
-    return (
-        update(table)
-        .where(and_(*(table.c[name] == given.c[name] for name in keys)))
-        .values({name: given.c[name] for name in changed})
-    )
+def _update(
+    table: Table, keys: tuple[str, ...], changed: tuple[str, ...], beside: tuple[str, ...]
+) -> Statement:
+    sets = ", ".join(f"{_quote(name)} = {_value(table, name, beside)}" for name in changed)
+    found = " AND ".join(f"old.{_quote(name)} = given.{_quote(name)}" for name in keys)
+    given = _given(table, keys + changed, beside)
+    name = _quote(table.name)
+    return Statement(f"UPDATE {name} AS old SET {sets} FROM {given} WHERE {found}")  # noqa: S608
+
+
+def _values(rows: Sequence[Record], beside: tuple[str, ...]) -> dict[str, Any]:
+    if not beside:
+        return {"rows": as_json(rows)}
+    small = [{name: v for name, v in row.items() if name not in beside} for row in rows]
+    large: dict[str, Any] = {name: [as_json(row[name]) for row in rows] for name in beside}
+    return {"rows": as_json(small), **large}
 
 
 def put(
@@ -109,23 +128,33 @@ def put(
     conflict: tuple[str, ...] = (),
     changed: tuple[str, ...] = (),
     returning: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
 ) -> list[Any]:
     """Insert rows that all have the same keys; on ``conflict`` update ``changed``, or leave them.
 
     Rows are written in the order given: sort them by key, so that two writers cannot deadlock.
+    Without ``returning`` it waits for the next question where writes do (db/trips.py).
+    ``beside``: columns of JSON, never null, that are large.
     """
     if not rows:
         return []
-    statement = _insert(table, tuple(rows[0]), conflict, changed, returning)
-    result = conn.execute(statement, {"rows": as_json(rows)})
-    return list(result) if returning else []
+    statement = _insert(table, tuple(rows[0]), conflict, changed, returning, beside)
+    given = _values(rows, beside)
+    if returning:
+        return trips.ask_one(conn, statement, given)
+    trips.tell(conn, statement, given)
+    return []
 
 
 def change(
-    conn: Connection, table: Table, rows: Sequence[Record], *, keys: tuple[str, ...]
-) -> int:
-    """Update rows found by ``keys`` with their other values; how many were found."""
-    if not rows:
-        return 0
-    names = tuple(name for name in rows[0] if name not in keys)
-    return conn.execute(_update(table, keys, names), {"rows": as_json(rows)}).rowcount
+    conn: Connection,
+    table: Table,
+    rows: Sequence[Record],
+    *,
+    keys: tuple[str, ...],
+    beside: tuple[str, ...] = (),
+) -> None:
+    """Update rows found by ``keys`` with their other values, like ``put``."""
+    if rows:
+        names = tuple(name for name in rows[0] if name not in keys)
+        trips.tell(conn, _update(table, keys, names, beside), _values(rows, beside))

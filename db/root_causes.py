@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import (
     Connection,
-    DateTime,
     Text,
     any_,
     bindparam,
@@ -17,14 +16,14 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    text,
-    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from db import trips
 from db.cases import of_row
 from db.tables import escalation, exception_case, group_member, order_impact, suppression, told
+from db.trips import Statement
 from tower.cases import Case, case_fingerprint
 from tower.root_causes import KIND
 from tower.signs import Subject
@@ -36,10 +35,10 @@ _LOCK = 0x70_77_65_72  # of advisory locks: our own range, so that no other use 
 def lock(conn: Connection, names: Iterable[str]) -> None:
     """One round at a time regroups the cases of one name; until the transaction ends."""
     for name in sorted(set(names)):
-        conn.execute(
-            text("SELECT pg_advisory_xact_lock(:space, hashtext(:name))"),
-            {"space": _LOCK, "name": name},
-        )
+        trips.tell(conn, _lock, {"space": _LOCK, "name": name})
+
+
+_lock = Statement("SELECT pg_advisory_xact_lock(%(space)s, hashtext(%(name)s))")
 
 
 def first_of(conn: Connection, parents: Iterable[int]) -> dict[str, datetime]:
@@ -55,6 +54,27 @@ def first_of(conn: Connection, parents: Iterable[int]) -> dict[str, datetime]:
     return {row[0]: row[1] for row in rows}
 
 
+_sharing = Statement(
+    """
+    SELECT c.* FROM unnest(%(names)s::text[], %(instants)s::timestamptz[]) AS asked (shares, at)
+    CROSS JOIN LATERAL (
+        SELECT b.opened_at FROM exception_case b
+        WHERE b.shares <> '' AND b.shares = asked.shares AND b.opened_at <= asked.at
+          AND NOT EXISTS (
+              SELECT FROM exception_case before
+              WHERE before.shares <> '' AND before.shares = b.shares
+                AND before.opened_at < b.opened_at
+                AND before.opened_at >= b.opened_at - %(joins)s)
+        ORDER BY b.opened_at DESC LIMIT 1
+    ) AS first
+    JOIN exception_case c
+      ON c.shares <> '' AND c.shares = asked.shares AND c.opened_at >= first.opened_at
+    ORDER BY c.opened_at, c.id
+    """,
+    named=True,
+)
+
+
 def sharing(
     conn: Connection, touched: Mapping[str, datetime], joins: timedelta
 ) -> dict[str, list[Case]]:
@@ -66,45 +86,8 @@ def sharing(
     if not touched:
         return {}
     names = sorted(touched)
-    asked = (
-        func.unnest(
-            bindparam("names", type_=ARRAY(Text)),
-            bindparam("instants", type_=ARRAY(DateTime(timezone=True))),
-        )
-        .table_valued("shares", "at")
-        .render_derived(name="asked")
-    )
-    begins, before = exception_case.alias("begins"), exception_case.alias("before")
-    start = (
-        select(begins.c.opened_at.label("opened_at"))
-        .where(
-            begins.c.shares != "",
-            begins.c.shares == asked.c.shares,
-            begins.c.opened_at <= asked.c.at,
-            ~select(1)
-            .where(
-                before.c.shares != "",
-                before.c.shares == begins.c.shares,
-                before.c.opened_at < begins.c.opened_at,
-                before.c.opened_at >= begins.c.opened_at - joins,
-            )
-            .exists(),
-        )
-        .order_by(begins.c.opened_at.desc())
-        .limit(1)
-        .lateral("start")
-    )
-    rows = conn.execute(
-        select(exception_case)
-        .select_from(asked)
-        .join(start, true())
-        .join(
-            exception_case,
-            (_c.shares != "") & (_c.shares == asked.c.shares) & (_c.opened_at >= start.c.opened_at),
-        )
-        .order_by(_c.opened_at, _c.id),
-        {"names": names, "instants": [touched[name] for name in names]},
-    )
+    instants = [touched[name] for name in names]
+    rows = trips.ask_one(conn, _sharing, {"names": names, "instants": instants, "joins": joins})
     found: dict[str, list[Case]] = {}
     for row in rows:
         found.setdefault(row.shares, []).append(of_row(row))
@@ -138,13 +121,18 @@ def _subject(name: str) -> Subject:
 
 def hang(conn: Connection, under: Mapping[int, int | None]) -> None:
     """Put cases under their parents (case -> parent); None takes one out."""
-    by_parent: dict[int | None, list[int]] = {}
-    for number, parent in under.items():
-        by_parent.setdefault(parent, []).append(number)
-    for parent, numbers in sorted(by_parent.items(), key=lambda p: p[0] or 0):
-        conn.execute(
-            update(exception_case).where(_c.id.in_(sorted(numbers))).values(parent_id=parent)
-        )
+    if under:
+        numbers = sorted(under)
+        trips.tell(conn, _hang, {"cases": numbers, "parents": [under[n] for n in numbers]})
+
+
+_hang = Statement(
+    """
+    UPDATE exception_case c SET parent_id = hung.parent
+    FROM unnest(%(cases)s::bigint[], %(parents)s::bigint[]) AS hung (id, parent)
+    WHERE c.id = hung.id
+    """
+)
 
 
 def open_among(conn: Connection, numbers: Iterable[int]) -> set[int]:

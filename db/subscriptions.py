@@ -17,8 +17,9 @@ from psycopg import Cursor
 from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from db import audit, leases, staging, switches
+from db import audit, leases, staging, switches, trips
 from db.tables import exception_case, subscription, subscription_delivery
+from db.trips import Statement
 from tower.event import Event
 from tower.identity import partner_id
 from tower.subscriptions import CASE_TYPES, NotASubscription, Subscription
@@ -135,8 +136,12 @@ def named(conn: Connection, name: str) -> Subscription:
 
 def in_force(conn: Connection) -> list[Subscription]:
     """All that are in force, by name."""
-    rows = conn.execute(select(*_COLUMNS).where(_s.ended_at.is_(None)).order_by(_s.name))
-    return [_subscription(row) for row in rows]
+    return [_subscription(row) for row in trips.ask_one(conn, _in_force, {})]
+
+
+_in_force = Statement(
+    select(*_COLUMNS).where(_s.ended_at.is_(None)).order_by(_s.name), named=True
+)
 
 
 def standings(conn: Connection, now: datetime) -> list[Standing]:
@@ -169,7 +174,7 @@ def standings(conn: Connection, now: datetime) -> list[Standing]:
 
 
 def _subscription(row: Any) -> Subscription:
-    told = dict(row._mapping)
+    told = row._asdict()
     return Subscription(**told | {"types": tuple(row.types), "networks": tuple(row.networks)})
 
 

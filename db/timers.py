@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, select
 
-from db import netting_marks
+from db import netting_marks, trips
 from db.records import as_json, put
 from db.tables import timer
+from db.trips import Statement
 
 UNIT = "unit"  # a purchase order with its lines, or a shipment: its clocks and whom it hurts
 SOURCE = "source"  # the silence of a source
@@ -40,16 +40,40 @@ class Timer:
 
 # After a burst the planner, whose statistics are stale, would sort every due row for each claim.
 # The other statements of a round are small: compiling them would cost more than running them.
-_INDEX_ORDER = text(
-    "SET LOCAL jit TO off; SET LOCAL enable_bitmapscan TO off; SET LOCAL enable_sort TO off"
+_INDEX_ORDER = Statement(
+    "SELECT set_config('jit', 'off', true), set_config('enable_bitmapscan', 'off', true), "
+    "set_config('enable_sort', 'off', true)"
 )
-_ANY_ORDER = text("SET LOCAL enable_bitmapscan TO on; SET LOCAL enable_sort TO on")
+_ANY_ORDER = Statement(
+    "SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true)"
+)
+_LOOK = Statement(
+    """
+    SELECT (SELECT due FROM timer ORDER BY due LIMIT 1),
+           ARRAY(SELECT DISTINCT kind FROM (
+               SELECT kind FROM timer WHERE due <= %(now)s ORDER BY due LIMIT %(limit)s) AS first)
+    """
+)
+_CLAIM = Statement(
+    """
+    SELECT kind, key, due FROM timer WHERE due <= %(now)s AND kind = ANY(%(kinds)s)
+    ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    """
+)
+_NEXT = Statement("SELECT due FROM timer ORDER BY due LIMIT 1")
+_DROP = Statement(
+    """
+    DELETE FROM timer t USING unnest(%(kinds)s::text[], %(keys)s::text[]) AS gone (kind, key)
+    WHERE t.kind = gone.kind AND t.key = gone.key
+    """
+)
 
 
-def due_kinds(conn: Connection, now: datetime, limit: int) -> set[str]:
-    """Kinds among the first due timers; an index look-up when nothing is due."""
-    first = select(timer.c.kind).where(timer.c.due <= now).order_by(timer.c.due).limit(limit)
-    return set(conn.execute(select(first.subquery().c.kind).distinct()).scalars())
+def look(conn: Connection, now: datetime, limit: int) -> tuple[datetime | None, set[str]]:
+    """The earliest instant at which something waits, and the kinds among the first due timers; an
+    index look-up when nothing is due."""
+    [(following, kinds)] = trips.ask_one(conn, _LOOK, {"now": now, "limit": limit})
+    return following, set(kinds)
 
 
 def claim(
@@ -59,17 +83,10 @@ def claim(
 
     Rows that another worker holds are passed over. Call it once at the start of a transaction.
     """
-    conn.execute(_INDEX_ORDER)
-    rows = conn.execute(
-        select(timer.c.kind, timer.c.key, timer.c.due)
-        .where(timer.c.due <= now, timer.c.kind.in_(sorted(kinds)))
-        .order_by(timer.c.due)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    found = [Timer(*row) for row in rows.all()]
-    conn.execute(_ANY_ORDER)
-    return found
+    trips.tell(conn, _INDEX_ORDER, {})
+    rows = trips.ask_one(conn, _CLAIM, {"now": now, "kinds": sorted(kinds), "limit": limit})
+    trips.tell(conn, _ANY_ORDER, {})
+    return [Timer(*row) for row in rows]
 
 
 def claim_one(conn: Connection, wanted: Timer, now: datetime) -> bool:
@@ -82,30 +99,22 @@ def claim_one(conn: Connection, wanted: Timer, now: datetime) -> bool:
     return row is not None
 
 
+_SOONER = Statement(
+    """
+    INSERT INTO timer AS t (kind, key, due, generation)
+    SELECT kind, key, due, 0
+      FROM json_to_recordset(%(rows)s::json) AS given (kind text, key text, due timestamptz)
+    ON CONFLICT (kind, key) DO UPDATE
+       SET due = least(t.due, excluded.due), generation = t.generation + 1
+    """
+)
+
+
 def sooner(conn: Connection, timers: Iterable[Timer]) -> None:
     """Make sure that these ring at their instant or before; earlier ones stay as they are."""
-    rows = [
-        {"kind": t.kind, "key": t.key, "due": t.due, "generation": 0} for t in _earliest(timers)
-    ]
-    if not rows:
-        return
-    given = func.json_to_recordset(text("CAST(:rows AS json)"))
-    source = given.table_valued(timer.c.kind, timer.c.key, timer.c.due, timer.c.generation)
-    typed = source.render_derived(name="given", with_types=True)
-    statement = insert(timer).from_select(
-        ["kind", "key", "due", "generation"],
-        select(typed.c.kind, typed.c.key, typed.c.due, typed.c.generation),
-    )
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=[timer.c.kind, timer.c.key],
-            set_={
-                "due": func.least(timer.c.due, statement.excluded.due),
-                "generation": timer.c.generation + 1,
-            },
-        ),
-        {"rows": as_json(rows)},
-    )
+    rows = [{"kind": t.kind, "key": t.key, "due": t.due} for t in _earliest(timers)]
+    if rows:
+        trips.tell(conn, _SOONER, {"rows": as_json(rows)})
 
 
 def set_(conn: Connection, timers: Iterable[Timer]) -> None:
@@ -117,14 +126,15 @@ def set_(conn: Connection, timers: Iterable[Timer]) -> None:
 def drop(conn: Connection, keys: Sequence[tuple[str, str]]) -> None:
     """Take these out of the queue: nothing waits for them any more."""
     if keys:
-        conn.execute(
-            delete(timer).where(tuple_(timer.c.kind, timer.c.key).in_(sorted(keys)))
-        )
+        named = sorted(keys)
+        given = {"kinds": [kind for kind, _ in named], "keys": [key for _, key in named]}
+        trips.tell(conn, _DROP, given)
 
 
 def next_due(conn: Connection) -> datetime | None:
     """The earliest instant at which something waits."""
-    return conn.execute(select(timer.c.due).order_by(timer.c.due).limit(1)).scalar_one_or_none()
+    found = trips.ask_one(conn, _NEXT, {})
+    return found[0][0] if found else None
 
 
 def _earliest(timers: Iterable[Timer]) -> list[Timer]:

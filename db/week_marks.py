@@ -11,10 +11,10 @@ from datetime import date
 from typing import Any
 
 from psycopg import Cursor
-from sqlalchemy import BigInteger, Connection, Date, any_, bindparam, cast, func, insert, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection
 
-from db.tables import document, figure_mark
+from db import trips
+from db.trips import Statement
 
 HEADERS = ("po", "asn", "invoice")
 """Kinds whose families are counted by the week of their release."""
@@ -43,18 +43,14 @@ def mark(cursor: Cursor[Any], weeks: Iterable[int | None]) -> None:
         cursor.execute(_MARK, (f"{{{told}}}",))
 
 
-_WEEK = func.coalesce(
-    cast(func.date_trunc("week", func.timezone("UTC", document.c.released_at)), Date), NO_RELEASE
-)
-_OF_HOMES = insert(figure_mark).from_select(
-    ["week"],
-    select(_WEEK)
-    .where(
-        document.c.home_key == any_(bindparam("homes", type_=ARRAY(BigInteger))),
-        document.c.kind.in_(HEADERS),
-        document.c.line == "",
-    )
-    .distinct(),
+_OF_HOMES = Statement(
+    """
+    INSERT INTO figure_mark (week)
+    SELECT DISTINCT coalesce(
+        date_trunc('week', timezone('UTC', released_at))::date, date '0001-01-01')
+      FROM document
+     WHERE home_key = ANY(%(homes)s::bigint[]) AND kind = ANY(%(kinds)s::text[]) AND line = ''
+    """
 )
 
 
@@ -62,4 +58,4 @@ def mark_homes(conn: Connection, homes: Iterable[int]) -> None:
     """Clocks of these homes changed."""
     wanted = sorted(set(homes))
     if wanted:
-        conn.execute(_OF_HOMES, {"homes": wanted})
+        trips.tell(conn, _OF_HOMES, {"homes": wanted, "kinds": list(HEADERS)})

@@ -84,10 +84,14 @@ def apply(
                     lifted.case, before_it.notes + lifted.notes, before_it.tell or lifted.tell
                 )
             )
-    stored = kept.write(conn, list(changes.values()))
+    new = {key for key, changed in changes.items() if changed.case.id is None}
+    first = {key: weighed.figures_of(open_now[key]) for key in new & open_now.keys()}
+    stored = kept.write(conn, list(changes.values()), first)
     numbers = {(c.case.fingerprint, c.case.cycle): c.case for c in stored}
     standing = [numbers.get(key, case) for key, case in open_now.items()]
-    _write_figures(conn, standing, figures, weighed)
+    _write_figures(
+        conn, [numbers.get(k, c) for k, c in open_now.items() if k not in new], figures, weighed
+    )
     _write_blame(conn, standing, weighed, places)
     stored = grouping.follow(conn, code, stored, now)
     grouping.sum_up(conn, code, standing)
@@ -178,14 +182,15 @@ class _Weights:
         for home, other in rows.linked(conn, shipments):
             links.po_of.setdefault(home, set()).add(other)
         reach = places | {po for s in shipments for po in links.po_of.get(s, ())} | homes
-        self.affected = rows.affected_by(conn, reach)
+        stakes = rows.stakes(conn, reach, places)
+        self.affected = stakes.affected
         self._by_home: dict[int, list[rows.AffectedRow]] = {}
         for row in self.affected:
             self._by_home.setdefault(row.po_home, []).append(row)
         self._documents: dict[int, list[Any]] = {}
-        for document in rows.documents(conn, places, ("po", "po_line")):
+        for document in stakes.documents:
             self._documents.setdefault(document.home_key, []).append(document)
-        self._pegged = rows.pegged(conn, places)
+        self._pegged = stakes.pegged
         self._hurts: dict[tuple[str, int], Hurt] = {}
 
     def rows_of(self, case: Case) -> list[rows.AffectedRow]:

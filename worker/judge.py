@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from db import clocks, timers
-from db.clocks import UnitRows
+from db import clocks, timers, trips
+from db.clocks import Feeds, UnitRows
 from db.driver import no_garbage
 from db.timers import (
     CASE,
@@ -51,7 +51,7 @@ from worker import (
 from worker.code import code_for
 from worker.impact import recompute, tomorrow
 from worker.judging import Judging
-from worker.units import Visit, looking_back, visit, with_impact_at
+from worker.units import Visit, visit, with_impact_at
 
 __all__ = ["Judging", "TickResult", "tick"]
 
@@ -86,7 +86,10 @@ class TickResult:
 
 @dataclass(slots=True)
 class _Counts:
-    """Sums of a round; steps add to them once their transaction is through."""
+    """Sums of a round; steps add to them once their transaction is through.
+
+    looked, following  whether the last step saw what waits after it, and the earliest of it
+    """
 
     claimed: dict[str, int] = field(default_factory=dict)
     units: int = 0
@@ -96,11 +99,14 @@ class _Counts:
     mails: int = 0
     failures: int = 0
     held_by: set[str] = field(default_factory=set)
+    looked: bool = False
+    following: datetime | None = None
 
     def add(self, other: _Counts) -> None:
         for kind, n in other.claimed.items():
             self.claimed[kind] = self.claimed.get(kind, 0) + n
         self.held_by |= other.held_by
+        self.looked, self.following = other.looked, other.following
         for name in ("units", "transitions", "opened", "closed", "mails", "failures"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -120,18 +126,18 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
     code = code_for(engine, config, now)
     done = _Counts()
     with engine.begin() as conn:
-        following = timers.next_due(conn)
-        if following is None or following > now:
-            return TickResult(now=now, next_due=following)
-        due = timers.due_kinds(conn, now, limit)
+        following, due = timers.look(conn, now, limit)
     for kind in (SOURCE, UNIT, NETTING, QUEUE, PARTNER, GAP, CASE, ESCALATION, MAIL_GROUP, DIGEST):
         if kind in due:
             done.add(_step(engine, kind, config, code, now, limit))
-    with engine.begin() as conn:
-        # A source that came back while these clocks were judged found nothing to wake yet.
-        soon = now + sources_judge.LOOK_AGAIN
-        timers.sooner(conn, [Timer(SOURCE, name, soon) for name in done.held_by])
-        following = timers.next_due(conn)
+    if done.looked:
+        following = done.following
+    if done.held_by or (due and not done.looked):
+        with engine.begin() as conn:
+            # A source that came back while these clocks were judged found nothing to wake yet.
+            soon = now + sources_judge.LOOK_AGAIN
+            timers.sooner(conn, [Timer(SOURCE, name, soon) for name in done.held_by])
+            following = timers.next_due(conn)
     return TickResult(
         now=now,
         claimed=done.claimed,
@@ -153,12 +159,13 @@ def _step(
     work = _WORK[kind]
     for attempt in range(_TRIES):
         try:
-            with no_garbage(), engine.begin() as conn:
+            with no_garbage(), engine.begin() as conn, trips.gathered(conn):
                 claimed = timers.claim(conn, [kind], now, limit)
                 if not claimed:
                     return _Counts()
                 done = work(conn, config, code, claimed, now)
                 done.claimed[kind] = len(claimed)
+                done.looked, done.following = True, timers.next_due(conn)
                 return done
         except DBAPIError as error:
             if not _may_repeat(error) or attempt == _TRIES - 1:
@@ -185,16 +192,20 @@ def _units(
     homes = [home for t in claimed if (home := int(t.key)) not in quiet.next]
     done = _Counts(units=len(quiet.next), transitions=quiet.transitions)
     if homes:
-        done.add(_visited(conn, config, code, homes, now))
+        done.add(_visited(conn, config, code, homes, quiet.feeds, now))
     return done
 
 
 def _visited(
-    conn: Connection, config: Judging, code: Code, homes: Sequence[int], now: datetime
+    conn: Connection,
+    config: Judging,
+    code: Code,
+    homes: Sequence[int],
+    feeds: Feeds,
+    now: datetime,
 ) -> _Counts:
     """Units of which more than time is to be judged, from their events."""
     found = clocks.load(conn, homes, code.unheard)
-    feeds = clocks.feeds(conn, code.network.sources, min(map(looking_back, found.values())))
     visits: list[Visit] = []
     crashed: list[tuple[int, Exception]] = []
     for home, rows in found.items():
@@ -205,7 +216,7 @@ def _visited(
                 "Judging a unit failed", extra={"action": "judge.unit_failed", "home": home}
             )
             crashed.append((home, error))
-    clocks.save(conn, [v.judged for v in visits], now)
+    clocks.save_clocks(conn, [v.judged for v in visits], now)
     done = _Counts(units=len(visits), failures=len(crashed))
     done.transitions = sum(len(v.judged.journal) for v in visits)
     done.held_by = {
@@ -244,7 +255,6 @@ def _follow_up(
     work.extend(impact_judge.follow(conn, code, hurt.po_homes, now))
     homes = hurt.po_homes | {v.judged.home for v in visits}
     worked = casework.apply(conn, code, work, homes, now)
-    moved = []
     for n, v in enumerate(visits):
         ahead = [hurt.next.get(v.judged.home) if v.judged.home in orders else None]
         if v.judged.home in worked.open_homes:
@@ -253,8 +263,7 @@ def _follow_up(
         at = min((instant for instant in ahead if instant is not None), default=None)
         if at != v.judged.impact_at:
             visits[n] = with_impact_at(v, at)
-            moved.append(visits[n].judged)
-    clocks.save_impact_at(conn, moved)
+    clocks.save_units(conn, [v.judged for v in visits])
     addressing.mark(conn, config, code, worked.changes, now)
     return worked.changes
 
@@ -295,7 +304,8 @@ def _one_by_one(
         try:
             with engine.begin() as conn:
                 if timers.claim_one(conn, timer, now):
-                    done.add(_units(conn, config, code, [timer], now))
+                    with trips.gathered(conn):
+                        done.add(_units(conn, config, code, [timer], now))
                     done.claimed[UNIT] = done.claimed.get(UNIT, 0) + 1
         except DBAPIError as error:
             if error.connection_invalidated:

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from db import clocks, passing
-from db.clocks import Feeds
+from db import passing
+from db.clocks import BEGINNING, LOOK_BACK, Feeds
 from db.passing import Moved, OpenClock, Waiting
 from db.timers import Timer
 from tower.court import Code
@@ -23,17 +23,18 @@ from tower.evidence import of_source
 from tower.passing import Passed, passed
 from tower.rulebook import AgreementRule, DeadlineRule, ImpactRule
 from tower.signs import RuleInForce
-from worker.units import LOOK_BACK
 
 
 @dataclass(slots=True)
 class Quiet:
     """What time alone did.
 
+    feeds        how complete the sources are, with all that can matter to any of the units given
     next         when each unit is to be looked at again
     transitions  journal entries written
     """
 
+    feeds: Feeds
     next: dict[int, datetime] = field(default_factory=dict)
     transitions: int = 0
 
@@ -41,13 +42,13 @@ class Quiet:
 def let_pass(conn: Connection, code: Code, claimed: Sequence[Timer], now: datetime) -> Quiet:
     """Judge what only time has moved among these units, whose timers the caller holds."""
     homes = [int(timer.key) for timer in claimed]
-    units = passing.waiting(conn, homes, code.unheard, now)
+    units, feeds = passing.waiting(conn, homes, code.unheard, code.network.sources, now)
+    done = Quiet(feeds)
     if not units:
-        return Quiet()
+        return done
     begin = min(unit.instant for unit in units)
-    since = begin - LOOK_BACK if begin > clocks.BEGINNING else None
-    lane = _Lane(code, clocks.feeds(conn, code.network.sources, since), since, now)
-    done = Quiet()
+    since = begin - LOOK_BACK if begin > BEGINNING else None
+    lane = _Lane(code, feeds, since, now)
     moved: list[Moved] = []
     instants: list[tuple[int, datetime]] = []
     for unit in units:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from db.clocks import BEGINNING, NEVER, Feeds, Judged, UnitRows
+from db.clocks import BEGINNING, LOOK_BACK, NEVER, Feeds, Judged, UnitRows
 from tower import root_causes, rulebook
 from tower.cases import Brief, Happening, Level, owner_of
 from tower.court import Code, UnitCourt, spread, subject_attributes, supplier_of
@@ -17,8 +17,6 @@ from tower.identity import partner_id
 from tower.rulebook import Rule
 from tower.signs import COUNTED, Evidence, Sign, Spell, Subject
 from tower.timeline import ClockKey, Entry, UnitState, advance
-
-LOOK_BACK = timedelta(hours=1)  # more than any rule waits for stragglers after a recovery
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ def test_the_earliest_due_are_claimed_and_others_stay(connection: Connection) ->
         + [Timer("unit", "later", NOW + MINUTE), Timer("case", "7", NOW)],
     )
     assert [t.key for t in timers.claim(connection, ["unit"], NOW, 3)] == ["4", "3", "2"]
-    assert timers.due_kinds(connection, NOW, 10) == {"unit", "case"}
-    assert timers.due_kinds(connection, NOW - 3 * MINUTE, 10) == {"unit"}
+    assert timers.look(connection, NOW, 10) == (NOW - 4 * MINUTE, {"unit", "case"})
+    assert timers.look(connection, NOW - 3 * MINUTE, 10)[1] == {"unit"}
     assert timers.claim(connection, ["digest"], NOW, 3) == []
 
 

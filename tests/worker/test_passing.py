@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
+from db import clocks
 from db.tables import clock, judged_unit, source_spell, timer, transition
+from tests.statements import listening
 from tests.worker.conftest import House, berlin
 from worker import passing
 from worker.judge import TickResult, tick
@@ -43,22 +45,20 @@ def read_events(house: House, now: str, *, fresh: bool = True) -> tuple[bool, Ti
     """A round, and whether it read what events say."""
     if fresh:
         house.all_fresh(berlin(now))
-    said: list[str] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        said.append(statement)
-
-    event.listen(house.engine, "before_cursor_execute", note)
-    result = tick(house.engine, house.config, berlin(now))
-    event.remove(house.engine, "before_cursor_execute", note)
-    return any("event_object.words" in one for one in said), result
+    with listening() as said:
+        result = tick(house.engine, house.config, berlin(now))
+    return any("event_object.words" in text for text in said.texts), result
 
 
 def two_houses(make: Make, monkeypatch: pytest.MonkeyPatch, live: Callable[[House], None]) -> None:
     """What one house leaves that judges by time, and one that always reads the events."""
     quick = make()
     live(quick)
-    monkeypatch.setattr(passing, "let_pass", lambda *_: Quiet())
+    monkeypatch.setattr(
+        passing,
+        "let_pass",
+        lambda conn, code, *_: Quiet(clocks.feeds(conn, code.network.sources, None)),
+    )
     slow = make()
     live(slow)
     assert kept(quick) == kept(slow)

@@ -1,52 +1,105 @@
-"""What a round of judging asks of the database: as much as is due, whatever else is open."""
+"""What a round of judging asks of the database: as much as is due, whatever else is open.
+
+Statements and ways to the server are counted, not time: each costs a tenth of a millisecond and
+more, so that a look-up per unit, or one that nobody needs, shows here before it shows on a clock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import event
+import pytest
 
+from tests.statements import Said, listening
 from tests.worker.conftest import House, berlin
-from worker.judge import tick
+from worker.judge import TickResult, tick
 
 DUE = ("4800", "4801", "4802")
+RELEASED = "03-30 08:00"
+WARNED, MISSED = "03-30 11:30", "03-30 14:00"  # 75 % of four open hours, and an hour after them
 
 
-def asked_in_a_round(house: House, open_orders: int) -> tuple[int, int, int]:
-    """(statements, rows read or written, units judged) of a round with three orders due."""
+def store(house: House, number: str, n: int, supplier: str) -> None:
     house.store(
         [
             (
                 house.event(
                     "po.released",
                     {
-                        "po": f"47{n:03}", "erp": "main", "supplier": "BOLT",
+                        "po": f"{number}{po:03}", "erp": "main", "supplier": supplier,
                         "lines": [{"line": "10", "qty": "1", "requested_date": "2026-06-30"}],
                     },
-                    "03-30 08:00",
+                    RELEASED,
                 ),
-                berlin("03-30 08:00"),
+                berlin(RELEASED),
             )
-            for n in range(open_orders)
+            for po in range(n)
         ]
     )  # fmt: skip
+
+
+def round_of(house: House, now: datetime) -> tuple[Said, TickResult]:
+    house.all_fresh(now)
+    with listening() as said:
+        result = tick(house.engine, house.config, now)
+    return said, result
+
+
+def asked_in_a_round(house: House, open_orders: int) -> tuple[int, int, int]:
+    """(statements, rows read or written, units judged) of a round with three orders due."""
+    store(house, "47", open_orders, "BOLT")
     for po in DUE:
-        house.released(po, "03-30 08:00")
+        house.released(po, RELEASED)
     house.until("03-30 08:30")
-    house.all_fresh(berlin("03-30 11:30"))
-    said: list[int] = []
-
-    def count(_conn: Any, cursor: Any, *_: Any) -> None:
-        said.append(max(cursor.rowcount, 0))
-
-    event.listen(house.engine, "after_cursor_execute", count)
-    result = tick(house.engine, house.config, berlin("03-30 11:30"))  # three orders reach 75 %
-    event.remove(house.engine, "after_cursor_execute", count)
-    return len(said), sum(said), result.units
+    said, result = round_of(house, berlin(WARNED))
+    return len(said.texts), said.rows, result.units
 
 
 def test_a_round_asks_no_more_however_much_is_open(make_house: Callable[..., House]) -> None:
     few, many = (asked_in_a_round(make_house(), n) for n in (3, 120))
     assert few[2] == len(DUE)
     assert many == few
+
+
+def test_a_round_with_nothing_due_asks_one_question(make_house: Callable[..., House]) -> None:
+    house = make_house()
+    store(house, "47", 3, "ACME")
+    house.until("03-30 08:30")
+    said, result = round_of(house, berlin("03-30 08:31"))
+    assert (result.units, result.more) == (0, False)
+    assert len(said.texts) <= 2  # what every transaction begins with, and the look at the queue
+
+
+@pytest.mark.parametrize(
+    ("until", "now", "statements", "trips"),
+    [(RELEASED, WARNED, 16, 5), (WARNED, MISSED, 44, 19)],
+    ids=["warnings", "breaches with cases"],
+)
+def test_a_round_asks_as_often_however_much_is_due(
+    make_house: Callable[..., House], until: str, now: str, statements: int, trips: int
+) -> None:
+    asked = []
+    for due in (12, 120):
+        house = make_house()
+        store(house, "47", due, "ACME")
+        house.until(until)
+        said, result = round_of(house, berlin(now))
+        assert (result.units, result.transitions) == (due, due)
+        asked.append((len(said.texts), said.trips))
+    assert asked[0] == asked[1]
+    assert asked[0][0] <= statements
+    assert asked[0][1] <= trips
+
+
+def test_an_event_that_opens_a_case_takes_a_dozen_ways_to_the_server(
+    make_house: Callable[..., House],
+) -> None:
+    house = make_house()
+    house.tell("po.rejected", {"po": "4711", "erp": "main", "supplier": "ACME"}, RELEASED)
+    house.until(RELEASED)  # what is done once: sources are looked at
+    house.tell("po.rejected", {"po": "4712", "erp": "main", "supplier": "ACME"}, "03-30 08:01")
+    said, result = round_of(house, berlin("03-30 08:01"))
+    assert (result.claimed, result.cases_opened) == ({"unit": 1, "partner": 1}, 1)
+    before = [n for n, text in enumerate(said.texts) if text.startswith("SET LOCAL timezone")][2]
+    assert before <= 37  # of the look at the queue and of judging the order; its partner is next

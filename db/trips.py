@@ -1,0 +1,149 @@
+"""Statements that cost little to ask: compiled once, and several in one trip to the server.
+
+A round of judging is thirty small statements; what it costs is the way to the server and back, and
+making each statement anew, far more than what the server does for it. So hot statements are
+compiled on first use and go to the driver as text, those that do not need each other's answers
+together (the driver's pipeline), and writes wait for the next question (``tell``).
+
+What waits is sent before any other statement of the connection and before its commit, in the order
+in which it was told; a rollback forgets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from weakref import WeakSet
+
+import psycopg
+from psycopg.rows import namedtuple_row, tuple_row
+from sqlalchemy import ClauseElement, Connection, Engine, event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Dialect
+
+from db.driver import WAITING, as_sqlalchemy, of_driver
+
+_dialects: WeakSet[Dialect] = WeakSet()  # of engines that send what waits
+_COMPILING: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+Values = Mapping[str, Any]
+_LONGEST = 2000  # characters of SQL in an error
+
+
+class Statement:
+    """A statement of which only the values change from one asking to the next.
+
+    ``source`` is SQL in the driver's own style, or a construct of SQLAlchemy without lists that
+    grow with their values. ``named``: rows tell their columns by name, at a little extra cost.
+    """
+
+    __slots__ = ("_fixed", "_source", "_sql", "named")
+
+    def __init__(self, source: str | ClauseElement, *, named: bool = False) -> None:
+        self._source = source
+        self._sql: str | None = source if isinstance(source, str) else None
+        self._fixed: Values = {}
+        self.named = named
+
+    def asked(self, given: Values) -> tuple[str, Values]:
+        """Text and values as the driver takes them."""
+        if self._sql is None:
+            compiled = self._source.compile(dialect=_COMPILING)  # type: ignore[union-attr]
+            if compiled.post_compile_params:  # type: ignore[union-attr]
+                raise ValueError("a list that grows with its values: ask with ANY of an array")
+            self._fixed = {name: v for name, v in compiled.params.items() if v is not None}
+            self._sql = str(compiled)
+        return self._sql, {**self._fixed, **given} if self._fixed else given
+
+
+Asked = tuple[Statement, Values]
+
+
+def ask(conn: Connection, *asked: Asked) -> list[list[Any]]:
+    """The rows that each of these gives, all in one trip; what waits goes before them."""
+    return _sent(conn, _taken(conn), asked)
+
+
+def ask_one(conn: Connection, statement: Statement, given: Values) -> list[Any]:
+    """The rows of a single statement."""
+    return ask(conn, (statement, given))[0]
+
+
+def tell(conn: Connection, statement: Statement, given: Values) -> None:
+    """A write of which nothing must be known. Within ``gathered`` it goes with the next question,
+    else at once."""
+    waiting: list[Asked] | None = conn.info.get(WAITING)
+    if waiting is None:
+        _sent(conn, [(statement, given)], ())
+    else:
+        waiting.append((statement, given))
+
+
+@contextlib.contextmanager
+def gathered(conn: Connection) -> Iterator[None]:
+    """Within it, writes wait for the next question; it lies within one transaction."""
+    if conn.dialect not in _dialects:
+        raise ValueError("only engines of db.engine send what waits")
+    conn.info[WAITING] = []
+    try:
+        yield
+        send(conn)
+    finally:
+        conn.info.pop(WAITING, None)
+
+
+def send(conn: Connection) -> None:
+    """Have done what waits."""
+    waiting = _taken(conn)
+    if waiting:
+        _sent(conn, waiting, ())
+
+
+def send_in_time(engine: Engine) -> None:
+    """Have what waits sent before other statements of this engine, and forgotten on rollback."""
+    _dialects.add(engine.dialect)
+    event.listen(engine, "before_cursor_execute", lambda conn, *_: send(conn))
+    event.listen(engine, "commit", send)
+    event.listen(engine, "rollback", _forget)
+    event.listen(engine, "rollback_savepoint", lambda conn, *_: _forget(conn))
+
+
+def _taken(conn: Connection) -> list[Asked]:
+    waiting: list[Asked] | None = conn.info.get(WAITING)
+    if not waiting:
+        return []
+    taken = waiting[:]
+    waiting.clear()
+    return taken
+
+
+def _forget(conn: Connection) -> None:
+    if not conn.invalidated:
+        _taken(conn)
+
+
+def _sent(conn: Connection, told: Sequence[Asked], asked: Sequence[Asked]) -> list[list[Any]]:
+    """Rows of what is asked, which gives rows; what is told goes before it."""
+    if not conn.in_transaction():
+        conn.begin()  # as its own statements do by themselves
+    driver = of_driver(conn)
+    try:
+        if len(told) + len(asked) == 1:
+            cursors = [_begun(driver, one) for one in (*told, *asked)]
+            return [cursor.fetchall() for cursor in cursors] if asked else []
+        with driver.pipeline():
+            for one in told:
+                _begun(driver, one)
+            cursors = [_begun(driver, one) for one in asked]
+            return [cursor.fetchall() for cursor in cursors]
+    except psycopg.Error as error:
+        said = "; ".join(" ".join(one[0].asked(one[1])[0].split()) for one in (*told, *asked))
+        raise as_sqlalchemy(conn, error, said[:_LONGEST]) from error
+
+
+def _begun(driver: psycopg.Connection[Any], asked: Asked) -> psycopg.Cursor[Any]:
+    statement, given = asked
+    text, values = statement.asked(given)
+    cursor = driver.cursor(row_factory=namedtuple_row if statement.named else tuple_row)
+    return cursor.execute(text, values)
