@@ -67,6 +67,9 @@ RULES: Mapping[str, Rows] = {
     "active_config": "inner",
     # figures counted ahead
     "figure_count": "whole",
+    "figure_line": "whole",
+    "figure_span": "whole",
+    "figure_shift": "inner",
     "figure_week": "inner",
     "figure_mark": "inner",
     # cases and mail
@@ -283,19 +286,28 @@ def _grants(conn: Connection, known: list[str], account: str, owner: str) -> Ite
                 yield f"GRANT {', '.join(sorted(needs - has))} {on} TO {quoted(role)}"
 
 
+def grants_on_database(name: str) -> Iterator[str]:
+    """What the roles may do with the database ``name`` as a whole."""
+    for role, rights in _ON_DATABASE.items():
+        yield f"GRANT {', '.join(rights)} ON DATABASE {quoted(name)} TO {role}"
+
+
+_ON_DATABASE = {SERVICE: ("CONNECT", "TEMPORARY"), STAFF: ("CONNECT",)}
+"""Temporary tables are made by the service, in which the lines of a batch are staged; how large the
+database is, only a role that may connect to it is told."""
+
+
 def _database_grant(conn: Connection) -> Iterator[str]:
-    """Temporary tables are made by the service, in which the lines of a batch are staged."""
-    row = conn.execute(
-        text(
-            f"""
-            SELECT current_database() AS name,
-                   has_database_privilege('{SERVICE}', current_database(), 'TEMP')
-                   AND has_database_privilege('{SERVICE}', current_database(), 'CONNECT') AS has
-            """
+    has = all(
+        conn.scalar(
+            text("SELECT has_database_privilege(:role, current_database(), :right)"),
+            {"role": role, "right": right},
         )
-    ).one()
-    if not row.has:
-        yield f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(row.name)} TO {SERVICE}"
+        for role, rights in _ON_DATABASE.items()
+        for right in rights
+    )
+    if not has:
+        yield from grants_on_database(str(conn.scalar(text("SELECT current_database()"))))
 
 
 def _policies(conn: Connection, tables: list[str], owner: str) -> Iterator[str]:

@@ -7,6 +7,9 @@ changes a document or a clock leaves a mark for its week (db/week_marks.py); the
 marked weeks anew. So the counts equal a full rebuild whatever came in which order, as soon as no
 mark is left.
 
+What one week of documents comes to (figure_count) is added up over all of them by day and by
+calendar week (figure_span), anew for each calendar week that has changed: pages read that alone.
+
 Below LEAST_DOCUMENTS nothing is counted ahead: figures are then asked of the documents, and are
 current at once. Above, they are as old as the oldest mark, which their ``as_of`` tells.
 """
@@ -30,24 +33,39 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     text,
     tuple_,
+    update,
 )
 from sqlalchemy.dialects import postgresql
 
 from db.configuration import NETWORK, RULES
-from db.reads.counted_ahead import FIGURES, OF_HOUSE, monday
+from db.reads import kpi_ahead
+from db.reads.counted_ahead import BESIDE, BY_DAY_ALONE, FIGURES, OF_HOUSE, SINCE, monday
 from db.reads.counting import Question, Week, midnight
 from db.reads.figures import MAKERS
 from db.reads.filters import Filter, Period
-from db.tables import active_config, document, figure_count, figure_mark, figure_week
+from db.reads.receipts import differences, worth
+from db.tables import (
+    active_config,
+    document,
+    figure_count,
+    figure_line,
+    figure_mark,
+    figure_shift,
+    figure_span,
+    figure_week,
+)
 from db.week_marks import NO_RELEASE
 from tower.access import EVERYTHING
 from tower.kpi_catalogue import chosen, definition
 
 LEAST_DOCUMENTS = 200_000
+ADDED_UP_AFTER = 8  # weeks counted: how often pages see what has been counted in a long round
 KEPT_WEEKS = 80  # four quarters of a trend, and the half year that orders take
+FORGOTTEN = ""  # in the place of the configuration: of a week that is not kept any more
 _LATE = datetime(2900, 1, 1, tzinfo=UTC)  # by when everything has fallen due
 _AROUND = timedelta(days=400)  # of a week, in which what its documents tell counts
 _PARTIES = ("supplier", "buyer", "warehouse")
@@ -72,6 +90,9 @@ def count_due(
                 return done
             count_week(conn, week, now)
         done += 1
+        if not done % ADDED_UP_AFTER:
+            add_up(engine)
+    add_up(engine)
     return done
 
 
@@ -79,41 +100,154 @@ def _due(engine: Engine, now: datetime, least: int) -> list[date]:
     """Weeks to count. Marks of weeks that nobody counts are dropped."""
     last = monday(now.astimezone(UTC).date())
     kept = [last - timedelta(weeks=n) for n in range(KEPT_WEEKS)] + [NO_RELEASE]
-    m, w = figure_mark.c, figure_week.c
+    m, w, s = figure_mark.c, figure_week.c, figure_shift.c
     with engine.begin() as conn:
         if not _alone(conn):
             return []
         known = dict(conn.execute(select(w.week, w.config)).all())
+        # Counted, but not added up because somebody stopped.
+        waiting = select(s.week, func.max(s.config)).where(s.config != FORGOTTEN)
+        known |= dict(conn.execute(waiting.group_by(s.week)).all())
         if not known and _documents(conn) < least:
             conn.execute(delete(figure_mark))
             return []
-        old = [week for week in known if week not in kept]
-        conn.execute(delete(figure_week).where(w.week.in_(old)))
-        conn.execute(delete(figure_count).where(figure_count.c.week.in_(old)))
+        config = _config(conn)
+        for week in known.keys() - set(kept):
+            _forget(conn, week, now, config)
         conn.execute(delete(figure_mark).where(m.week.not_in(kept)))
         marked = set(conn.execute(select(m.week).distinct()).scalars())
-        config = _config(conn)
     return [week for week in kept if week in marked or known.get(week) != config]
 
 
 def count_week(conn: Connection, week: date, now: datetime) -> None:
     """Count one week anew. Its marks go first: who marks later is seen the next time, whatever this
-    transaction saw of it."""
+    transaction saw of it. Pages see it when it is added up."""
+    config = _config(conn)
     conn.execute(delete(figure_mark).where(figure_mark.c.week == week))
+    _shift(conn, week, now, config)
     conn.execute(delete(figure_count).where(figure_count.c.week == week))
     if _anything(conn, week):
-        for kpi in FIGURES:
+        for kpi in (*FIGURES, *BESIDE):
             _count(conn, kpi, week, now)
-    row = {"week": week, "counted_at": now, "config": _config(conn)}
+    _find_lines(conn, week)
+    _shift(conn, week, now, config)
+
+
+def _find_lines(conn: Connection, week: date) -> None:
+    """The lines of which something else came than was announced."""
+    d, f = document.c, figure_line.c
+    conn.execute(delete(figure_line).where(f.week == week))
+    told = (d.home_key, d.scope, d.number, d.line, literal(week, Date), d.goods_received_at,
+            d.partner_id, d.buyer, d.warehouse, func.coalesce(worth(), -1))  # fmt: skip
+    names = ("home_key", "scope", "number", "line", "week", "received_at", "partner_id", "buyer",
+             "warehouse", "worth")  # fmt: skip
+    h = document.alias("of_week").c
+    header = Week(None if week == NO_RELEASE else week, _LATE).released(h)
+    found = select(*told).where(
+        d.kind == "po_line",
+        d.goods_received_at.is_not(None),
+        d.home_key.in_(select(h.home_key).where(*header)),
+        or_(*differences(conn).values()),
+    )
+    upsert = postgresql.insert(figure_line).from_select(list(names), found)
+    new = upsert.excluded
     conn.execute(
-        postgresql.insert(figure_week)
-        .values(row)
-        .on_conflict_do_update(index_elements=["week"], set_=row)
+        # Its order may have moved here from another week.
+        upsert.on_conflict_do_update(
+            index_elements=list(names[:4]), set_={name: new[name] for name in names[4:]}
+        )
     )
 
 
+def _shift(conn: Connection, week: date, now: datetime, config: str) -> None:
+    """The calendar weeks in which something of a week of release counts are to be added up anew;
+    of one in which nothing does, that it was counted."""
+    told = {"week": week, "now": now, "config": config, "none": NO_RELEASE}
+    conn.execute(text(_SHIFT), told)
+
+
+_SHIFT = """
+INSERT INTO figure_shift (week, monday, counted_at, config)
+SELECT :week, monday, :now, :config
+FROM (SELECT CAST(date_trunc('week', day) AS date) AS monday FROM figure_count WHERE week = :week
+      UNION SELECT :none) AS days
+ON CONFLICT (week, monday) DO UPDATE
+SET counted_at = excluded.counted_at, config = excluded.config
+"""
+
+
+def _forget(conn: Connection, week: date, now: datetime, config: str) -> None:
+    """A week that has grown too old to be kept."""
+    _shift(conn, week, now, config)
+    conn.execute(delete(figure_count).where(figure_count.c.week == week))
+    conn.execute(delete(figure_line).where(figure_line.c.week == week))
+    conn.execute(delete(figure_week).where(figure_week.c.week == week))
+    conn.execute(update(figure_shift).where(figure_shift.c.week == week).values(config=FORGOTTEN))
+
+
+def add_up(engine: Engine) -> None:
+    """Add up anew the calendar weeks of which something was counted: all in one transaction, for
+    what has moved from one week to another is in both."""
+    s = figure_shift.c
+    with engine.begin() as conn:
+        if not _alone(conn):
+            return
+        mondays = sorted(conn.execute(select(s.monday).distinct()).scalars())
+        if not mondays:
+            return
+        mondays = [one for one in mondays if one != NO_RELEASE] or mondays
+        conn.execute(
+            delete(figure_span).where(
+                cast(func.date_trunc("week", figure_span.c.start), Date).in_(mondays)
+            )
+        )
+        for kpi in (*FIGURES, *BESIDE):
+            for days in (1,) if kpi in BY_DAY_ALONE else (1, 7):
+                told = {"kpi": kpi, "days": days, "mondays": mondays, "since": SINCE}
+                told |= {"first": mondays[0], "beyond": mondays[-1] + timedelta(weeks=1)}
+                conn.execute(text(_ADDED_UP), told | {"by": ["", *_PARTIES]})
+        counted = (
+            select(s.week, func.max(s.counted_at), func.max(s.config))
+            .where(s.config != FORGOTTEN)
+            .group_by(s.week)
+        )
+        names = ["week", "counted_at", "config"]
+        upsert = postgresql.insert(figure_week).from_select(names, counted)
+        new = upsert.excluded
+        conn.execute(
+            upsert.on_conflict_do_update(
+                index_elements=["week"],
+                set_={"counted_at": new.counted_at, "config": new.config},
+            )
+        )
+        conn.execute(delete(figure_shift))
+
+
+_ADDED_UP = """
+INSERT INTO figure_span
+    (figure, by, days, start, verdict, healed, word, suppliers, parties, each, n, amount, weight)
+SELECT :kpi, by, :days, start, verdict, healed, word,
+    CASE WHEN by = 'supplier' THEN array_agg(supplier) END,
+    CASE WHEN by IN ('buyer', 'warehouse') THEN array_agg(party) END,
+    CASE WHEN bool_or(each <> 0) THEN array_agg(each) END,
+    array_agg(n), CASE WHEN count(amount) > 0 THEN array_agg(amount) END,
+    CASE WHEN count(weight) > 0 THEN array_agg(weight) END
+FROM (
+    SELECT by, CASE WHEN :days = 1 THEN day ELSE CAST(date_trunc('week', day) AS date) END AS start,
+        verdict, healed, word, supplier, party, each, sum(n) AS n, sum(weight) AS weight,
+        sum(CASE WHEN :kpi = 'unit_days_late' THEN amount - weight * (day - CAST(:since AS date))
+                 ELSE amount END) AS amount
+    FROM figure_count
+    WHERE figure = :kpi AND by = ANY(:by) AND day >= :first AND day < :beyond
+        AND CAST(date_trunc('week', day) AS date) = ANY(:mondays)
+    GROUP BY by, start, verdict, healed, word, supplier, party, each
+) AS alike
+GROUP BY by, start, verdict, healed, word
+"""
+
+
 def _count(conn: Connection, kpi: str, week: date, now: datetime) -> None:
-    of = definition(kpi)
+    of = kpi_ahead.DEFINITIONS.get(kpi) or definition(kpi)
     middle = midnight(monday(now.date()) if week == NO_RELEASE else week)
     around = Period(middle - _AROUND, middle + _AROUND)
     question = Question(
@@ -128,7 +262,7 @@ def _count(conn: Connection, kpi: str, week: date, now: datetime) -> None:
         needs=frozenset() if kpi in OF_HOUSE else frozenset(_PARTIES),
         week=Week(None if week == NO_RELEASE else week, now),
     )
-    r = MAKERS[kpi](question).rows.subquery().c
+    r = {**MAKERS, **kpi_ahead.MAKERS}[kpi](question).rows.subquery().c
     each: ColumnElement[Any] | None = None
     if kpi == "coverage":
         each = r.amount

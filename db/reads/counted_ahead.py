@@ -1,48 +1,37 @@
 """Figures from what was counted ahead, where that gives what their documents would.
 
-``figure_count`` holds the subjects of a figure by day, one row for those that are alike
-(db/rollups.py). What depends on the instant of asking is decided here: what is not due yet, what a
-silent feed may have told. Whoever asks for more than it holds is answered from the documents.
+``figure_span`` holds the subjects of a figure by day and by calendar week, those that are alike as
+one (db/rollups.py). What depends on the instant of asking is decided here: what is not due yet,
+what a silent feed may have told. Whoever asks for more than it holds is answered from documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Date,
-    Integer,
-    and_,
-    case,
-    cast,
-    func,
-    literal,
-    literal_column,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import Connection, func, or_, select, text
 
+from db.reads import kpi_ahead
 from db.reads.counting import (
     LONGEST_ORDER,
     PENDING,
     UNKNOWN,
     Counted,
     Question,
-    as_instant,
     midnight,
 )
-from db.reads.filters import Period
+from db.reads.filters import Filter, Period
 from db.reads.kpi_answers import covered_since
 from db.reads.kpi_shipments import RECEIVED_WITHIN, RECEIVING
-from db.tables import figure_count, figure_mark, figure_week
+from db.reads.piles import Pile
+from db.tables import figure_mark, figure_shift, figure_week
+from tower.access import Scope
 from tower.identity import partner_id
 from tower.kpi_definition import Definition
+from tower.kpi_sums import Sums
 from tower.kpis import HIT, MISS
 
 FIGURES = (
@@ -54,15 +43,27 @@ FIGURES = (
 )
 """What is counted ahead: figures of the pages of leaders, by their usual definition."""
 
+BESIDE = tuple(kpi_ahead.DEFINITIONS)
+"""What else is counted ahead for these pages."""
+
 SAME_AS: Mapping[str, str] = {"fill_line": "otif"}
 """Figures that count the same subjects as another, by their usual definitions."""
 
 OF_HOUSE = frozenset({"coverage"})
 """Figures of which only those of the whole house are counted ahead."""
 
+BY_DAY_ALONE = frozenset({"coverage"})
+"""Figures that are not added up by week: which of its days counts depends on the period."""
+
+SINCE = date(2000, 1, 1)
+"""From when the days of what is missing are counted (``unit_days_late``)."""
+
 OF_CLOCKS = frozenset({"ack_on_time", "ack_cycle_clock", "ack_cycle_business", "coverage"})
 _PARTIES = ("supplier", "buyer", "warehouse")
 _BY_ANY_ORDER = frozenset({"asn_on_time", "asn_valid"})
+_WHEN_DONE = frozenset({"lead_time", kpi_ahead.ACTUAL.id, kpi_ahead.ASKED.id})
+"""Figures of what is done, by the day on which it was: nothing of it is still to come."""
+
 _BLIND = frozenset({"commit_reliability", "otif", "fill_line", "fill_value"})
 
 
@@ -88,9 +89,275 @@ def told_by(question: Question) -> str | None:
     return next(iter(asked), "")
 
 
-def subjects_of(question: Question, maker: Callable[[Question], Counted]) -> Counted:
-    """The subjects that ``maker`` finds in the documents: from what was counted ahead, each row
-    standing for ``n`` of them, if that tells the same."""
+
+@dataclass(frozen=True)
+class Ahead:
+    """What was counted ahead of a question.
+
+    words     the columns that its subjects have
+    outside   words under which they are left out
+    late      subjects of today, from the documents: clocks that fell due since midnight
+    """
+
+    question: Question
+    words: frozenset[str]
+    outside: tuple[str, ...]
+    late: Counted | None = None
+
+    def in_parts(self) -> tuple[Sums, Sums, tuple[Sums, ...]]:
+        """(the period, the one before, each part of the period)."""
+        period = self.question.period
+        seconds = period.length.total_seconds() / period.parts
+
+        def part(day: date) -> int:
+            return int((midnight(day) - period.start).total_seconds() // seconds)
+
+        # The period before is one part: nobody draws its course.
+        piles = self.piles(lambda day: max(part(day), -1))
+        parts = [self._sums(piles.get((place, None))) for place in range(period.parts)]
+        before = self._sums(piles.get((-1, None)))
+        whole = Pile()
+        for (place, _), pile in piles.items():
+            if place != -1:
+                whole.add(pile)
+        return self._sums(whole), before, tuple(parts)
+
+    def by_dimension(self, by: str) -> dict[Hashable, Sums]:
+        """By number of the supplier, buyer or warehouse; None where a subject has none."""
+        return {key: self._sums(pile) for (_, key), pile in self.piles(lambda _: 0).items()}
+
+    def by_calendar(self, step: str) -> dict[date, Sums]:
+        """By first day of each week or month, UTC."""
+        return {start: sums for (start, _), sums in self.by_calendar_and_party(step).items()}
+
+    def by_calendar_and_party(self, step: str) -> dict[tuple[date, Hashable], Sums]:
+        first = monday if step == "week" else _first_of_month
+        return {key: self._sums(pile) for key, pile in self.piles(first).items()}
+
+    def piles(
+        self, place: Callable[[date], Any]
+    ) -> dict[tuple[Any, Hashable], Pile]:
+        """Subjects by place, a word for days, and by party where the question asks for one."""
+        return piled([self], place)[0]
+
+    def _sums(self, pile: Pile | None) -> Sums:
+        return (pile or Pile()).sums(self.question.definition, self.words, self.outside)
+
+
+def _first_of_month(day: date) -> date:
+    return day.replace(day=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Days or calendar weeks that are read for one place."""
+
+    place: Any
+    since: date  # the first day: all of them are judged alike
+    days: list[tuple[int, date]] = field(default_factory=list)
+
+
+def piled(
+    aheads: Sequence[Ahead], place: Callable[[date], Any]
+) -> list[dict[tuple[Any, Hashable], Pile]]:
+    """The subjects of several questions by the same parties, in one reading."""
+    if not aheads:
+        return []
+    one = aheads[0].question
+    by = told_by(one) or ""
+    party = getattr(one.narrowed, by) if by else None
+    if party is not None and by == "supplier":
+        party = partner_id(party)
+    found: list[dict[tuple[Any, Hashable], Pile]] = [{} for _ in aheads]
+    wanted: list[tuple[int, Ahead, _Spans]] = []
+    for number, ahead in enumerate(aheads):
+        wanted += [(number, ahead, spans) for spans in _spans_of(ahead.question, place)]
+    asked = [
+        (SAME_AS.get(a.question.definition.id, a.question.definition.id), number, days, start)
+        for number, (_, a, spans) in enumerate(wanted)
+        for days, start in spans.days
+    ]
+    if asked:
+        kinds = {a.question.definition.id for a in aheads}
+        median = any(a.question.definition.statistic == "median" for a in aheads)
+        by_day = not kinds.isdisjoint(BY_DAY_ALONE)
+        for row in _read(one.conn, asked, by, party, values=median or by_day, days=by_day):
+            number, ahead, spans = wanted[row.place]
+            key = row.party if by in one.needs else None
+            if key in (0, ""):
+                key = None
+            pile = found[number].setdefault((spans.place, key), Pile())
+            _lay(pile, ahead, spans, row)
+    for number, ahead in enumerate(aheads):
+        if ahead.late is not None:
+            _add_late(ahead.question, ahead.late, place, found[number])
+    return found
+
+
+def _spans_of(question: Question, place: Callable[[date], Any]) -> list[_Spans]:
+    """The days that count, those of one place that are judged alike together; whole calendar weeks
+    among them as such."""
+    cuts = {question.today, question.today - RECEIVED_WITHIN, question.receipts_known_to}
+    whole = question.definition.id not in BY_DAY_ALONE
+    cuts.add(question.period.start.date())
+    found: list[_Spans] = []
+    day, beyond = question.first, _last(question)
+    while day < beyond:
+        where = place(day)
+        if not found or found[-1].place != where or day in cuts:
+            found.append(_Spans(where, day))
+        week = day + timedelta(weeks=1)
+        alike = (day + timedelta(days=n) for n in range(1, 7))
+        if (
+            whole
+            and not day.weekday()
+            and week <= beyond
+            and all(place(one) == where and one not in cuts for one in alike)
+        ):
+            found[-1].days.append((7, day))
+            day = week
+        else:
+            found[-1].days.append((1, day))
+            day += timedelta(days=1)
+    return found
+
+
+_ALIKE = """
+SELECT a.place, s.verdict, s.healed, s.word, {party} AS party,
+    {apart} sum(e.n) AS n, sum(e.amount) AS amount, sum(e.weight) AS weight
+FROM unnest(CAST(:figures AS text[]), CAST(:places AS int[]), CAST(:days AS int[]),
+    CAST(:starts AS date[])) AS a (figure, place, days, start)
+JOIN figure_span AS s
+    ON s.figure = a.figure AND s.by = :by AND s.days = a.days AND s.start = a.start
+CROSS JOIN LATERAL unnest(s.suppliers, s.parties, s.each, s.n, s.amount, s.weight)
+    AS e (supplier, party, each, n, amount, weight)
+{where}
+GROUP BY a.place, s.verdict, s.healed, s.word{grouped}
+"""
+_VALUES = """
+SELECT place, verdict, healed, word, party, day, sum(n) AS n, array_agg(each) AS each,
+    array_agg(n) AS times, sum(amount) AS amount, sum(weight) AS weight
+FROM ({alike}) AS alike GROUP BY place, verdict, healed, word, party, day
+"""
+
+
+def _read(
+    conn: Connection,
+    asked: Sequence[tuple[str, int, int, date]],
+    by: str,
+    party: Any,
+    *,
+    values: bool,
+    days: bool,
+) -> Sequence[Any]:
+    """What the days and weeks asked for come to by place, verdict and, if ``by``, party.
+
+    asked   figure, place, 1 or 7 days, first day
+    values  with what the subjects measure
+    days    each day for itself
+    """
+    column = "e.supplier" if by == "supplier" else "e.party"
+    day = "s.start" if days else "CAST(NULL AS date)"
+    statement = _ALIKE.format(
+        party=column if by else "CAST(NULL AS text)",
+        apart=f"coalesce(e.each, 0) AS each, {day} AS day," if values else "",
+        where="" if party is None else f"WHERE {column} = :party",
+        grouped=(f", {column}" if by else "")
+        + (", coalesce(e.each, 0)" if values else "")
+        + (", s.start" if days else ""),
+    )
+    told = {
+        "figures": [one[0] for one in asked],
+        "places": [one[1] for one in asked],
+        "days": [one[2] for one in asked],
+        "starts": [one[3] for one in asked],
+        "by": by,
+    }
+    if party is not None:
+        told["party"] = party
+    if values:
+        statement = _VALUES.format(alike=statement)
+    return conn.execute(text(statement), told).all()
+
+
+def _lay(pile: Pile, ahead: Ahead, spans: _Spans, row: Any) -> None:
+    question = ahead.question
+    of, kpi, verdict, n = question.definition, question.definition.id, row.verdict, int(row.n)
+    if kpi == "coverage":
+        _lay_covered(pile, question, row)
+        return
+    amount, values = row.amount, list[tuple[float, int]]()
+    if kpi == "unit_days_late":
+        end = min(question.beyond, question.today)
+        amount += row.weight * (end - SINCE).days
+    if of.statistic == "median":
+        values = [(each, int(times)) for each, times in zip(row.each, row.times, strict=True)]
+    if of.dated and kpi not in _WHEN_DONE and spans.since >= question.today:
+        verdict = PENDING
+    elif verdict == MISS:
+        blind = question.receipts_known_to
+        if kpi in _BLIND and blind is not None and not row.healed and spans.since >= blind:
+            verdict = UNKNOWN
+        elif kpi == "asn_accurate" and spans.since >= question.today - RECEIVED_WITHIN:
+            verdict = RECEIVING
+    pile.lay(verdict, n, healed=row.healed, unit=row.word, amount=amount, weight=row.weight,
+             values=values)  # fmt: skip
+
+
+def _lay_covered(pile: Pile, question: Question, row: Any) -> None:
+    """Each order once in each period, on the first of its days in it. All days of orders are there
+    as hits; those on which a feed was silent as misses beside."""
+    start = question.period.start.date()
+    begin = start if row.day >= start else question.first
+    for each, times in zip(row.each, row.times, strict=True):
+        if each < 0 or row.day - timedelta(days=int(each)) < begin:
+            pile.lay(row.verdict, int(times))
+            if row.verdict == MISS:
+                pile.lay(HIT, -int(times))
+
+
+def _add_late(
+    question: Question,
+    late: Counted,
+    place: Callable[[date], Any],
+    found: dict[tuple[Any, Hashable], Pile],
+) -> None:
+    """What fell due today, from its documents."""
+    r = late.rows.subquery().c
+    names = [name for name in ("verdict", "healed", "n", *question.needs) if name in r]
+    apart = [r[name] for name in names]
+    median = question.definition.statistic == "median"
+    if median:
+        rows = question.conn.execute(select(*apart, r.amount))
+    else:
+        rows = question.conn.execute(select(*apart, func.count().label("of")).group_by(*apart))
+    party = next(iter(question.needs), "")
+    for row in rows:
+        told = row._mapping
+        n = told.get("n", 1) * (1 if median else row.of)
+        pile = found.setdefault((place(question.today), told.get(party)), Pile())
+        values = [(float(row.amount), 1)] if median and row.amount is not None else []
+        pile.lay(row.verdict, n, healed=bool(told.get("healed")), values=values)
+
+
+def asked(
+    conn: Connection,
+    scope: Scope,
+    of: Definition,
+    narrowed: Filter,
+    needs: frozenset[str] = frozenset(),
+) -> Question:
+    """The question for what is counted ahead beside the catalogue, as of the end of the period."""
+    period = narrowed.period
+    if of.dated:
+        period = Period(midnight(period.start.date()), midnight(period.end.date()))
+    now = narrowed.period.end
+    return Question(conn, scope, of, narrowed, period, period, now, {}, needs=needs)
+
+
+def subjects_of(question: Question, maker: Callable[[Question], Counted]) -> Counted | Ahead:
+    """The subjects that ``maker`` finds in the documents, or what was counted of them ahead, if
+    that tells the same."""
     if not holds(question):
         return maker(question)
     kpi = question.definition.id
@@ -99,26 +366,46 @@ def subjects_of(question: Question, maker: Callable[[Question], Counted]) -> Cou
         # Building a statement that is not asked costs more than asking the one that is.
         given = maker(question)
         shape = _shapes[kpi] = (frozenset(given.rows.selected_columns.keys()), given.outside)
-    found = _ahead(question, *shape)
-    if question.definition.id not in OF_CLOCKS or _is_midnight(question.span.end):
-        return found
-    # Clocks that fall due later today are in the day's count, but not due yet.
-    begin = midnight(question.today)
-    if question.definition.id == "coverage":
-        rest = covered_since(question, begin)
-    else:
-        late = maker(replace(question, span=Period(begin, question.span.end))).rows.subquery().c
-        names = found.rows.selected_columns.keys()
-        rest = select(*(literal(1).label("n") if name == "n" else late[name] for name in names))
-    both = union_all(found.rows, rest).subquery()
-    return replace(found, rows=select(*both.c))
+    late = None
+    if kpi in OF_CLOCKS and not _is_midnight(question.span.end):
+        # Clocks that fall due later today are in the day's count, but not due yet.
+        begin = midnight(question.today)
+        if kpi == "coverage":
+            late = Counted(covered_since(question, begin))
+        else:
+            late = maker(replace(question, span=Period(begin, question.span.end)))
+    return Ahead(question, *shape, late)
+
+
+_shapes: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
+"""Columns of the subjects of a figure, and the words under which they are left out."""
+
+
+def by_party(questions: Sequence[Question]) -> list[dict[Hashable, Sums]] | None:
+    """What the subjects of several questions come to by the one party that all ask for, in one
+    reading; None where only documents tell of one of them."""
+    if not all(holds(question) for question in questions):
+        return None
+    aheads = [Ahead(question, frozenset(), ()) for question in questions]
+    return [
+        {key: pile.sums(one.definition, frozenset(), ()) for (_, key), pile in piles.items()}
+        for one, piles in zip(questions, piled(aheads, lambda _: 0), strict=True)
+    ]
+
+
+def words(question: Question) -> dict[str, int] | None:
+    """Subjects that count, by their word; None where only documents tell."""
+    if not holds(question):
+        return None
+    pile = Ahead(question, frozenset(), ()).piles(lambda _: 0).get((0, None), Pile())
+    return pile.words
 
 
 def holds(question: Question) -> bool:
     kpi, narrowed, span = question.definition.id, question.narrowed, question.span
     by = told_by(question)
     if (
-        SAME_AS.get(kpi, kpi) not in FIGURES
+        SAME_AS.get(kpi, kpi) not in (*FIGURES, *BESIDE)
         or question.detailed
         or question.week is not None
         or not question.scope.sees_all
@@ -134,7 +421,7 @@ def holds(question: Question) -> bool:
     if not whole or not up_to_now or span.end > question.now:
         return False
     silent = question.receipts_known_to is not None
-    if silent and question.definition.dated and kpi not in (*_BLIND, "lead_time"):
+    if silent and question.definition.dated and kpi not in (*_BLIND, *_WHEN_DONE):
         return False
     return _weeks_are_counted(question)
 
@@ -157,80 +444,13 @@ def _weeks_are_counted(question: Question) -> bool:
 def counted_until(conn: Connection) -> datetime | None:
     """When that was counted of which something has changed since; None if nothing has."""
     w = figure_week.c
-    changed = select(func.min(w.counted_at)).where(w.week.in_(select(figure_mark.c.week)))
-    found: datetime | None = conn.execute(changed).scalar_one()
-    return found
-
-
-_shapes: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
-"""Columns of the subjects of a figure, and the words under which they are left out."""
-
-
-def _ahead(question: Question, given: frozenset[str], outside: tuple[str, ...]) -> Counted:
-    f = figure_count.c
-    kpi, of, narrowed = question.definition.id, question.definition, question.narrowed
-    by = told_by(question) or ""
-    conditions = [
-        f.figure == SAME_AS.get(kpi, kpi),
-        f.by == by,
-        f.day >= question.first,
-        f.day < _last(question),
-    ]
-    if narrowed.supplier is not None:
-        conditions.append(f.supplier == partner_id(narrowed.supplier))
-    elif by and getattr(narrowed, by) is not None:
-        conditions.append(f.party == getattr(narrowed, by))
-    columns: dict[str, ColumnElement[Any]] = {
-        "at": as_instant(f.day),
-        "verdict": _verdict(question),
-        "n": f.n,
-    }
-    if "healed" in given:
-        columns["healed"] = f.healed
-    if of.statistic == "median":
-        columns["amount"] = f.each
-        columns["n"] = literal(1)
-    elif "amount" in given:
-        columns["amount"] = f.amount
-    if "weight" in given:
-        columns["weight"] = f.weight
-    if kpi == "coverage":
-        # Each order once in each period: on the first of its days in it.
-        begin = case(
-            (f.day >= question.period.start.date(), literal(question.period.start.date(), Date)),
-            else_=literal(question.first, Date),
-        )
-        conditions.append(or_(f.each < 0, f.day - cast(f.each, Integer) < begin))
-    if kpi == "unit_days_late":
-        end = min(question.beyond, question.today)
-        days = func.greatest(cast(literal(end) - f.day, Integer), 0)
-        columns["amount"] = f.amount + f.weight * days
-    if "unit" in given:
-        columns["unit"] = f.word
-    if by in question.needs:
-        columns[by] = func.nullif(f.supplier, 0) if by == "supplier" else func.nullif(f.party, "")
-    rows = select(*(column.label(name) for name, column in columns.items())).where(*conditions)
-    if kpi == "coverage":
-        # All days of orders are there as hits; those on which a feed was silent as misses beside.
-        less = {**columns, "verdict": literal(HIT), "n": -f.n}
-        dark = select(*(column.label(name) for name, column in less.items()))
-        both = union_all(rows, dark.where(*conditions, f.verdict == MISS)).subquery()
-        rows = select(*both.c)
-    if of.statistic == "median":
-        each = func.generate_series(1, f.n).table_valued("place").lateral()
-        rows = rows.join_from(figure_count, each, literal_column("true"))
-    return Counted(rows, outside, ahead=True)
-
-
-def words(question: Question) -> dict[str, int] | None:
-    """Subjects that count, by their word; None where only documents tell."""
-    if not holds(question):
-        return None
-    rows = _ahead(question, frozenset({"unit"}), ()).rows.subquery().c
-    found = question.conn.execute(
-        select(rows.unit, func.sum(rows.n)).where(rows.verdict.in_((HIT, MISS))).group_by(rows.unit)
+    changed = or_(
+        w.week.in_(select(figure_mark.c.week)), w.week.in_(select(figure_shift.c.week))
     )
-    return {row[0]: int(row[1]) for row in found}
+    found: datetime | None = conn.execute(
+        select(func.min(w.counted_at)).where(changed)
+    ).scalar_one()
+    return found
 
 
 def _last(question: Question) -> date:
@@ -238,18 +458,3 @@ def _last(question: Question) -> date:
     if _is_midnight(question.span.end) or question.definition.id in OF_CLOCKS:
         return question.beyond
     return question.beyond + timedelta(days=1)  # what happened today did so before now
-
-
-def _verdict(question: Question) -> ColumnElement[str]:
-    f = figure_count.c
-    kpi = question.definition.id
-    first: list[tuple[Any, str]] = []
-    if question.definition.dated and kpi != "lead_time":
-        first.append((f.day >= question.today, PENDING))
-    if question.receipts_known_to is not None and kpi in _BLIND:
-        blind = and_(f.verdict == MISS, ~f.healed, f.day >= question.receipts_known_to)
-        first.append((blind, UNKNOWN))
-    if kpi == "asn_accurate":
-        recent = f.day >= question.today - RECEIVED_WITHIN
-        first.append((and_(f.verdict == MISS, recent), RECEIVING))
-    return case(*first, else_=f.verdict) if first else f.verdict

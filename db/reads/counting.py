@@ -167,13 +167,11 @@ class Counted:
     rows      has the columns of ``subject``
     outside   words of verdicts that are in neither numerator nor denominator
     extras    columns of ``rows`` told beside by their median
-    ahead     each row stands for ``n`` subjects, from what was counted ahead
     """
 
     rows: Select[Any]
     outside: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
-    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

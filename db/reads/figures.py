@@ -24,6 +24,7 @@ from db.reads import (
     kpi_shipments,
     sums,
 )
+from db.reads.counted_ahead import Ahead
 from db.reads.counting import Counted, Question, midnight
 from db.reads.filters import Filter, Period, within_scope
 from db.reads.restating import restated
@@ -119,7 +120,7 @@ def figure(
         return _finished(conn, found, words)
     question = _question(conn, scope, of, narrowed, now, words)
     counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
-    if of.snapshot:
+    if of.snapshot and isinstance(counted, Counted):
         told = figure_of(
             of, sums.of_all(question, counted), beside=kpi_now.beside(question, kpi_id)
         )
@@ -206,15 +207,16 @@ def course(
     ]
 
 
-def subjects_by_supplier(
+def weeks_by_supplier(
     conn: Connection, scope: Scope, kpi_id: str, narrowed: Filter, now: datetime
-) -> tuple[Counted, dict[Hashable, tuple[str, str]]]:
-    """The subjects of a figure with their supplier's number, and key and name by that number."""
+) -> dict[tuple[date, Hashable], Sums]:
+    """What the subjects of a figure come to by week (its Monday, UTC) and number of the
+    supplier."""
     of = definition(kpi_id)
     by = frozenset({"supplier"})
     asked = _question(conn, scope, of, narrowed, now, chosen(of, {}), needs=by, before=False)
     found = counted_ahead.subjects_of(asked, MAKERS[kpi_id])
-    return found, labels(conn, scope, "supplier")
+    return sums.by_calendar_and_dimension(asked, found, "week", "supplier")
 
 
 def starts(period: Period, step: str) -> list[date]:
@@ -313,12 +315,12 @@ def _lacking(
     return None
 
 
-def _as_of(conn: Connection, counted: Counted | None = None) -> datetime | None:
+def _as_of(conn: Connection, counted: Counted | Ahead | None = None) -> datetime | None:
     """The newest good read; of what was counted ahead, when it was, if it has changed since."""
     newest = select(func.max(checkpoint.c.last_good_at))
     with knowing_the_house(conn):
         found: datetime | None = conn.execute(newest).scalar_one()
-    if found is None or counted is None or not counted.ahead:
+    if found is None or not isinstance(counted, Ahead):
         return found
     return min(found, counted_ahead.counted_until(conn) or found)
 

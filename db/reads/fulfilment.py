@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Date,
     Integer,
-    Numeric,
     Select,
     and_,
     case,
@@ -27,24 +26,17 @@ from sqlalchemy.dialects.postgresql import JSON
 from db.reads import counted_ahead, names, paging
 from db.reads.figures import question
 from db.reads.filters import Filter, of_supplier, within_scope
+from db.reads.kpi_ahead import RECEIVED
 from db.reads.kpi_orders import INVOICED, perfect_order
 from db.reads.overview import document_conditions
 from db.reads.paging import Total
-from db.tables import document, partner, partner_count
+from db.reads.receipts import KINDS, Kind, differences, worth
+from db.tables import document, figure_line, partner, partner_count
 from tower.access import Scope
 from tower.kpis import HIT, MISS
 
 LONGEST_ORDER = timedelta(days=180)  # from release to receipt: how far back the index is read
 AGES_SHOWN = 9  # weeks after its release that a week of orders is followed
-
-Kind = Literal["short", "over", "refused", "unannounced"]
-KINDS: dict[Kind, str] = {
-    "short": "less came than was announced",
-    "over": "more came than was announced",
-    "refused": "damaged or refused",
-    "unannounced": "came without a notice",
-}
-"""What can be wrong with goods when they are received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +130,11 @@ class Cohort:
 
 def discrepancies(conn: Connection, scope: Scope, narrowed: Filter) -> tuple[DiscrepancyCount, ...]:
     """How many lines received in the period differ, by kind."""
-    is_kind = _differences(conn)
+    ahead = counted_ahead.words(counted_ahead.asked(conn, scope, RECEIVED, narrowed))
+    if ahead is not None:
+        lines = {kind: sum(n for w, n in ahead.items() if kind in w.split()) for kind in KINDS}
+        return tuple(DiscrepancyCount(kind, lines[kind], sum(ahead.values())) for kind in KINDS)
+    is_kind = differences(conn)
     found = [func.count(case((which, 1))).label(kind) for kind, which in is_kind.items()]
     row = conn.execute(_received(scope, narrowed, func.count().label("received"), *found)).one()
     return tuple(DiscrepancyCount(kind, row._mapping[kind], row.received) for kind in KINDS)
@@ -154,13 +150,15 @@ def discrepancy_page(
 ) -> DiscrepancyPage:
     """The lines themselves, the costliest difference first, those without a price last."""
     d = document.c
-    gap = func.abs(func.coalesce(d.received_qty - d.shipped_qty, 0)) + func.coalesce(
-        d.rejected_qty, 0
-    )
-    worth = cast(gap * d.price, Numeric(18, 2))
-    rank = func.coalesce(worth, -1).label("rank")
-    is_kind = _differences(conn)
+    is_kind = differences(conn)
     differs = or_(*is_kind.values())
+    asked = counted_ahead.asked(conn, scope, RECEIVED, narrowed)
+    ahead = counted_ahead.holds(asked)
+    if ahead:
+        lines = select(figure_line).where(*_found_ahead(narrowed)).subquery("lines")
+        place = _Place(lines.c.worth, lines.c.home_key, lines.c.line)
+    else:
+        place = _Place(func.coalesce(worth(), -1), d.home_key, d.line)
     columns = (
         d.home_key,
         d.scope,
@@ -173,25 +171,35 @@ def discrepancy_page(
         d.rejected_qty,
         d.currency,
         d.goods_received_at,
-        worth.label("worth"),
-        rank,
+        worth().label("worth"),
+        place.rank.label("rank"),
         *(which.label(kind) for kind, which in is_kind.items()),
     )
     limit = paging.bounded(limit)
-    statement = _received(scope, narrowed, *columns).where(differs)
-    found = list(conn.execute(_from_place(statement, rank, after).limit(limit + 1)))
+    if ahead:
+        # What has changed since it was found is told as it is now.
+        few = _from_place(select(lines), place, after).limit(limit + 1).subquery("lines")
+        place = _Place(few.c.worth, few.c.home_key, few.c.line)
+        same = [
+            d[name] == few.c[name] for name in ("home_key", "scope", "number", "line")
+        ]
+        statement = select(
+            *(place.rank.label("rank") if c.name == "rank" else c for c in columns)
+        ).join_from(few, document, and_(*same, d.kind == "po_line"))
+        statement = _from_place(statement, place, None)
+        whole = select(lines.c.home_key)
+    else:
+        statement = _received(scope, narrowed, *columns).where(differs)
+        statement = _from_place(statement, place, after).limit(limit + 1)
+        whole = _received(scope, narrowed, d.home_key).where(differs)
+    found = list(conn.execute(statement))
     following = None
     if len(found) > limit:
         found = found[:limit]
         last = found[-1]
         following = paging.place((last.rank, last.home_key, last.line))
     counted = conn.execute(
-        select(func.count()).select_from(
-            _received(scope, narrowed, d.home_key)
-            .where(differs)
-            .limit(paging.COUNT_UP_TO + 1)
-            .subquery()
-        )
+        select(func.count()).select_from(whole.limit(paging.COUNT_UP_TO + 1).subquery())
     ).scalar_one()
     suppliers = names.suppliers(conn, scope)
     rows = tuple(
@@ -218,42 +226,45 @@ def discrepancy_page(
     return DiscrepancyPage(rows, Total.of(counted), following)
 
 
-def _from_place(statement: Select[Any], rank: ColumnElement[Any], after: str | None) -> Select[Any]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """By what the list is ordered, the highest rank first."""
+
+    rank: ColumnElement[Any]
+    home: ColumnElement[int]
+    line: ColumnElement[str]
+
+
+def _found_ahead(narrowed: Filter) -> list[ColumnElement[bool]]:
+    """The lines that differ, of what was found ahead (db/rollups.py)."""
+    f, period = figure_line.c, narrowed.period
+    found = [f.received_at >= period.start, f.received_at < period.end]
+    found += of_supplier(f, narrowed.supplier)
+    for name in ("buyer", "warehouse"):
+        if getattr(narrowed, name) is not None:
+            found.append(f[name] == getattr(narrowed, name))
+    return found
+
+
+def _from_place(statement: Select[Any], by: _Place, after: str | None) -> Select[Any]:
     """From a place in the list on; a word that is no place means its beginning."""
-    d = document.c
-    ordered = statement.order_by(rank.desc(), d.home_key, d.line)
+    ordered = statement.order_by(by.rank.desc(), by.home, by.line)
     parts = paging.read_place(after, 3)
     if parts is None:
         return ordered
     try:
-        worth, home, line = Decimal(parts[0] or "0"), int(parts[1] or "0"), parts[2] or ""
+        value, home, line = Decimal(parts[0] or "0"), int(parts[1] or "0"), parts[2] or ""
     except (ArithmeticError, ValueError):
         return ordered
-    if not worth.is_finite() or abs(home) >= 2**63:
+    if not value.is_finite() or abs(home) >= 2**63:
         return ordered
-    value = rank.element
     return ordered.where(
         or_(
-            value < worth,
-            and_(value == worth, d.home_key > home),
-            and_(value == worth, d.home_key == home, d.line > line),
+            by.rank < value,
+            and_(by.rank == value, by.home > home),
+            and_(by.rank == value, by.home == home, by.line > line),
         )
     )
-
-
-def _differences(conn: Connection) -> dict[Kind, ColumnElement[bool]]:
-    """The condition of each kind. Who is asked for no notices cannot miss one."""
-    d, p = document.c, partner.c
-    quiet = conn.execute(
-        select(p.partner_id).where(p.profile["sends_asn"].as_string() == "false")
-    ).scalars()
-    asked = or_(d.partner_id.is_(None), d.partner_id.not_in(list(quiet)))
-    return {
-        "short": func.coalesce(d.received_qty < d.shipped_qty, False),
-        "over": func.coalesce(d.received_qty > d.shipped_qty, False),
-        "refused": func.coalesce(d.rejected_qty > 0, False),
-        "unannounced": and_(d.shipped_at.is_(None), asked),
-    }
 
 
 def _received(scope: Scope, narrowed: Filter, *columns: ColumnElement[Any]) -> Select[Any]:

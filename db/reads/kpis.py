@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, Date, cast, func, select
+from sqlalchemy import Connection
 
 from db.reads import figures
 from db.reads.counting import midnight
@@ -19,7 +19,7 @@ from db.reads.filters import Filter, Period
 from db.reads.kpi_now import open_exceptions, orders_affected, value_at_risk
 from tower import kpis
 from tower.access import Scope
-from tower.kpis import DEFINITIONS, HIT, MISS, Figure, Tally
+from tower.kpis import DEFINITIONS, Figure, Tally
 
 CARDS = (
     *("orders_affected", "value_at_risk", "ack_on_time", "asn_on_time", "asn_valid", "otif"),
@@ -88,19 +88,13 @@ Tallies = Mapping[tuple[str, str], Mapping[date, Tally]]
 
 
 def _by_week(conn: Connection, scope: Scope, narrowed: Filter, now: datetime) -> Tallies:
-    subjects, named = figures.subjects_by_supplier(conn, scope, "ack_on_time", narrowed, now)
-    rows = subjects.rows.subquery().c
-    week = cast(func.date_trunc("week", func.timezone("UTC", rows.at)), Date).label("week")
-    n = func.sum(rows.n) if subjects.ahead else func.count()
+    named = figures.labels(conn, scope, "supplier")
     found: dict[tuple[str, str], dict[date, Tally]] = defaultdict(dict)
-    for supplier, monday, verdict, count in conn.execute(
-        select(rows.supplier, week, rows.verdict, n).group_by(rows.supplier, week, rows.verdict)
-    ):
+    sums = figures.weeks_by_supplier(conn, scope, "ack_on_time", narrowed, now)
+    for (monday, supplier), one in sums.items():
         who = named.get(supplier)
         if who is not None:
-            counts = verdict in (HIT, MISS)
-            told = Tally(int(count) * (verdict == HIT), int(count) * counts)
-            found[who][monday] = found[who].get(monday, Tally()) + told
+            found[who][monday] = found[who].get(monday, Tally()) + Tally(one.hits, one.n)
     return found
 
 

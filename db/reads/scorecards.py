@@ -12,13 +12,15 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Date, Float, and_, cast, func, select
 
-from db.reads import goods
+from db.reads import counted_ahead, goods
 from db.reads.figures import course, figures_by
 from db.reads.filters import Filter, Period, of_supplier, within_scope
+from db.reads.kpi_ahead import ACTUAL, ASKED
 from db.reads.overview import IS_OPEN, case_conditions, impact_conditions
 from db.reads.rules import rulebook
 from db.tables import document, exception_case, order_impact, partner
 from tower.access import Scope
+from tower.kpi_sums import NOTHING
 from tower.scorecards import (
     Difference,
     Drift,
@@ -191,6 +193,14 @@ def lead_time_drifts(
 ) -> dict[str, Drift]:
     """Median days from sending an order to the receipt that completed it, against what these same
     orders asked for; by supplier, over orders completed in the period."""
+    ahead = _drifts_ahead(conn, scope, narrowed)
+    if ahead is not None:
+        return {
+            key: drift_of_medians(spec.lead_time, actual, asked, "asked", n)
+            if days is None
+            else drift_of_medians(spec.lead_time, actual, float(days), "agreed", n)
+            for key, n, actual, asked, days in ahead
+        }
     d, h, p = document.c, document.alias("header"), partner.c
     sent = cast(func.timezone("UTC", func.coalesce(h.c.transmitted_at, h.c.released_at)), Date)
     complete = and_(d.received_qty >= d.ordered_qty, d.actual_receipt_date.is_not(None))
@@ -249,6 +259,27 @@ def lead_time_drifts(
         else drift_of_medians(spec.lead_time, actual, float(days), "agreed", n)
         for key, n, actual, asked, days in rows
     }
+
+
+def _drifts_ahead(
+    conn: Connection, scope: Scope, narrowed: Filter
+) -> list[tuple[str, int, float | None, float | None, int | None]] | None:
+    """Key of the supplier, orders, median days told and asked for, days agreed; None where only
+    documents tell."""
+    by = frozenset({"supplier"})
+    questions = [counted_ahead.asked(conn, scope, of, narrowed, by) for of in (ACTUAL, ASKED)]
+    counted = counted_ahead.by_party(questions)
+    if counted is None:
+        return None
+    actual, asked = counted
+    p = partner.c
+    days = p.profile["lead_time_days"].as_integer()
+    return [
+        (row.key, told.n, told.quantiles["p50"],
+         asked.get(row.partner_id, NOTHING).quantiles.get("p50"), row.days)
+        for row in conn.execute(select(p.key, p.partner_id, days.label("days")))
+        if (told := actual.get(row.partner_id)) is not None and told.n
+    ]  # fmt: skip
 
 
 _LONGEST_ORDER = timedelta(days=180)  # from release to receipt

@@ -21,16 +21,20 @@ from sqlalchemy import (
     tuple_,
 )
 
+from db.reads.counted_ahead import Ahead
 from db.reads.counting import Counted, Question, midnight
 from db.reads.filters import Period
+from db.reads.piles import QUANTILES
 from tower.kpi_sums import NOTHING, Sums
 from tower.kpis import HIT, MISS
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95}
 
-
-def in_parts(question: Question, counted: Counted) -> tuple[Sums, Sums, tuple[Sums, ...]]:
+def in_parts(
+    question: Question, counted: Counted | Ahead
+) -> tuple[Sums, Sums, tuple[Sums, ...]]:
     """(the period, the one before, each part of the period) in one pass."""
+    if isinstance(counted, Ahead):
+        return counted.in_parts()
     rows = counted.rows.subquery("subjects")
     period = question.period
     # Whole days stay together: what was counted ahead knows no more.
@@ -61,20 +65,40 @@ def of_all(question: Question, counted: Counted) -> Sums:
     return _grouped(question, counted, rows, [literal(1).label("all")]).get((1,), NOTHING)
 
 
-def by_dimension(question: Question, counted: Counted, by: str) -> dict[Hashable, Sums]:
+def by_dimension(
+    question: Question, counted: Counted | Ahead, by: str
+) -> dict[Hashable, Sums]:
     """By supplier (its number), buyer, warehouse, category of goods or topic; None where a subject
     has none."""
+    if isinstance(counted, Ahead):
+        return counted.by_dimension(by)
     rows = counted.rows.subquery("subjects").c
     found = _grouped(question, counted, rows, [rows[by].label("key")])
     return {key: sums for (key,), sums in found.items()}
 
 
-def by_calendar(question: Question, counted: Counted, step: str) -> dict[date, Sums]:
+def by_calendar(
+    question: Question, counted: Counted | Ahead, step: str
+) -> dict[date, Sums]:
     """By week (from Monday) or month of the instant at which a subject counts, UTC."""
+    if isinstance(counted, Ahead):
+        return counted.by_calendar(step)
     rows = counted.rows.subquery("subjects").c
     start = cast(func.date_trunc(step, func.timezone("UTC", rows.at)), Date)
     found = _grouped(question, counted, rows, [start.label("key")])
     return {key: sums for (key,), sums in found.items() if isinstance(key, date)}
+
+
+def by_calendar_and_dimension(
+    question: Question, counted: Counted | Ahead, step: str, by: str
+) -> dict[tuple[date, Hashable], Sums]:
+    """By both: the first day of the week or month, and the party."""
+    if isinstance(counted, Ahead):
+        return counted.by_calendar_and_party(step)
+    rows = counted.rows.subquery("subjects").c
+    start = cast(func.date_trunc(step, func.timezone("UTC", rows.at)), Date)
+    found = _grouped(question, counted, rows, [start.label("start"), rows[by].label("key")])
+    return {(day, key): sums for (day, key), sums in found.items() if isinstance(day, date)}
 
 
 def bucket(moment: ColumnElement[Any], period: Period) -> ColumnElement[int]:
@@ -95,9 +119,7 @@ def _grouped(
     counts = rows.verdict.in_((HIT, MISS))
 
     def number_of(condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        if not counted.ahead:
-            return func.count().filter(condition)
-        return func.coalesce(func.sum(rows.n).filter(condition), 0)  # counted ahead
+        return func.count().filter(condition)
 
     columns: dict[str, ColumnElement[Any]] = {
         "n": number_of(counts),

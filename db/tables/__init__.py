@@ -37,7 +37,14 @@ from db.tables.clocks import (
     timer,
     transition,
 )
-from db.tables.figures import figure_count, figure_mark, figure_week
+from db.tables.figures import (
+    figure_count,
+    figure_line,
+    figure_mark,
+    figure_shift,
+    figure_span,
+    figure_week,
+)
 from db.tables.ground import HOME, ITEM, LOCAL, REFERENCE, metadata
 from db.tables.messages import (
     checkpoint,
@@ -103,7 +110,10 @@ __all__ = (
     "exception_case",
     "failure_note",
     "figure_count",
+    "figure_line",
     "figure_mark",
+    "figure_shift",
+    "figure_span",
     "figure_week",
     "flow",
     "flow_link",

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from db import engine as engines
 from db import rollups
-from db.reads import counted_ahead, figures, fulfilment, kpis
+from db.reads import counted_ahead, figures, fulfilment, kpis, scorecards
 from db.reads.filters import Filter
-from db.tables import checkpoint, figure_count, figure_mark, figure_week
+from db.tables import checkpoint, figure_count, figure_line, figure_mark, figure_span, figure_week
 from tests.acceptance.installation import Installation
 from tests.acceptance.made_up_month import NETWORK, NOW, PERIOD, RULES, made_up
 from tests.acceptance.running import Running
@@ -66,7 +66,21 @@ def _table(conn: Connection) -> list[tuple[Any, ...]]:
     f = figure_count.c
     columns = [column for column in f if column.name != "each"]
     rows = conn.execute(select(*columns, f.each).where(f.figure.not_like("ack_cycle%")))
-    return sorted((tuple(row) for row in rows), key=repr)
+    lines = conn.execute(select(figure_line))
+    return sorted((tuple(row) for row in (*rows, *lines)), key=repr)
+
+
+def _spans(conn: Connection) -> list[tuple[Any, ...]]:
+    """What is added up, however its arrays are ordered."""
+    f = figure_span.c
+    found = []
+    for row in conn.execute(select(figure_span).where(f.figure.not_like("ack_cycle%"))):
+        arrays = (row.suppliers, row.parties, row.each, row.n, row.amount, row.weight)
+        places = [one or [None] * len(row.n) for one in arrays]
+        assert {len(one) for one in places} == {len(row.n)}
+        alike = sorted(zip(*places, strict=True), key=repr)
+        found.append((*row[:7], tuple(alike)))
+    return sorted(found, key=repr)
 
 
 def _asked(conn: Connection, kpi: str, narrowed: Filter) -> list[Figure]:
@@ -99,13 +113,15 @@ def test_counts_are_those_of_a_full_rebuild_after_any_order_of_arrival(
         rollups.count_due(engine, NOW, least=0)
     assert rollups.count_due(engine, NOW, least=0) == 0
     with engine.connect() as conn:
-        kept_up = _table(conn)
+        kept_up, added_up = _table(conn), _spans(conn)
     with engine.begin() as conn:
         conn.execute(delete(figure_week))
         conn.execute(delete(figure_count))
+        conn.execute(delete(figure_span))
     assert rollups.count_due(engine, NOW, least=0) == KEPT + 1
     with engine.connect() as conn:
         assert kept_up == _table(conn) != []
+        assert added_up == _spans(conn) != []
         _equal_the_documents(conn)
     engine.dispose()
 
@@ -114,9 +130,8 @@ def _equal_the_documents(conn: Connection) -> None:
     kpis_told = (*counted_ahead.FIGURES, *counted_ahead.SAME_AS)
     places = [(kpi, narrowed) for kpi in kpis_told for narrowed in NARROWED]
     ahead = {place: _asked(conn, *place) for place in places}
-    weeks = kpis.ack_by_week(conn, EVERYTHING, Filter(PERIOD), NOW)
-    parts = fulfilment.perfect_parts(conn, EVERYTHING, Filter(PERIOD), NOW)
-    used = conn.execute(delete(figure_count)).rowcount  # what is read from it is nothing now
+    beside = _beside(conn)
+    used = conn.execute(delete(figure_span)).rowcount  # what is read from it is nothing now
     assert used
     assert all(not one.n for kpi in kpis_told for one in _asked(conn, kpi, NARROWED[0])[:1])
     conn.execute(delete(figure_week))
@@ -129,9 +144,29 @@ def _equal_the_documents(conn: Connection) -> None:
                 assert (one.value or 0) == pytest.approx(other.value or 0, rel=0.02), kpi
             else:
                 assert _plain(one) == _plain(other), kpi
-    assert weeks == kpis.ack_by_week(conn, EVERYTHING, Filter(PERIOD), NOW)
-    assert parts == fulfilment.perfect_parts(conn, EVERYTHING, Filter(PERIOD), NOW)
+    plain_beside = _beside(conn)
+    assert beside == plain_beside
+    assert beside["lines"].rows
+    assert beside["lead times"]
     conn.rollback()
+
+
+def _beside(conn: Connection) -> dict[Any, Any]:
+    """What the same pages tell beside the figures of the catalogue."""
+    asked, spec = (conn, EVERYTHING), scorecards.spec_in_force(conn)
+    found: dict[Any, Any] = {
+        "weeks": kpis.ack_by_week(*asked, Filter(PERIOD), NOW),
+        "parts": fulfilment.perfect_parts(*asked, Filter(PERIOD), NOW),
+        "lead times": scorecards.lead_time_drifts(*asked, Filter(PERIOD), spec),
+        "lines": fulfilment.discrepancy_page(*asked, Filter(PERIOD)),
+        "scores": scorecards.scorecards(*asked, Filter(PERIOD), NOW, trend=3),
+    }
+    for narrowed in NARROWED:
+        found["differences", narrowed] = fulfilment.discrepancies(*asked, narrowed)
+        first = fulfilment.discrepancy_page(*asked, narrowed, limit=3)
+        rest = fulfilment.discrepancy_page(*asked, narrowed, after=first.following, limit=3)
+        found["pages", narrowed] = first, rest
+    return found
 
 
 def test_a_figure_says_how_old_its_counts_are(
