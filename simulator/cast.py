@@ -83,9 +83,12 @@ class Warehouse:
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """``group``: the category of goods that the distributor's ERP keeps it under."""
+
     number: str
     vendor_item: str
     description: str
+    group: str
     unit: str
     price_cents: int
     lot: int
@@ -279,6 +282,7 @@ def _items(rng: Random, trade: str, n: int, serial: int) -> tuple[Item, ...]:
             number=f"{prefix}-{serial:03d}{k:02d}",
             vendor_item=f"{prefix[:2]}{rng.randrange(10_000, 99_999)}",
             description=kind,
+            group=trade,
             unit=unit,
             price_cents=int(low * (high / low) ** rng.random()),
             lot=lot,

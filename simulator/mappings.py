@@ -95,6 +95,7 @@ _PO_LINES = {
     "line": "line",
     "item": "item",
     "description": "description",
+    "category": "item_group",
     "qty": "quantity",
     "uom": "unit",
     "price": "net_price",

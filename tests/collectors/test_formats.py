@@ -178,3 +178,13 @@ def test_customer_orders_of_the_platform_are_read(net: Network) -> None:
         for name in ("placed", "promised", "shipped")
     ]
     assert types == ["order.placed", "order.promised", "order.shipped"]
+
+
+def test_the_erp_and_the_platform_tell_the_category_of_the_goods(net: Network) -> None:
+    told = [
+        *(e for e in events(net, "erp", "erp_changes.json") if e.type in ("po.released",
+                                                                          "po.revised")),
+        *events(net, "platform", "platform_placed.json"),
+    ]  # fmt: skip
+    assert {"po.released", "po.revised", "order.placed"} <= {event.type for event in told}
+    assert all(line["category"] for event in told for line in event.data["lines"])
