@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 
-from db import embedded, engine, migrate, roles
+from db import embedded, engine, migrate, policies, roles
 
 SERVICES = ("rabbitmq", "nats", "postgres", "chromium", "mariadb", "peers")
 REQUIRED = frozenset(filter(None, os.environ.get("TOWER_REQUIRE", "").replace(" ", "").split(",")))
@@ -69,12 +69,21 @@ class Databases:
     template: str
 
     def make(self, template: str | None) -> str:
-        """A new database; with a template its copy (about 0.1 s), which nothing is connected to."""
+        """A new database; with a template its copy (about 0.1 s), which nothing is connected to.
+
+        As in an installation, nobody may do anything with it who was not let; what the migrations
+        let the roles do with the template as a whole is not copied with it.
+        """
         name = f"tower_test_{secrets.token_hex(6)}"
         # Copied as files, half the time of the usual way, where nobody waits for the checkpoint.
         way = "" if EXTERNAL else " STRATEGY FILE_COPY"
         copy = f' TEMPLATE "{template}"{way}' if template else ""
-        self._run(f'CREATE DATABASE "{name}" OWNER "{self.owner.username}"{copy}')
+        self._run(
+            f'CREATE DATABASE "{name}" OWNER "{self.owner.username}"{copy}',
+            f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC',
+            f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO "{self.app.username}"',
+            *(policies.grants_on_database(name) if template else ()),
+        )
         return name
 
     def drop(self, name: str) -> None:
@@ -86,11 +95,12 @@ class Databases:
     def owner_url(self, name: str) -> str:
         return self.owner.set(database=name).render_as_string(hide_password=False)
 
-    def _run(self, statement: str) -> None:
+    def _run(self, *statements: str) -> None:
         admin = create_engine(self.admin, isolation_level="AUTOCOMMIT")
         try:
             with admin.connect() as connection:
-                connection.exec_driver_sql(statement)
+                for statement in statements:
+                    connection.exec_driver_sql(statement)
         finally:
             admin.dispose()
 

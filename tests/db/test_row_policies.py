@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
 from db import engine as engines
-from db import ingest, migrate, policies, roles
+from db import health, ingest, migrate, policies, roles
 from db.outward.catalogue import VIEWS
 from db.reads.connection import reading
 from db.tables import metadata
@@ -240,6 +240,22 @@ def test_who_sees_all_is_asked_with_the_plan_of_the_owner(
             with reading(filled, AS_ACME) as conn:
                 assert _plan(conn, query) != bare
     admin.dispose()
+
+
+def test_staff_are_told_how_large_the_database_is(databases: Databases) -> None:
+    """Nobody may connect who was not let; migrations let the roles do what they need."""
+    name = databases.make(None)
+    owner = databases.owner_url(name)
+    try:
+        migrate.upgrade(owner, app_role=databases.app.username)
+        made = engines.create(databases.app_url(name))
+        with reading(made, ALL_STAFF) as conn:
+            assert health.database_size(conn) > 1_000_000
+            temporary = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
+            assert conn.scalar(text(temporary)) is False
+        made.dispose()
+    finally:
+        databases.drop(name)
 
 
 def test_without_the_roles_the_account_works_by_itself_and_the_sql_is_told(
