@@ -27,6 +27,7 @@ from db.reads.filters import Filter, Period
 from db.reads.kpi_answers import covered_since
 from db.reads.kpi_shipments import RECEIVED_WITHIN, RECEIVING
 from db.reads.piles import Pile
+from db.reads.remembered import once
 from db.tables import figure_mark, figure_shift, figure_week
 from tower.access import Scope
 from tower.identity import partner_id
@@ -393,6 +394,14 @@ def by_party(questions: Sequence[Question]) -> list[dict[Hashable, Sums]] | None
     ]
 
 
+def by_dimension(aheads: Sequence[Ahead]) -> list[dict[Hashable, Sums]]:
+    """``Ahead.by_dimension`` of several questions by the same party, in one reading."""
+    return [
+        {key: one._sums(pile) for (_, key), pile in piles.items()}
+        for one, piles in zip(aheads, piled(aheads, lambda _: 0), strict=True)
+    ]
+
+
 def words(question: Question) -> dict[str, int] | None:
     """Subjects that count, by their word; None where only documents tell."""
     if not holds(question):
@@ -434,11 +443,9 @@ def _weeks_are_counted(question: Question) -> bool:
     first = monday((question.span.start - LONGEST_ORDER).date())
     last = monday(question.now.astimezone(UTC).date())
     wanted = (last - first).days // 7 + 1
-    w = figure_week.c
-    found = question.conn.execute(
-        select(func.count()).where(w.week >= first, w.week <= last)
-    ).scalar_one()
-    return bool(found == wanted)
+    conn, weeks = question.conn, select(figure_week.c.week)
+    counted = once(conn, "weeks counted", lambda: set(conn.execute(weeks).scalars()))
+    return len([week for week in counted if first <= week <= last]) == wanted
 
 
 def counted_until(conn: Connection) -> datetime | None:
@@ -447,10 +454,13 @@ def counted_until(conn: Connection) -> datetime | None:
     changed = or_(
         w.week.in_(select(figure_mark.c.week)), w.week.in_(select(figure_shift.c.week))
     )
-    found: datetime | None = conn.execute(
-        select(func.min(w.counted_at)).where(changed)
-    ).scalar_one()
-    return found
+    oldest = select(func.min(w.counted_at)).where(changed)
+
+    def ask() -> datetime | None:
+        found: datetime | None = conn.execute(oldest).scalar_one()
+        return found
+
+    return once(conn, "counted until", ask)
 
 
 def _last(question: Question) -> date:

@@ -31,6 +31,7 @@ from sqlalchemy.sql import ColumnCollection
 
 from db.reads import names
 from db.reads.filters import Filter, Period, of_supplier, within_scope
+from db.reads.remembered import once
 from db.roles import knowing_the_house
 from db.tables import document, partner, source_spell
 from db.week_marks import HEADERS
@@ -122,9 +123,8 @@ class Question:
     def onboarding(self) -> list[int]:
         """Suppliers that are being tried out: nothing of theirs is in a rate."""
         p = partner.c
-        return list(
-            self.conn.execute(select(p.partner_id).where(p.stage == "onboarding")).scalars()
-        )
+        tried = select(p.partner_id).where(p.stage == "onboarding")
+        return once(self.conn, "onboarding", lambda: list(self.conn.execute(tried).scalars()))
 
     @cached_property
     def receipts_known_to(self) -> date | None:
@@ -132,6 +132,9 @@ class Question:
         the feeds of the warehouses (of the ERP where there is no warehouse) speak."""
         if self.week is not None:
             return None
+        return once(self.conn, ("receipts known to", self.now), self._receipts_known_to)
+
+    def _receipts_known_to(self) -> date | None:
         net = names.network(self.conn)
         if net is None:
             return None

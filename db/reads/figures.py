@@ -7,7 +7,7 @@ are made from it. What figures mean is said in tower/kpi_catalogue.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -22,11 +22,13 @@ from db.reads import (
     kpi_orders,
     kpi_receipts,
     kpi_shipments,
+    names,
     sums,
 )
 from db.reads.counted_ahead import Ahead
 from db.reads.counting import Counted, Question, midnight
 from db.reads.filters import Filter, Period, within_scope
+from db.reads.remembered import once
 from db.reads.restating import restated
 from db.reads.rules import rulebook
 from db.roles import knowing_the_house
@@ -161,9 +163,48 @@ def figures_by(
         return []
     question = _question(conn, scope, of, narrowed, now, words, needs=frozenset({by}), before=False)
     counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
-    found = sums.by_dimension(question, counted, by)
-    named = labels(conn, scope, by)
-    stamp = _as_of(conn, counted)
+    return _named(question, by, sums.by_dimension(question, counted, by), _as_of(conn, counted))
+
+
+def figures_by_periods(
+    conn: Connection,
+    scope: Scope,
+    kpis: Sequence[str],
+    by: str,
+    narrowed: Filter,
+    periods: Sequence[Period],
+    now: datetime,
+) -> list[dict[str, list[Told]]]:
+    """``figures_by`` of several figures by their usual definitions, for each of several periods;
+    what is counted ahead of all of them is read at once."""
+    found: list[dict[str, list[Told]]] = [{} for _ in periods]
+    aheads: list[tuple[int, str, Ahead]] = []
+    for place, period in enumerate(periods):
+        asked = replace(narrowed, period=period)
+        for kpi_id in kpis:
+            of = definition(kpi_id)
+            words = chosen(of, {})
+            question = _question(
+                conn, scope, of, asked, now, words, needs=frozenset({by}), before=False
+            )
+            counted = None
+            if kpi_id != SCORE and _lacking(of, words, asked, by) is None:
+                counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
+            if isinstance(counted, Ahead):
+                aheads.append((place, kpi_id, counted))
+            else:
+                found[place][kpi_id] = figures_by(conn, scope, kpi_id, by, asked, now)
+    read = counted_ahead.by_dimension([ahead for _, _, ahead in aheads])
+    for (place, kpi_id, ahead), one in zip(aheads, read, strict=True):
+        found[place][kpi_id] = _named(ahead.question, by, one, _as_of(conn, ahead))
+    return found
+
+
+def _named(
+    question: Question, by: str, found: Mapping[Hashable, Sums], stamp: datetime | None
+) -> list[Told]:
+    named = labels(question.conn, question.scope, by)
+    of, words = question.definition, question.switches
     told = [
         Told(*named.get(key, _unnamed(key)), _stamped(figure_of(of, one), words, stamp))
         for key, one in found.items()
@@ -317,12 +358,17 @@ def _lacking(
 
 def _as_of(conn: Connection, counted: Counted | Ahead | None = None) -> datetime | None:
     """The newest good read; of what was counted ahead, when it was, if it has changed since."""
-    newest = select(func.max(checkpoint.c.last_good_at))
-    with knowing_the_house(conn):
-        found: datetime | None = conn.execute(newest).scalar_one()
+    found = once(conn, "newest good read", lambda: _newest_good_read(conn))
     if found is None or not isinstance(counted, Ahead):
         return found
     return min(found, counted_ahead.counted_until(conn) or found)
+
+
+def _newest_good_read(conn: Connection) -> datetime | None:
+    newest = select(func.max(checkpoint.c.last_good_at))
+    with knowing_the_house(conn):
+        found: datetime | None = conn.execute(newest).scalar_one()
+    return found
 
 
 def _finished(conn: Connection, found: Figure, words: Switches) -> Figure:
@@ -334,12 +380,20 @@ def _stamped(found: Figure, words: Switches, as_of: datetime | None) -> Figure:
 
 
 def labels(conn: Connection, scope: Scope, by: str) -> dict[Hashable, tuple[str, str]]:
-    """Number of a supplier -> its key and name; others are named by their key."""
+    """Number of a supplier -> its key and name; categories of goods by the names that the network
+    gives them; others are named by their key."""
+    if by == "category":
+        net = names.network(conn)
+        return {} if net is None else {code: (code, name) for code, name in net.goods.items()}
     if by != "supplier":
         return {}
+    return once(conn, ("suppliers", scope), lambda: _suppliers(conn, scope))
+
+
+def _suppliers(conn: Connection, scope: Scope) -> dict[Hashable, tuple[str, str]]:
     p = partner.c
     rows = conn.execute(select(p.partner_id, p.key, p.name).where(*within_scope(p, scope)))
-    return {row.partner_id: (row.key, row.name) for row in rows}
+    return {number: (key, name) for number, key, name in rows}
 
 
 def _unnamed(key: Hashable) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from db import configuration
 from db.reads.filters import within_scope
+from db.reads.remembered import once
 from db.roles import knowing_the_house
 from db.tables import active_config, partner
 from tower.access import Scope
@@ -28,11 +29,7 @@ def people(conn: Connection) -> dict[str, str]:
 
 def network(conn: Connection) -> Network | None:
     """The network in force, None before the first activation."""
-    a = active_config.c
-    with knowing_the_house(conn):
-        digest = conn.execute(
-            select(a.hash).where(a.name == configuration.NETWORK)
-        ).scalar_one_or_none()
+    digest = once(conn, "network in force", lambda: _digest(conn))
     if digest is None:
         return None
     kept = _parsed.get(digest)
@@ -44,6 +41,13 @@ def network(conn: Connection) -> Network | None:
         _parsed.clear()  # one network is in force at a time
         _parsed[active.hash] = kept
     return kept
+
+
+def _digest(conn: Connection) -> str | None:
+    a = active_config.c
+    asked = select(a.hash).where(a.name == configuration.NETWORK)
+    with knowing_the_house(conn):
+        return conn.execute(asked).scalar_one_or_none()
 
 
 def company_hours(conn: Connection) -> Calendar | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from db import configuration
+from db.reads.remembered import once
 from db.roles import knowing_the_house
 from db.tables import active_config
 from tower.rulebook import RuleBook, load_rulebook
@@ -18,11 +19,7 @@ def rules_of(conn: Connection, *categories: str) -> tuple[str, ...]:
 
 def rulebook(conn: Connection) -> RuleBook | None:
     """The rule book in force, None before the first activation."""
-    a = active_config.c
-    with knowing_the_house(conn):
-        digest = conn.execute(
-            select(a.hash).where(a.name == configuration.RULES)
-        ).scalar_one_or_none()
+    digest = once(conn, "rules in force", lambda: _digest(conn))
     if digest is None:
         return None
     kept = _parsed.get(digest)
@@ -34,6 +31,13 @@ def rulebook(conn: Connection) -> RuleBook | None:
         _parsed.clear()  # one rule book is in force at a time
         _parsed[active.hash] = kept
     return kept
+
+
+def _digest(conn: Connection) -> str | None:
+    a = active_config.c
+    asked = select(a.hash).where(a.name == configuration.RULES)
+    with knowing_the_house(conn):
+        return conn.execute(asked).scalar_one_or_none()
 
 
 _parsed: dict[str, RuleBook] = {}

@@ -6,6 +6,7 @@ suppliers as for one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Date, Float, and_, cast, func, select
 
 from db.reads import counted_ahead, goods
-from db.reads.figures import course, figures_by
+from db.reads.figures import course, figures_by_periods
 from db.reads.filters import Filter, Period, of_supplier, within_scope
 from db.reads.kpi_ahead import ACTUAL, ASKED
 from db.reads.overview import IS_OPEN, case_conditions, impact_conditions
@@ -88,10 +89,7 @@ def scorecards(
     periods = [period, period.previous()]
     while len(periods) < trend:
         periods.append(periods[-1].previous())
-    measured = [
-        measured_by_supplier(conn, scope, replace(narrowed, period=one), spec, now)
-        for one in periods
-    ]
+    measured = measured_by_supplier(conn, scope, narrowed, periods, spec, now)
     drifts = lead_time_drifts(conn, scope, narrowed, spec)
     cases, risks = _cases(conn, scope, narrowed), _risks(conn, scope, narrowed)
     found = []
@@ -137,16 +135,25 @@ def scorecard(
 
 
 def measured_by_supplier(
-    conn: Connection, scope: Scope, narrowed: Filter, spec: ScorecardSpec, now: datetime
-) -> dict[str, dict[str, Measured]]:
-    """The scored figures of every supplier that has subjects in the period."""
-    found: dict[str, dict[str, Measured]] = {}
-    for name in spec.figures:
-        for told in figures_by(conn, scope, name, "supplier", narrowed, now):
-            value = told.figure.value
-            found.setdefault(told.key, {})[name] = Measured(
-                None if value is None else float(value), told.figure.n
-            )
+    conn: Connection,
+    scope: Scope,
+    narrowed: Filter,
+    periods: Sequence[Period],
+    spec: ScorecardSpec,
+    now: datetime,
+) -> list[dict[str, dict[str, Measured]]]:
+    """The scored figures of every supplier that has subjects, by period."""
+    found: list[dict[str, dict[str, Measured]]] = []
+    asked = (tuple(spec.figures), "supplier", narrowed, periods, now)
+    for of_period in figures_by_periods(conn, scope, *asked):
+        measured: dict[str, dict[str, Measured]] = {}
+        for name in spec.figures:
+            for told in of_period[name]:
+                value = told.figure.value
+                measured.setdefault(told.key, {})[name] = Measured(
+                    None if value is None else float(value), told.figure.n
+                )
+        found.append(measured)
     return found
 
 

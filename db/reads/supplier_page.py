@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from db.reads.counting import LONGEST_ORDER
 from db.reads.filters import Filter, Period, within_scope
 from db.reads.kpi_answers import ACK
 from db.reads.overview import IS_OPEN, SEVERITIES, severity_rank
@@ -364,6 +365,9 @@ def answers(conn: Connection, scope: Scope, key: str, period: Period) -> Answers
         .where(
             c.rule.in_(rules_of(conn, ACK)),
             c.partner_id == partner_id(key),
+            # Few orders are this supplier's: they are found by it, their clocks by their home.
+            d.partner_id == partner_id(key),
+            d.released_at >= period.start - LONGEST_ORDER,
             c.due_at >= period.start,
             c.due_at < period.end,
             c.verdict.in_(("met", "met_late", "breached")),
@@ -372,20 +376,22 @@ def answers(conn: Connection, scope: Scope, key: str, period: Period) -> Answers
         .cte("due")
         .prefix_with("MATERIALIZED")
     )  # fmt: skip
+    spread = [
+        select(func.percentile_cont(share).within_group(due.c.allowed)).scalar_subquery()
+        for share in (0.1, 0.5, 0.9)
+    ]
     rows = conn.execute(
-        select(due.c.place, due.c.verdict, func.count()).group_by(due.c.place, due.c.verdict)
+        select(due.c.place, due.c.verdict, func.count(), *spread).group_by(
+            due.c.place, due.c.verdict
+        )
     )
     counted: dict[tuple[int | None, bool], int] = {}
-    for place, verdict, n in rows:
+    low = middle = high = None
+    for place, verdict, n, low, middle, high in rows:  # noqa: B007 - the same in every row
         at = (place, verdict == "met")
         counted[at] = counted.get(at, 0) + n
     if not counted:
         return Answers((), None, None, None)
-    low, middle, high = conn.execute(
-        select(
-            *(func.percentile_cont(share).within_group(due.c.allowed) for share in (0.1, 0.5, 0.9))
-        )
-    ).one()
     edges: list[tuple[int | None, float | None, float | None]] = [
         (place, float(HOURS[place - 1]) if place else 0.0, _edge(place))
         for place in range(len(HOURS) + 1)
