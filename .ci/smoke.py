@@ -1,4 +1,4 @@
-"""Start `make demo` as a newcomer would, look at the overview in Chromium, stop it with Ctrl-C.
+"""Start `make demo` as a newcomer would, look at its pages in Chromium, stop it with Ctrl-C.
 
 Prints what it saw and how long it took; exit code 0 when the numbers were there, the stop was
 clean, and a second start continued with the same database.
@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+
+from app.pages import PAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_S = 90.0
@@ -112,11 +114,11 @@ class Failure(Exception):
         super().__init__(message + "\n  last lines:\n    " + "\n    ".join(demo.last_lines))
 
 
-def enter(page: Page, demo: Demo) -> None:
+def enter(page: Page, demo: Demo, role: str) -> None:
     """Nobody sees a page without signing in; the demo offers its own accounts."""
     if not page.url.startswith(f"{demo.address}/signin"):
         raise Failure(f"{page.url} was shown without signing in", demo)
-    page.locator('button[data-role="leader"]').click()
+    page.locator(f'button[data-role="{role}"]').click()
     page.wait_for_url(f"{demo.address}/", timeout=60_000)
 
 
@@ -141,8 +143,21 @@ def numbers_on(page: Page, demo: Demo, seconds: float) -> dict[str, str]:
     raise Failure(f"the overview shows {found or 'no number'} after {seconds:.0f} s", demo)
 
 
+def look_at_every_page(page: Page, demo: Demo, patience_s: float) -> None:
+    """No page of a real installation says that it failed; some are not for this role."""
+    for one in PAGES:
+        page.goto(f"{demo.address}/{one.path}", timeout=60_000)
+        page.get_by_test_id("stHeading").first.wait_for(timeout=patience_s * 1000)
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(
+            timeout=patience_s * 1000
+        )
+        said = page.get_by_test_id("stMain").inner_text()
+        if page.get_by_test_id("stException").count() or re.search(r"^Reference \w+", said, re.M):
+            raise Failure(f"the page {one.title} shows an error: {said[:300]}", demo)
+
+
 @contextmanager
-def browser_page(pictures: Path | None) -> Iterator[Page]:
+def browser_page() -> Iterator[Page]:
     found = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
@@ -165,24 +180,25 @@ def browser_page(pictures: Path | None) -> Iterator[Page]:
         )
         try:
             yield page
-            if pictures is not None:
-                pictures.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=pictures / "smoke-overview.png")
             if foreign:
                 raise SystemExit(f"the page asked other hosts: {foreign[:5]}")
         finally:
             browser.close()
 
 
-def visit(home: Path, patience_s: float, pictures: Path | None) -> dict[str, str]:
+def visit(home: Path, patience_s: float, pictures: Path | None, role: str) -> dict[str, str]:
     demo = Demo(home, free_port(), free_port())
     try:
         up = demo.await_page(patience_s)
-        with browser_page(pictures) as page:
+        with browser_page() as page:
             page.goto(demo.address, wait_until="domcontentloaded", timeout=60_000)
-            enter(page, demo)
+            enter(page, demo, role)
             numbers = numbers_on(page, demo, patience_s)
-        seen = time.monotonic() - demo.started
+            seen = time.monotonic() - demo.started
+            if pictures is not None:
+                pictures.mkdir(parents=True, exist_ok=True)
+                page.screenshot(path=pictures / "smoke-overview.png")
+            look_at_every_page(page, demo, patience_s)
         down = demo.stop()
         if demo.process.returncode not in (0, -signal.SIGINT, 130):
             raise Failure(f"make demo ended with {demo.process.returncode} after Ctrl-C", demo)
@@ -217,9 +233,9 @@ def main() -> int:
     home = Path(tempfile.mkdtemp(prefix="tower-smoke-"))
     try:
         print("first start")
-        visit(home, chosen.patience, chosen.pictures)
+        visit(home, chosen.patience, chosen.pictures, "leader")
         print("second start, which continues")
-        visit(home, chosen.patience, None)
+        visit(home, chosen.patience, None, "admin")
         if left := left_running(home):
             raise SystemExit("still running after the stop:\n  " + "\n  ".join(left))
     except Failure as failure:
