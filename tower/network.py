@@ -319,6 +319,7 @@ class Network(Strict):
     queues           name of a queue, or broker/name -> what was agreed about it
     sign_in          what groups of the identity provider may do on the screens
     units            item -> what its units hold: {CS: 12 EA}
+    goods            category of goods as the ERP codes it -> the name that people know it by
     source_of_truth  field -> kinds or names of systems whose word counts, the first before the
                      next; or po_line, order_line -> the same for that kind of line alone
     """
@@ -339,6 +340,7 @@ class Network(Strict):
     mappings: dict[str, PartnerMapping] = Field(default_factory=dict)
     sign_in: SignIn = Field(default_factory=SignIn)
     units: dict[str, dict[str, UnitAmount]] = Field(default_factory=dict)
+    goods: dict[str, str] = Field(default_factory=dict)
     source_of_truth: dict[str, Systems | dict[str, Systems]] = Field(default_factory=dict)
 
     def zone(self, name: str) -> ZoneInfo:

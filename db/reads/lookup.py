@@ -51,7 +51,7 @@ def choices(conn: Connection, scope: Scope, now: datetime) -> Choices:
         suppliers=tuple((key, name) for key, name in suppliers),
         buyers=_named(buyers, people),
         warehouses=_named(warehouses, sites),
-        categories=_named(_categories(conn, scope, now), {}),
+        categories=_named(_categories(conn, scope, now), {} if net is None else net.goods),
     )
 
 

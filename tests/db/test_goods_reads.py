@@ -107,6 +107,19 @@ def test_a_viewer_sees_the_goods_of_their_partners_alone(
     assert offered == (("BOLTS", "BOLTS"), ("TOOLS", "TOOLS"))
 
 
+def test_codes_of_goods_go_by_the_names_that_the_network_gives_them(
+    connection: Connection, desk: Desk
+) -> None:
+    desk.net = desk.net.model_copy(update={"goods": {"TOOLS": "Hand tools", "L9": "Nobody's"}})
+    desk.write(connection)
+    told = figures.figures_by(connection, EVERYTHING, "otif", "category", MONTH, NOW)
+    assert {one.key: one.name for one in told} == {
+        "BOLTS": "BOLTS", "TOOLS": "Hand tools", "": "none told",
+    }  # fmt: skip
+    offered = lookup.choices(connection, EVERYTHING, NOW).categories
+    assert offered == (("BOLTS", "BOLTS"), ("TOOLS", "Hand tools"))
+
+
 def test_a_case_about_a_line_is_of_that_line_and_one_about_an_order_of_all(
     connection: Connection, desk: Desk
 ) -> None:
