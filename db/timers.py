@@ -27,6 +27,7 @@ CASE = "case"  # end of a snooze or of a promise to look after it; "still true"
 ESCALATION = "escalation"  # a reminder, or a step up
 MAIL_GROUP = "mail_group"  # a collected mail
 DIGEST = "digest"  # a daily summary
+LEAD_TIME = "lead_time"  # all suppliers beside their plan, once a day
 REPORT = "report"  # a mail by the calendar; made by a loop of its own, not by judging
 NETTING = netting_marks.KIND  # supply and demand of an item in a warehouse
 

@@ -1,20 +1,25 @@
 """Two systems must tell the same: what each said of a line, laid side by side in order of time.
 
 The signs of a line become two signs of our own: from here on they tell it apart, from here on
-alike. A deadline between the two is all that is left to judge (tower/clocks.py).
+alike. A deadline between the two is all that is left to judge (tower/clocks.py). Lead times of a
+supplier, measured once a day, are laid beside their plan in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from tower.rule_parts import Comparison
+from tower.rule_parts import Comparison, percent
 from tower.rulebook import AgreementRule
-from tower.signs import ALIKE, APART, RuleInForce, Sign
+from tower.signs import ALIKE, APART, KEPT, LEAD_TIME, LEFT, RuleInForce, Sign
+
+WINDOW = timedelta(days=90)
+"""Lead times are those of the orders completed in so long a time."""
 
 FACTS: Mapping[str, tuple[str, ...]] = {
     "confirmed_qty": ("applied_qty", "confirmed_qty"),
@@ -29,7 +34,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
 @lru_cache(maxsize=256)
 def as_deadline(rule: RuleInForce) -> RuleInForce:
     """The rule as the clock judges it: apart starts it, alike stops it."""
-    return replace(rule, start=frozenset({APART}), stop=frozenset({ALIKE}))
+    return replace(rule, start=frozenset({APART, LEFT}), stop=frozenset({ALIKE, KEPT}))
 
 
 def compared(
@@ -59,6 +64,68 @@ def compared(
             found.append(replace(sign, type=ALIKE))
         apart = now
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class LeadTime:
+    """The lead time of a supplier as it is on a day, in days.
+
+    actual   median from sending an order to the receipt that completed it
+    planned  what was agreed, else the median of what the same orders asked for
+    basis    agreed, or asked
+    n        orders completed
+    """
+
+    actual: float | None
+    planned: float | None
+    basis: str
+    n: int
+
+    def facts(self) -> dict[str, Any]:
+        return {"actual": self.actual, "planned": self.planned, "basis": self.basis, "n": self.n}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> LeadTime:
+        return cls(facts.get("actual"), facts.get("planned"), facts.get("basis") or "", facts["n"])
+
+
+def left_plan(pair: Comparison, found: LeadTime) -> bool:
+    """Whether it is further from its plan than is tolerated; with too few orders it is not."""
+    actual, planned = found.actual, found.planned
+    if found.n < (pair.at_least or 1) or actual is None or planned is None or planned <= 0:
+        return False
+    return abs(actual - planned) > planned * float(pair.tolerance or 0)
+
+
+def against_plan(body: AgreementRule, signs: Iterable[Sign]) -> list[Sign]:
+    """The days from which the lead time of a supplier is not what was planned, or is again."""
+    pair = next(iter(body.compare), None)
+    if pair is None:
+        return []
+    read = {sign.event_id: sign for sign in signs if sign.type == LEAD_TIME}
+    found: list[Sign] = []
+    left = False
+    for sign in sorted(read.values(), key=lambda s: (s.occurred_at, s.event_id.bytes)):
+        reading = LeadTime.of(sign.facts)
+        now = left_plan(pair, reading)
+        if now and not left:
+            found.append(replace(sign, type=LEFT, facts={"apart": _told(pair, reading)}))
+        elif left and not now:
+            found.append(replace(sign, type=KEPT))
+        left = now
+    return found
+
+
+def _told(pair: Comparison, found: LeadTime) -> list[str]:
+    return [
+        f"lead time {_days(found.actual)} (median of {found.n} orders)",
+        f"planned {_days(found.planned)} ({found.basis})",
+        f"tolerance {percent(pair.tolerance or Decimal(0))}",
+    ]
+
+
+def _days(value: float | None) -> str:
+    return "?" if value is None else f"{value:g} days"
 
 
 def _said(side: str, sign: Sign, kinds: Mapping[str, str]) -> str | None:

@@ -7,14 +7,15 @@ What stands depends only on the set of signs and spells, never on the order they
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tower.agreement import as_deadline, compared
+from tower.agreement import against_plan, as_deadline, compared
 from tower.calendars import Calendar
 from tower.cycles import Folded
 from tower.judgement import judged
-from tower.measured import fold_queue
+from tower.measured import fold_queue, footing_of
 from tower.ratios import fold_ratio
 from tower.rulebook import (
     AgreementRule,
@@ -54,12 +55,31 @@ def fold(
         raise TypeError("whom late supply hurts is walked, not folded (tower/impact.py)")
     if isinstance(rule.rule, AgreementRule):
         signs = list(signs)
+        if rule.rule.about == "supplier":
+            return _against_plan(rule, rule.rule, signs, spells, setting_at, now)
         begin = min((sign.occurred_at for sign in signs), default=now)
         signs = compared(rule.rule, rule, signs, setting_at(1, begin).systems)
         rule = as_deadline(rule)
     track = Track(rule, setting_at)
     track.take(signs)
     return track.judged(spells, now)
+
+
+def _against_plan(
+    rule: RuleInForce,
+    body: AgreementRule,
+    signs: Sequence[Sign],
+    spells: Sequence[Spell],
+    setting_at: SettingAt,
+    now: datetime,
+) -> Folded:
+    """Cycles of a supplier's lead time; as with counts, what was before a footing is history."""
+    footing = footing_of(rule.id, signs)
+    before = footing.number
+    track = Track(as_deadline(rule), lambda number, start: setting_at(before + number, start))
+    track.take(against_plan(body, [sign for sign in signs if sign.occurred_at > footing.at]))
+    cycles = track.judged(spells, now).cycles
+    return Folded(tuple(replace(cycle, number=before + cycle.number) for cycle in cycles))
 
 
 def facts(

@@ -175,7 +175,16 @@ class Code:
     @cached_property
     def counting(self) -> tuple[RuleInForce, ...]:
         """Rules that are judged from the counts of partners, and from what is measured of them."""
-        return tuple(r for r in self.rules if isinstance(r.rule, RatioRule | VolumeRule))
+        return tuple(r for r in self.rules if isinstance(r.rule, RatioRule | VolumeRule)) + (
+            self.planning
+        )
+
+    @cached_property
+    def planning(self) -> tuple[RuleInForce, ...]:
+        """Rules that compare lead times of suppliers with their plan."""
+        return tuple(
+            r for r in self.rules if isinstance(r.rule, AgreementRule) and r.about == "supplier"
+        )
 
     @cached_property
     def telling(self) -> Mapping[str, Mapping[str, Level]]:

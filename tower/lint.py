@@ -224,7 +224,10 @@ def _levels(rule: Rule, path: Path, book: RuleBook) -> Iterator[Flaw]:
             "add notify to a level, if that is not meant",
             "warning",
         )
-    if isinstance(rule, (DeadlineRule, AgreementRule, VolumeRule)) and not rule.evidence:
+    awaited = isinstance(rule, (DeadlineRule, AgreementRule, VolumeRule))
+    if isinstance(rule, AgreementRule) and rule.about == "supplier":
+        awaited = False  # measured from goods that came, not from what did not
+    if awaited and not rule.evidence:
         yield Flaw(
             path,
             "has no evidence: a feed of ours that is silent looks like a partner that is late",
@@ -422,7 +425,7 @@ def _reaches(start: str, goal: str, by: Mapping[str, Sequence[str]]) -> bool:
 def _rule_names(rule: Rule, path: Path, network: NetworkView) -> Iterator[Flaw]:
     if rule.calendar != SUPPLIER_CALENDAR:
         yield from _calendar(rule.calendar, (*path, "calendar"), network)
-    if isinstance(rule, AgreementRule):
+    if isinstance(rule, AgreementRule) and rule.about == "po_line":
         yield from _sides(rule, path, network)
     known = evidence_words(network)
     for n, word in enumerate(rule.evidence):

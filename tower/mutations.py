@@ -63,6 +63,7 @@ def mutants(
             continue
         used |= {level.notify for level in rule.levels.values() if level.notify}
         for path, what, changed in _of_model(rule, _longest(rule)):
+            changed.__dict__.pop("deadline", None)  # computed from what was changed
             mutated = _with(book, rules=(*book.rules[:n], changed, *book.rules[n + 1 :]))
             yield Mutant(rule.id, ("rules", n, *path), what, mutated)
         if _counts_open_hours(rule):

@@ -19,6 +19,7 @@ _PAST = {
     "po.rejected": "rejected",
     "asn.rejected": "refused",
     "told.apart": "told differently since",
+    "plan.left": "not as planned since",
 }
 
 

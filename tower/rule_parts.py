@@ -259,10 +259,11 @@ class RootCauses(Strict):
 
 def _side(value: Any) -> Any:
     system, dot, name = value.partition(".") if isinstance(value, str) else ("", "", "")
-    if not system or not dot or name not in TOLD_OF_LINES:
+    if not system or not dot or (name not in TOLD_OF_LINES and value not in LEAD_TIMES):
         raise mistake(
             f'"{value}" is no field of a system',
-            f"write system.field, e.g. erp.confirmed_qty; fields: {', '.join(TOLD_OF_LINES)}",
+            f"write system.field, e.g. erp.confirmed_qty; fields: {', '.join(TOLD_OF_LINES)}; of "
+            f"suppliers: {', '.join(LEAD_TIMES)}",
         )
     return value
 
@@ -270,11 +271,19 @@ def _side(value: Any) -> Any:
 TOLD_OF_LINES = ("confirmed_qty", "confirmed_date", "price", "ordered_qty", "requested_date")
 """Fields of a line that two systems may tell differently."""
 
+LEAD_TIMES = ("receipts.lead_time", "plan.lead_time")
+"""What receipts and plan tell of a supplier: median days from sending an order to the receipt that
+completed it, and those agreed (else those that the same orders asked for)."""
+
 Side = Annotated[
     str,
     BeforeValidator(_side),
     WithJsonSchema(
-        {"type": "string", "pattern": rf"^[A-Za-z0-9_-]+\.({'|'.join(TOLD_OF_LINES)})$"}
+        {
+            "type": "string",
+            "pattern": rf"^([A-Za-z0-9_-]+\.({'|'.join(TOLD_OF_LINES)})|"
+            rf"{'|'.join(side.replace('.', chr(92) + '.') for side in LEAD_TIMES)})$",
+        }
     ),
 ]
 
@@ -286,6 +295,10 @@ class Comparison(Strict):
     """A system, or a kind of system, and what it tells: portal.confirmed_qty."""
     b: Side
     """The other one: erp.confirmed_qty."""
+    tolerance: Share | None = None
+    """Of lead times: so far may a be from b, either way, as a share of b."""
+    at_least: Annotated[int, Field(ge=2)] | None = None
+    """Of lead times: so many orders must have been completed."""
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

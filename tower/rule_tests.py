@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tower import strict_yaml
+from tower.agreement import LeadTime
 from tower.attributes import ATTRIBUTES, STATEMENTS
 from tower.calendars import CalendarSpec
 from tower.cycles import Verdict
@@ -122,7 +123,8 @@ class Happens(_Strict):
 
 
 class Sampled(_Strict):
-    """A stretch in which a queue was measured, always with the same result."""
+    """A stretch in which something was measured, always with the same result: a queue, or the lead
+    time of a supplier."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
@@ -137,6 +139,12 @@ class Sampled(_Strict):
     """Messages in the queue; without it the broker does not say."""
     oldest_age: ClockSpan | None = None
     """How long the oldest message waits; without it the broker does not say."""
+    lead_time: Annotated[int, Field(ge=0)] | None = None
+    """Median days from sending an order to the receipt that completed it."""
+    planned: Annotated[int, Field(ge=0)] | None = None
+    """Days that were agreed or asked for."""
+    orders: Annotated[int, Field(ge=0)] | None = None
+    """Orders completed; with it the sample is one of lead times."""
     arrives: Moment | None = None
     """When we heard of all of them; without this each at once."""
 
@@ -184,7 +192,7 @@ class TestCase(_Strict):
     events: tuple[Happens, ...] = ()
     """What happens."""
     samples: tuple[Sampled, ...] = ()
-    """Measurements, for rules of kind queue."""
+    """Measurements, for rules of kind queue, and lead times of a supplier."""
     silent: tuple[Silent, ...] = ()
     """Outages of sources."""
     expect: tuple[Expected, ...] = Field(min_length=1)
@@ -287,6 +295,13 @@ def readings(
     """(instant, arrival, facts) of each sample of a stretch."""
     at, end = instant(sampled.from_, local), instant(sampled.to, local)
     facts: dict[str, Any] = {} if sampled.depth is None else {"depth": sampled.depth}
+    if sampled.orders is not None:
+        facts |= LeadTime(
+            None if sampled.lead_time is None else float(sampled.lead_time),
+            None if sampled.planned is None else float(sampled.planned),
+            "agreed",
+            sampled.orders,
+        ).facts()
     if sampled.oldest_age is not None:
         facts["oldest_age"] = sampled.oldest_age.length / timedelta(seconds=1)
     while at <= end:

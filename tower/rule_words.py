@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tower.agreement import WINDOW
 from tower.categories import CATEGORIES, OWNERS
+from tower.rule_parts import percent
 from tower.rule_terms import DO_NOT_MEASURE
 from tower.rulebook import Rule, RuleBook
 
@@ -172,6 +174,14 @@ def _queue(rule: Any) -> list[str]:
 
 
 def _agreement(rule: Any) -> list[str]:
+    if rule.about == "supplier":
+        [pair] = rule.compare
+        return [
+            f"The median lead time of a supplier may be {percent(pair.tolerance)} from its plan, "
+            "longer or shorter: what was agreed, else what its orders asked for.",
+            f"Looked at once a day, over the orders completed in the last {WINDOW.days} days, of "
+            f"which there must be {pair.at_least}.",
+        ]
     pairs = [f"{_side(c.a)} and {_side(c.b)}" for c in rule.compare]
     return [f"{', '.join(pairs)} must be the same; they may differ for {length(rule.within)}."]
 

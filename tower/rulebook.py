@@ -25,6 +25,7 @@ from tower.conditions import Condition
 from tower.durations import ClockSpan, RunningSpan, Span, Unit
 from tower.reports import Digest
 from tower.rule_parts import (
+    LEAD_TIMES,
     Comparison,
     Enough,
     Guard,
@@ -192,12 +193,12 @@ class QueueRule(_Rule):
 
 
 class AgreementRule(_Rule):
-    """Two systems must tell the same within a time."""
+    """Two systems must tell the same within a time; of a supplier, receipts and plan."""
 
     kind: Literal["agreement"]
     """The kind of rule."""
-    about: Literal["po_line"]
-    """What it is about: one clock per line."""
+    about: Literal["po_line", "supplier"]
+    """What it is about: one clock per line, or per supplier for lead times."""
     compare: tuple[Comparison, ...] = Field(min_length=1)
     """What must be the same."""
     within: RunningSpan
@@ -215,6 +216,8 @@ class AgreementRule(_Rule):
                     f"level {name}: breach takes no at, other levels need one",
                     'write at: "75%" or at: +8bh',
                 )
+        for pair in self.compare:
+            _lead_times(self, pair)
         return self
 
     @cached_property
@@ -332,6 +335,26 @@ class ImpactRule(_Rule):
                 "settle and evidence belong to the rules that it walks from", "remove them"
             )
         return self
+
+
+def _lead_times(rule: AgreementRule, pair: Comparison) -> None:
+    """Lead times are compared of suppliers, and nothing else is."""
+    of_plan = (pair.a, pair.b) == LEAD_TIMES
+    if of_plan != (rule.about == "supplier"):
+        raise mistake(
+            "lead times are compared of suppliers, what systems tell of lines",
+            f"write about: supplier with {{a: {LEAD_TIMES[0]}, b: {LEAD_TIMES[1]}}}, or about: "
+            "po_line",
+        )
+    if of_plan != (pair.tolerance is not None and pair.at_least is not None):
+        raise mistake(
+            "lead times need tolerance and at_least, and nothing else takes them",
+            "write tolerance: 20%, at_least: 10",
+        )
+    if of_plan and (rule.evidence or rule.settle.length or rule.cancel or len(rule.compare) > 1):
+        raise mistake(
+            "what is measured once a day needs neither evidence, settle nor cancel", "remove them"
+        )
 
 
 def _counted(rule: RatioRule) -> None:

@@ -81,6 +81,11 @@ COUNTED = frozenset({"partner", "supplier"})
 
 APART, ALIKE = "told.apart", "told.alike"
 """Types of signs that tell since when two systems differ about a line, or no longer do."""
+LEAD_TIME = "lead_time"
+"""Type of a sign that is no event but the lead time of a supplier on a day: facts actual, planned
+(median days), basis and n (orders)."""
+LEFT, KEPT = "plan.left", "plan.kept"
+"""Types of signs that tell since when a lead time is not what was planned, or is again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +285,7 @@ def in_force(rule: Rule, book: RuleBook) -> RuleInForce:
             rule,
             book.not_measured,
             version,
-            start=_TELL_OF_LINES,
+            start=_TELL_OF_LINES if rule.about == "po_line" else frozenset({LEAD_TIME}),
             cancel=frozenset(rule.cancel),
             overlay=_overlay(rule.about, conditions, ()),
         )

@@ -63,6 +63,8 @@ def prepare(conn: Connection, config: Judging, now: datetime) -> Code:
     if any(isinstance(rule.rule, VolumeRule) for rule in code.rules):
         # Whoever never sent anything is quiet, too.
         waiting += [Timer(timers.PARTNER, str(home), now) for home in config.network.partner_keys]
+    if code.planning:
+        waiting.append(Timer(timers.LEAD_TIME, "", now))
     if code.impact is not None and code.impact.version not in known:
         waiting += [Timer(timers.UNIT, str(home), now) for home in impact.affected_homes(conn)]
     timers.sooner(conn, waiting)

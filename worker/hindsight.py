@@ -354,9 +354,15 @@ _NOT_KEPT = {
 }
 
 
+_LEAD_TIMES = (
+    "lead times are measured once a day from orders as they are then; as they were is not kept"
+)
+
+
 def uncovered(code: Code) -> list[NotReplayed]:
     """Rules that are not replayed, each with why."""
     why = {r.id: _NOT_KEPT[r.rule.kind] for r in code.rules if r.rule.kind in _NOT_KEPT}
+    why |= {rule.id: _LEAD_TIMES for rule in code.planning}
     return [NotReplayed(rule, said) for rule, said in sorted(why.items())]
 
 

@@ -23,6 +23,7 @@ from db.timers import (
     DIGEST,
     ESCALATION,
     GAP,
+    LEAD_TIME,
     MAIL_GROUP,
     NETTING,
     PARTNER,
@@ -40,6 +41,7 @@ from worker import (
     gaps_judge,
     impact_judge,
     internal,
+    lead_times,
     netting,
     partners_judge,
     passing,
@@ -127,7 +129,7 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
     done = _Counts()
     with engine.begin() as conn:
         following, due = timers.look(conn, now, limit)
-    for kind in (SOURCE, UNIT, NETTING, QUEUE, PARTNER, GAP, CASE, ESCALATION, MAIL_GROUP, DIGEST):
+    for kind in _IN_TURN:
         if kind in due:
             done.add(_step(engine, kind, config, code, now, limit))
     if done.looked:
@@ -365,6 +367,13 @@ def _partners(
     return done
 
 
+def _lead_times(
+    conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
+) -> _Counts:
+    lead_times.look(conn, code, claimed, now)
+    return _Counts()
+
+
 def _netting(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
@@ -407,10 +416,16 @@ def _digests(
     return _Counts(mails=sum(telling.summarise(conn, config, code, t, now) for t in claimed))
 
 
+_IN_TURN = (
+    SOURCE, UNIT, NETTING, QUEUE, LEAD_TIME, PARTNER, GAP, CASE, ESCALATION, MAIL_GROUP, DIGEST,
+)  # fmt: skip
+"""Each kind after those that may have it looked at."""
+
 _WORK: dict[str, _Step] = {
     UNIT: _units,
     SOURCE: _sources,
     QUEUE: _queues,
+    LEAD_TIME: _lead_times,
     PARTNER: _partners,
     GAP: _gaps,
     NETTING: _netting,

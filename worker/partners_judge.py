@@ -1,4 +1,7 @@
-"""Partners of whose messages too many fail, and suppliers gone quiet: judged from their counts."""
+"""Partners of whose messages too many fail, and suppliers gone quiet: judged from their counts.
+
+Beside them suppliers whose lead time left its plan, as worker/lead_times.py found it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import clocks, tallies, timers
+from db import clocks, lead_times, tallies, timers
 from db.tallies import Orders, PartnerRow
 from db.timers import PARTNER, Timer
 from tower.cases import Changed
@@ -158,7 +161,11 @@ def _signs(
     """The counts that the rules need, each partner's from as far back as they look."""
     types = {t for rule in code.counting for t in rule.start}
     since = {home: _since(code, its, now) for home, its in states.items()}
-    return tallies.signs(conn, since, types)
+    found = tallies.signs(conn, since, types)
+    if code.planning:
+        for home, its_lead_times in lead_times.signs(conn, states).items():
+            found[home].extend(its_lead_times)
+    return found
 
 
 def _since(code: Code, states: Mapping[str, Footing], now: datetime) -> datetime:

@@ -34,7 +34,7 @@ from tower.rule_tests import (
     tolerance,
 )
 from tower.rulebook import ImpactRule, Rule, RuleBook
-from tower.signs import SAMPLE, Evidence, RuleInForce, Setting, Sign, Spell, Subject
+from tower.signs import LEAD_TIME, SAMPLE, Evidence, RuleInForce, Setting, Sign, Spell, Subject
 from tower.strict_yaml import Path
 from tower.timeline import RECALCULATED, Entry
 from worker.judging import Judging
@@ -228,7 +228,8 @@ def _signs(case: TestCase, local: Any) -> list[Sign]:
     for n, sampled in enumerate(case.samples):
         for at, arrived, facts in readings(sampled, local):
             name = uuid5(_NAMES, f"{n:04d} {at.isoformat()}")
-            found.append(Sign(SAMPLE, at, arrived, name, facts))
+            kind = SAMPLE if sampled.orders is None else LEAD_TIME
+            found.append(Sign(kind, at, arrived, name, facts))
     return found
 
 

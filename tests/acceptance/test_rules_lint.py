@@ -97,7 +97,7 @@ def test_the_shipped_files_have_no_mistakes(bare: Installation) -> None:
     answer = bare.tower(
         "rules", "lint", TOWER_NETWORK=str(root / "network.yaml"), TOWER_RULES=str(SHIPPED_RULES)
     )
-    assert (answer.code, answer.out) == (0, "11 rules, no mistakes.\n")
+    assert (answer.code, answer.out) == (0, "12 rules, no mistakes.\n")
 
 
 def test_a_warning_is_told_and_refuses_nothing(bare: Installation, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_warning_is_told_and_refuses_nothing(bare: Installation, tmp_path: Pat
     answer = bare.tower("rules", "lint", odd)
     assert answer.code == 0
     assert re.match(r"warning: odd\.yaml:\d+:\d+  rules\[po\.answer_not_applied\]: ", answer.out)
-    assert "11 rules, no mistakes." in answer.out
+    assert "12 rules, no mistakes." in answer.out
 
 
 def test_a_file_that_is_not_there_is_told_with_the_setting_that_names_it(

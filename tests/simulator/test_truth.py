@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 AS_OF = datetime(2026, 3, 27, 14, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+DRIFT_DAYS = timedelta(days=90)
 Found = set[tuple[str, str]]
 
 
@@ -117,6 +119,24 @@ def quiet(reading: Reading, now: datetime) -> Found:
     return found
 
 
+def drifting(reading: Reading, now: datetime) -> Found:
+    """Suppliers whose orders of the last ninety days took, in the median, a fifth more or less than
+    they asked for."""
+    took: dict[str, list[tuple[int, int]]] = {}
+    for order in reading.orders.values():
+        came = [max(order.received[line]) for line in order.wanted if order.received.get(line)]
+        if len(came) == len(order.wanted) > 0 and now - DRIFT_DAYS <= max(came) <= now:
+            sent = order.released.date()
+            days = ((max(came).date() - sent).days, (max(order.wanted.values()) - sent).days)
+            took.setdefault(order.supplier, []).append(days)
+    found: Found = set()
+    for key, both in took.items():
+        actual, asked = median(a for a, _ in both), median(b for _, b in both)
+        if len(both) >= 10 and abs(actual - asked) > asked / 5:
+            found.add(("LEAD_TIME_DRIFT", f"supplier::{key}"))
+    return found
+
+
 def backed_up(world: World, now: datetime) -> Found:
     """Queues deeper than five hundred, looked at every ten minutes."""
     broker = Broker(world.seed, world.stays, world.backlogs)
@@ -132,6 +152,7 @@ def backed_up(world: World, now: datetime) -> Found:
 
 def assert_true(world: World, reading: Reading, now: datetime) -> None:
     troubles = failing(reading) | quiet(reading, now) | backed_up(world, now)
+    troubles |= drifting(reading, now)
     result = world.score(judge(reading, now) | silent(world) | troubles, now)
     assert result.false == []
     assert result.missed == []

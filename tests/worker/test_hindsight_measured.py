@@ -152,5 +152,5 @@ def test_what_is_not_replayed_is_named_with_its_reason(
     book = rules_of(shipped_text + RULE)
     told = {one.rule: one.why for one in uncovered(Code(house.network, book, {}))}
     kinds = {rule.id: rule.kind for rule in book.rules}
-    assert {kinds[rule] for rule in told} == {"impact", "volume"}
+    assert {kinds[rule] for rule in told} == {"agreement", "impact", "volume"}
     assert all("is not kept" in why for why in told.values())
