@@ -23,6 +23,9 @@ DOOR = "stock"
 UNRESERVED_SHARE = 0.12
 """Share of the customer orders that no peg ties to a purchase line."""
 
+TOLD_FOR = timedelta(days=35)
+"""The house began so long before the end of history to tell its stock."""
+
 _TOLD_AT = time(4, 30)  # local; before anybody is in the office
 _AT_ONCE = timedelta(seconds=1)
 
@@ -52,12 +55,14 @@ class Stock:
 
     What came beyond the orders that wait for it is sold over the counter before the next night.
 
+    first     day from which on stock is told
     _watched  items that somebody without a reservation waits for, or will
     _told     what was told last of those that are waited for
     """
 
     stage: Stage
     seed: int
+    first: date = date.min
     _items: dict[Place, Item] = field(default_factory=dict)
     _lines: defaultdict[Place, list[_Waiting]] = field(default_factory=lambda: defaultdict(list))
     _orders: dict[str, list[_Waiting]] = field(default_factory=dict)
@@ -103,9 +108,9 @@ class Stock:
     # --- what they say ---------------------------------------------------------------------------
 
     def plan_night(self, day: date) -> None:
-        """Plan what is told in the night to this day."""
+        """Plan what is told in the night to this day; before ``first``, that there is nothing."""
         at = datetime.combine(day, _TOLD_AT, HQ.zone).astimezone(UTC)
-        for warehouse in WAREHOUSES:
+        for warehouse in WAREHOUSES if day >= self.first else ():
             self._plan(at, warehouse)
         self.stage.at(at, _beat)
 

@@ -23,7 +23,7 @@ from simulator.partners import Partners
 from simulator.plots import Plotter, Skew
 from simulator.queues import Backlog, Stay
 from simulator.stage import Outage, Stage
-from simulator.stock import Stock
+from simulator.stock import TOLD_FOR, Stock
 from simulator.story import Storyteller
 from simulator.troubles import BACKLOG_SHARE, OUTAGE_SHARE, STORM_SHARE, Troubles
 from simulator.truth import FaultBook, Planted, Score
@@ -69,7 +69,7 @@ class World:
         self.book = FaultBook(self.as_of)
         self._next_day = first
         self._next_number = FIRST_ORDER
-        self._stock = Stock(self.stage, seed)
+        self._stock = Stock(self.stage, seed, HQ.local_day(self.as_of) - TOLD_FOR)
         self._house = House(self.stage, self._stock)
         gateway = Gateway(self.stage)
         partners = Partners(self.stage, gateway)

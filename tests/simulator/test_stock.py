@@ -90,7 +90,8 @@ def test_what_they_wait_for_is_told_before_they_are_placed(told: Emissions) -> N
     waiting = [
         (at, place)
         for (order, _), (at, place, _) in platform.lines.items()
-        if order not in platform.pegged_orders and at < AS_OF - timedelta(hours=1)
+        if order not in platform.pegged_orders
+        and AS_OF - stock.TOLD_FOR < at < AS_OF - timedelta(hours=1)
     ]
     untold = [place for at, place in waiting if not any(t <= at for t, _ in known.get(place, ()))]
     # The one line from the shelf in such an order has no purchase line to wait for.
