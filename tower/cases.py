@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from tower.categories import Severity
@@ -177,6 +178,7 @@ def case_fingerprint(category: str, rule: str, subject: Subject) -> str:
     return fingerprint((category, rule, str(subject)))
 
 
+@lru_cache(maxsize=16)
 def severity_rank(severity: str) -> int:
     return Severity(severity).rank
 

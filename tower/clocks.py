@@ -121,27 +121,29 @@ class Track:
         False if they change no cycle.
         """
         heard, order = self._heard, self._order
-        if len(signs) == 1 and signs[0].event_id.int not in heard:
+        if len(signs) == 1:
             [sign] = signs
-            heard[sign.event_id.int] = sign
-            told = [sign]
-            moved = False
-        else:
-            fresh = {sign.event_id.int: sign for sign in signs}
-            if not fresh:
-                return False
-            moved = not heard.keys().isdisjoint(fresh)
-            heard |= fresh
-            told = sorted(fresh.values(), key=order)
+            at, number = order(sign)
+            if (at, number) >= self._last and number not in heard:
+                # As most signs: alone, and later than all before it.
+                heard[number] = sign
+                self._last = at, number
+                return self._builder.take(sign, at)
+        fresh = {sign.event_id.int: sign for sign in signs}
+        if not fresh:
+            return False
+        moved = not heard.keys().isdisjoint(fresh)
+        heard |= fresh
+        told = sorted(fresh.values(), key=order)
         if moved or order(told[0]) < self._last:
             # The past has changed: everything is told anew.
             moved = True
             self._builder = Builder(self._rule, self._setting_at)
             told = sorted(heard.values(), key=order)
         self._last = order(told[-1])
-        by_arrival, take = self._rule.by_arrival, self._builder.take
+        take = self._builder.take
         for sign in told:
-            if take(sign, sign.arrived_at if by_arrival else sign.occurred_at):
+            if take(sign, order(sign)[0]):
                 moved = True
         return moved
 

@@ -461,7 +461,8 @@ def subject_attributes(signs: Mapping[Subject, Iterable[Sign]]) -> dict[Subject,
     for subject, its in signs.items():
         names = _FACTS.get(subject.kind, {})
         values = _identity(subject)
-        for sign in sorted(its, key=lambda s: (s.occurred_at, s.event_id.int)):
+        telling = [sign for sign in its if not names.keys().isdisjoint(sign.facts)]
+        for sign in sorted(telling, key=_by_occurrence) if len(telling) > 1 else telling:
             for fact, value in sign.facts.items():
                 if value is not None and fact in names:
                     values.setdefault(names[fact], value)
@@ -474,6 +475,10 @@ def subject_attributes(signs: Mapping[Subject, Iterable[Sign]]) -> dict[Subject,
             values.setdefault("po.number", subject.number)
             values.setdefault("po.erp", subject.scope)
     return own
+
+
+def _by_occurrence(sign: Sign) -> tuple[datetime, int]:
+    return sign.occurred_at, sign.event_id.int
 
 
 def _identity(subject: Subject) -> dict[str, Any]:

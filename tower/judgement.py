@@ -5,7 +5,7 @@ A pure function of what happened to it (tower/runs.py), the spells of silence an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -46,12 +46,13 @@ def judged(run: Run, spells: Sequence[Spell], now: datetime) -> Cycle:
 
 def _stages(run: Run) -> Stages:
     """What follows from what happened to the cycle. Lines of one order mostly share it."""
-    rule = run.setting.rule
-    known = [run.attributes.get(name) for name in rule.asks]
-    stated = [statement.value for statement in run.statements]
-    # What is no plain value (a document may say anything) cannot be looked up.
-    plain = all(value is None or isinstance(value, (str, bool)) for value in [*known, *stated])
-    planned = _planned if plain else _planned.__wrapped__
+    rule, attributes = run.setting.rule, run.attributes
+    planned: Callable[..., Stages] = _planned
+    known = [attributes.get(name) for name in rule.asks]
+    for value in (*known, *[statement.value for statement in run.statements]):
+        # What is no plain value (a document may say anything) cannot be looked up.
+        if not (value is None or isinstance(value, (str, bool))):
+            planned = _planned.__wrapped__
     statements, pauses = tuple(run.statements), tuple(run.pauses)
     return planned(rule, run.setting.calendar, run.start, statements, pauses, *known)
 

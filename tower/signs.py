@@ -154,6 +154,10 @@ class Part(NamedTuple):
     stating: tuple[tuple[str, Statement], ...]
     asked: frozenset[str] | None
 
+    def hears(self, sign: Sign) -> bool:
+        """Whether this very event can change a clock."""
+        return self.asked is None or not self.asked.isdisjoint(sign.facts)
+
 
 @dataclass(frozen=True, eq=False)
 class RuleInForce:
@@ -182,15 +186,9 @@ class RuleInForce:
     overlay: tuple[tuple[str, Statement], ...] = ()
     by_arrival: bool = False
 
-    @property
-    def id(self) -> str:
-        return self.rule.id
-
-    @property
-    def about(self) -> str:
-        return self.rule.about
-
     def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.rule.id)
+        object.__setattr__(self, "about", self.rule.about)
         moving = self.start | self.stop | self.cancel | self.restart | self.pause | self.resume
         telling = frozenset[str]().union(*(statement.types for _, statement in self.overlay))
         object.__setattr__(self, "moving", moving)
@@ -200,6 +198,8 @@ class RuleInForce:
         object.__setattr__(self, "needless", needless)
         object.__setattr__(self, "asks", _asks(self.rule))
 
+    id: str = field(init=False)
+    about: str = field(init=False)
     moving: frozenset[str] = field(init=False, default=frozenset())
     telling: frozenset[str] = field(init=False, default=frozenset())
     parts: Mapping[str, Part] = field(init=False)
@@ -223,7 +223,7 @@ class RuleInForce:
     def listens(self, sign: Sign) -> bool:
         """Whether this sign can change a clock of this rule."""
         part = self.parts.get(sign.type)
-        return part is not None and (part.asked is None or not part.asked.isdisjoint(sign.facts))
+        return part is not None and part.hears(sign)
 
 
 class Listeners(NamedTuple):
@@ -232,14 +232,17 @@ class Listeners(NamedTuple):
 
     all: tuple[RuleInForce, ...]
     by_id: Mapping[str, RuleInForce]
-    by_type: Mapping[str, tuple[RuleInForce, ...]]
+    by_type: Mapping[str, tuple[tuple[RuleInForce, Part], ...]]
 
 
 @lru_cache(maxsize=256)
 def listening(rules: tuple[RuleInForce, ...]) -> Listeners:
     """The rules by what they hear; made once per book."""
     types = {type_ for rule in rules for type_ in rule.parts}
-    by_type = {type_: tuple(r for r in rules if type_ in r.parts) for type_ in types}
+    by_type = {
+        type_: tuple((rule, rule.parts[type_]) for rule in rules if type_ in rule.parts)
+        for type_ in types
+    }
     return Listeners(rules, {rule.id: rule for rule in rules}, by_type)
 
 

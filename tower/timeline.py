@@ -256,8 +256,12 @@ class _Line:
             for sign in signs:
                 self._applied[sign.event_id] = now
             listeners = self._listeners(subject)
-            alone = signs[0].type if len(signs) == 1 else None
-            for rule in listeners.all if alone is None else listeners.by_type.get(alone, ()):
+            if len(signs) == 1:
+                for rule, part in listeners.by_type.get(signs[0].type, ()):
+                    if part.hears(signs[0]):
+                        self._judge(rule, subject, now, signs, because)
+                continue
+            for rule in listeners.all:
                 heard = [sign for sign in signs if rule.listens(sign)]
                 if heard:
                     self._judge(rule, subject, now, heard, because)
