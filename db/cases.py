@@ -34,6 +34,7 @@ from tower.access import Scope
 from tower.cases import Case, Changed, Note
 from tower.errors import AccessDenied
 from tower.signs import Subject
+from tower.subscriptions import Subscription
 
 _c = exception_case.c
 
@@ -233,13 +234,14 @@ def write(
     """
     ordered = sorted(changes, key=lambda c: (c.case.id or 0, c.case.fingerprint, c.case.cycle))
     new = [c for c in ordered if c.case.id is None]
-    given = records.put(
-        conn,
-        exception_case,
-        [_new_row(c.case, (weighed or {}).get((c.case.fingerprint, c.case.cycle))) for c in new],
-        returning=("id", "fingerprint", "cycle"),
-        beside=("why",),
-    )
+    rows = [_new_row(c.case, (weighed or {}).get((c.case.fingerprint, c.case.cycle))) for c in new]
+    given: list[Any] = []
+    wanting = None
+    if rows:
+        named = ("id", "fingerprint", "cycle")
+        asked = records.putting(exception_case, rows, returning=named, beside=("why",))
+        given, subscribed = trips.ask(conn, asked, subscriptions.IN_FORCE)
+        wanting = subscriptions.case_listeners(subscribed)
     numbers = {(row.fingerprint, row.cycle): row.id for row in given}
     stored = [
         c
@@ -254,13 +256,23 @@ def write(
         keys=("id",),
         beside=("why",),
     )
-    add_notes(conn, [(c.case.id, note) for c in stored for note in c.notes if c.case.id])
+    told = [(c.case.id, note) for c in stored for note in c.notes if c.case.id]
+    add_notes(conn, told, wanting)
     return stored
 
 
-def add_notes(conn: Connection, notes: Sequence[tuple[int, Note]]) -> None:
-    """Add to the histories of cases; who subscribed to cases is told of it."""
-    wanting = subscriptions.case_listeners(conn) if notes else []
+def add_notes(
+    conn: Connection,
+    notes: Sequence[tuple[int, Note]],
+    wanting: Sequence[Subscription] | None = None,
+) -> None:
+    """Add to the histories of cases; who subscribed to cases is told of it.
+
+    ``wanting``: who did, where that is known.
+    """
+    if wanting is None:
+        asked = trips.ask_one(conn, *subscriptions.IN_FORCE) if notes else []
+        wanting = subscriptions.case_listeners(asked)
     added = records.put(
         conn,
         case_note,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from db import audit, embedded, roles, trips
+from db.trips import Statement
 from tower.access import Scope
 from tower.errors import DatabaseAway
 from tower.settings import Settings
@@ -60,9 +61,9 @@ def create(
         pool_pre_ping=not hurried,
         pool_recycle=1800,
     )
-    opening = _opening(timeout_s, idle_s)
-    if hurried:
-        opening += "; SET LOCAL synchronous_commit TO off"
+    settings = _settings(timeout_s, idle_s, hurried)
+    opening = "; ".join(f"SET LOCAL {name} TO '{value}'" for name, value in settings.items())
+    later, later_as_role = _later(settings), _later({**settings, "role": role or "none"})
     as_role = None if role is None else f"SET LOCAL ROLE {roles.quoted(role)}"
 
     @event.listens_for(engine, "begin")
@@ -71,6 +72,8 @@ def create(
         taken = looks or as_role
         if looks is not None or role in roles.ROLES:
             taken = taken if _takes_roles(connection) else None
+        if looks is None and trips.waits(connection, later_as_role if taken else later):
+            return
         connection.exec_driver_sql(f"{opening}; {taken}" if taken else opening)
 
     audit.keep_at_commit(engine)
@@ -95,14 +98,23 @@ def _takes_roles(connection: Connection) -> bool:
     return bool(known)
 
 
-def _opening(timeout_s: float | None, idle_s: float | None) -> str:
-    """The first statements of each transaction, sent in one go."""
-    parts = ["SET LOCAL timezone TO 'UTC'"]
+def _settings(timeout_s: float | None, idle_s: float | None, hurried: bool) -> dict[str, str]:
+    """What holds inside each transaction."""
+    found = {"timezone": "UTC"}
     if timeout_s is not None:
-        parts.append(f"SET LOCAL statement_timeout TO {round(timeout_s * 1000)}")
+        found["statement_timeout"] = str(round(timeout_s * 1000))
     if idle_s is not None:
-        parts.append(f"SET LOCAL idle_in_transaction_session_timeout TO {round(idle_s * 1000)}")
-    return "; ".join(parts)
+        found["idle_in_transaction_session_timeout"] = str(round(idle_s * 1000))
+    if hurried:
+        found["synchronous_commit"] = "off"
+    return found
+
+
+def _later(settings: Mapping[str, str]) -> Statement:
+    """The same as one statement, which others can follow in the same trip to the server."""
+    values = {name: value.replace("'", "''") for name, value in settings.items()}
+    said = (f"set_config('{name}', '{value}', true)" for name, value in values.items())
+    return Statement(f"SELECT {', '.join(said)}")
 
 
 def dump_json(value: Any) -> str:

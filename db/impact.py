@@ -214,6 +214,29 @@ def linked(conn: Connection, homes: Iterable[int]) -> list[tuple[int, int]]:
     return trips.ask_one(conn, _linked, {"homes": wanted})
 
 
+@dataclass(slots=True)
+class Near:
+    """What stands around units, as far as it decides whether anybody may be hurt by them.
+
+    pegged  purchase orders among them that customers wait for, or did
+    links   as ``linked`` gives them
+    stock   any stock is known, anywhere
+    """
+
+    pegged: set[int]
+    links: list[tuple[int, int]]
+    stock: bool
+
+
+def near(conn: Connection, homes: Iterable[int]) -> Near:
+    """What stands around these, in one trip to the server."""
+    given = {"homes": sorted(set(homes))}
+    pegged, links, stock = trips.ask(conn, (_any_pegs, given), (_linked, given), ANY_STOCK)
+    return Near({row[0] for row in pegged}, links, bool(stock[0][0]))
+
+
+_any_pegs = Statement("SELECT DISTINCT home_key FROM peg WHERE home_key = ANY(%(homes)s::bigint[])")
+ANY_STOCK: trips.Asked = (Statement("SELECT EXISTS (SELECT FROM stock_level)"), {})
 _linked = Statement(
     "SELECT DISTINCT home_key, other_key FROM flow_link WHERE home_key = ANY(%(homes)s::bigint[])"
 )

@@ -125,14 +125,30 @@ def add_members(conn: Connection, members: Sequence[Member]) -> None:
         )
 
 
+def hearing(
+    conn: Connection, case_ids: Iterable[int], keys: Iterable[GroupKey]
+) -> tuple[list[Heard], dict[GroupKey, datetime]]:
+    """``believers`` of these cases and ``last_sent`` of these groups, in one trip to the server."""
+    heard, sent = trips.ask(
+        conn, (_believers, {"cases": sorted(set(case_ids))}), (_last_sent, _groups(keys))
+    )
+    return [_as_heard(row) for row in heard], {GroupKey(*row[:3]): row[3] for row in sent}
+
+
 def last_sent(conn: Connection, keys: Iterable[GroupKey]) -> dict[GroupKey, datetime]:
     """When each of these groups was last told something; groups never told are left out."""
-    wanted = sorted({(k.policy, k.recipient, k.group) for k in keys})
-    if not wanted:
-        return {}
-    names = ("policies", "recipients", "groups")
-    given = dict(zip(names, map(list, zip(*wanted, strict=True)), strict=True))
-    return {GroupKey(*row[:3]): row[3] for row in trips.ask_one(conn, _last_sent, given)}
+    asked = _groups(keys)
+    rows = trips.ask_one(conn, _last_sent, asked) if asked["policies"] else []
+    return {GroupKey(*row[:3]): row[3] for row in rows}
+
+
+def _groups(keys: Iterable[GroupKey]) -> dict[str, list[str]]:
+    wanted = sorted(set(keys))
+    return {
+        "policies": [key.policy for key in wanted],
+        "recipients": [key.recipient for key in wanted],
+        "groups": [key.group for key in wanted],
+    }
 
 
 _last_sent = Statement(

@@ -28,10 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import records, supply, trips
-from db.impact import LineKey, Place
+from db.impact import ANY_STOCK, LineKey, Place
 from db.supply import Terms
 from db.tables import document, peg, source_spell, stock_change, stock_level
-from db.trips import Statement
 from tower.documents import Owners
 from tower.identity import document_home, key64
 from tower.impact import OrderLine, Peg, PoLine, Supply
@@ -86,10 +85,7 @@ def reported(conn: Connection, places: Collection[Place]) -> set[Place]:
 
 def anything_reported(conn: Connection) -> bool:
     """Whether any stock is known at all."""
-    return bool(trips.ask_one(conn, _any_stock, {})[0][0])
-
-
-_any_stock = Statement("SELECT EXISTS (SELECT FROM stock_level)")
+    return bool(trips.ask_one(conn, *ANY_STOCK)[0][0])
 
 
 def lock(conn: Connection, places: Iterable[Place]) -> None:

@@ -138,12 +138,24 @@ def put(
     """
     if not rows:
         return []
-    statement = _insert(table, tuple(rows[0]), conflict, changed, returning, beside)
-    given = _values(rows, beside)
+    asked = putting(table, rows, conflict, changed, returning, beside)
     if returning:
-        return trips.ask_one(conn, statement, given)
-    trips.tell(conn, statement, given)
+        return trips.ask_one(conn, *asked)
+    trips.tell(conn, *asked)
     return []
+
+
+def putting(
+    table: Table,
+    rows: Sequence[Record],
+    conflict: tuple[str, ...] = (),
+    changed: tuple[str, ...] = (),
+    returning: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
+) -> trips.Asked:
+    """What ``put`` says of at least one row, to be said together with something else."""
+    statement = _insert(table, tuple(rows[0]), conflict, changed, returning, beside)
+    return statement, _values(rows, beside)
 
 
 def change(

@@ -136,12 +136,14 @@ def named(conn: Connection, name: str) -> Subscription:
 
 def in_force(conn: Connection) -> list[Subscription]:
     """All that are in force, by name."""
-    return [_subscription(row) for row in trips.ask_one(conn, _in_force, {})]
+    return [_subscription(row) for row in trips.ask_one(conn, *IN_FORCE)]
 
 
 _in_force = Statement(
     select(*_COLUMNS).where(_s.ended_at.is_(None)).order_by(_s.name), named=True
 )
+IN_FORCE: trips.Asked = (_in_force, {})
+"""The question for all that are in force; ``case_listeners`` reads the answer."""
 
 
 def standings(conn: Connection, now: datetime) -> list[Standing]:
@@ -219,9 +221,9 @@ def tell_events(cursor: Cursor[Any], events: Iterable[tuple[int, Event]], now: d
         )  # fmt: skip
 
 
-def case_listeners(conn: Connection) -> list[Subscription]:
-    """Those that hear of cases at all."""
-    return [one for one in in_force(conn) if one.hears_of_cases]
+def case_listeners(rows: Sequence[Any]) -> list[Subscription]:
+    """Those among the answers to ``IN_FORCE`` that hear of cases at all."""
+    return [one for row in rows if (one := _subscription(row)).hears_of_cases]
 
 
 def tell_notes(conn: Connection, wanting: Sequence[Subscription], notes: Sequence[Any]) -> None:

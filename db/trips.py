@@ -62,6 +62,7 @@ Asked = tuple[Statement, Values]
 
 def ask(conn: Connection, *asked: Asked) -> list[list[Any]]:
     """The rows that each of these gives, all in one trip; what waits goes before them."""
+    _begin(conn)
     return _sent(conn, _taken(conn), asked)
 
 
@@ -73,6 +74,7 @@ def ask_one(conn: Connection, statement: Statement, given: Values) -> list[Any]:
 def tell(conn: Connection, statement: Statement, given: Values) -> None:
     """A write of which nothing must be known. Within ``gathered`` it goes with the next question,
     else at once."""
+    _begin(conn)
     waiting: list[Asked] | None = conn.info.get(WAITING)
     if waiting is None:
         _sent(conn, [(statement, given)], ())
@@ -85,12 +87,30 @@ def gathered(conn: Connection) -> Iterator[None]:
     """Within it, writes wait for the next question; it lies within one transaction."""
     if conn.dialect not in _dialects:
         raise ValueError("only engines of db.engine send what waits")
-    conn.info[WAITING] = []
+    kept = conn.info  # of the connection as it is: it may be lost meanwhile
+    kept[WAITING] = []
     try:
         yield
         send(conn)
     finally:
-        conn.info.pop(WAITING, None)
+        kept.pop(WAITING, None)
+
+
+@contextlib.contextmanager
+def begin(conn: Connection) -> Iterator[None]:
+    """A transaction of this connection in which writes wait, what it begins with among them."""
+    with gathered(conn), conn.begin():
+        yield
+        send(conn)
+
+
+def waits(conn: Connection, statement: Statement) -> bool:
+    """Whether writes wait here; then this one does, too."""
+    waiting: list[Asked] | None = conn.info.get(WAITING)
+    if waiting is None:
+        return False
+    waiting.append((statement, {}))
+    return True
 
 
 def send(conn: Connection) -> None:
@@ -109,6 +129,12 @@ def send_in_time(engine: Engine) -> None:
     event.listen(engine, "rollback_savepoint", lambda conn, *_: _forget(conn))
 
 
+def _begin(conn: Connection) -> None:
+    """As other statements do by themselves; what a transaction begins with may wait, too."""
+    if not conn.in_transaction():
+        conn.begin()
+
+
 def _taken(conn: Connection) -> list[Asked]:
     waiting: list[Asked] | None = conn.info.get(WAITING)
     if not waiting:
@@ -125,8 +151,6 @@ def _forget(conn: Connection) -> None:
 
 def _sent(conn: Connection, told: Sequence[Asked], asked: Sequence[Asked]) -> list[list[Any]]:
     """Rows of what is asked, which gives rows; what is told goes before it."""
-    if not conn.in_transaction():
-        conn.begin()  # as its own statements do by themselves
     driver = of_driver(conn)
     try:
         if len(told) + len(asked) == 1:

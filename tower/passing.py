@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tower.cycles import Ahead, Verdict
+from tower.cycles import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,21 @@ def passed(state: Mapping[str, Any], now: datetime) -> Passed | None:
     body = state.get("ahead")
     if body is None:
         return None
-    ahead = Ahead.from_json(body)
-    reached = tuple([warning for warning in ahead.warnings if warning[1] <= now])
-    left = ahead.warnings[len(reached) :]
-    following = left[0][1] if left else ahead.then
-    if not reached or following <= now:
+    told = body["warnings"]  # as ``Ahead.to_json`` writes it
+    instants = [(name, datetime.fromisoformat(at)) for name, at in told]
+    reached = tuple([warning for warning in instants if warning[1] <= now])
+    if not reached:
+        return None
+    left = told[len(reached) :]
+    following = left[0][1] if left else body["then"]
+    next_at = datetime.fromisoformat(following)
+    if next_at <= now:
         return None
     after = {
         **state,
         "verdict": Verdict.AT_RISK.value,
-        "next": following.isoformat(),
-        "facts": [*state["facts"], *([name, at.isoformat(), {}] for name, at in reached)],
-        "ahead": Ahead(left, ahead.then, ahead.wait).to_json() if left else None,
+        "next": following,
+        "facts": [*state["facts"], *([name, at, {}] for name, at in told[: len(reached)])],
+        "ahead": {**body, "warnings": left} if left else None,
     }
-    return Passed(reached, after, following, ahead.wait)
+    return Passed(reached, after, next_at, timedelta(seconds=body["wait"]))

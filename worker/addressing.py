@@ -39,7 +39,11 @@ def mark(
     cases |= _outliving(conn, config, list(cases.values()))
     outlived = grouping.outlived(conn, list(cases.values()))
     cases |= outlived
-    believers = mail.believers(conn, cases)
+    whom = {number: addressees(case, config) for number, case in cases.items() if case.open}
+    groups = {key for its in whom.values() for key, _ in its}
+    believers, sent = mail.hearing(conn, cases, groups)
+    others = {b.key for b in believers} - groups
+    sent |= mail.last_sent(conn, others)
     raised = raised_again(changes)
     members = [
         Member(b.key, b.case_id, b.said.role, now, remind=b.case_id in raised) for b in believers
@@ -47,7 +51,7 @@ def mark(
     known = {(b.key.recipient, b.case_id) for b in believers}
     quiet = []
     for number, case in cases.items():
-        for key, role in addressees(case, config) if case.open else ():
+        for key, role in whom.get(number, ()):
             if (key.recipient, number) in known:
                 continue
             if number in under and not key.recipient.startswith(PARTNER):
@@ -63,7 +67,8 @@ def mark(
     past = [m for m in members if m.case_id in bygone]
     quiet.extend((m.case_id, m.key.recipient, now, IN_SUMMARY) for m in past)
     mail.suppress(conn, quiet)
-    wait(conn, config, code, [m for m in members if m.case_id not in bygone], cases, now)
+    present = [m for m in members if m.case_id not in bygone]
+    wait(conn, config, code, present, cases, now, sent)
     summarise_soon(conn, config, code, past, now)
 
 
@@ -119,8 +124,12 @@ def wait(
     members: Sequence[Member],
     cases: Mapping[int, Case],
     now: datetime,
+    sent: Mapping[GroupKey, datetime] | None = None,
 ) -> None:
-    """Have these cases told: set the groups' timers, then add the members."""
+    """Have these cases told: set the groups' timers, then add the members.
+
+    ``sent``: when their groups were last told something, where that is known.
+    """
     told = [m for m in members if m.key.policy in config.rulebook.notify]
     keys = {m.key for m in told}
     pressing = {
@@ -128,7 +137,7 @@ def wait(
         for m in told
         if (case := cases.get(m.case_id)) is not None and case.open and case.severity == "critical"
     }
-    sent = mail.last_sent(conn, keys)
+    last = mail.last_sent(conn, keys) if sent is None else sent
     ringing = []
     for key in keys:
         policy = config.rulebook.notify[key.policy]
@@ -136,7 +145,7 @@ def wait(
             now,
             wait=policy.wait.length,
             every=policy.every.length,
-            last_sent=sent.get(key),
+            last_sent=last.get(key),
             critical=key in pressing,
             hours=hours(policy, code),
         )

@@ -45,17 +45,22 @@ class Worked:
 
 
 def apply(
-    conn: Connection, code: Code, work: Sequence[Work], homes: Iterable[int], now: datetime
+    conn: Connection,
+    code: Code,
+    work: Sequence[Work],
+    homes: Iterable[int],
+    now: datetime,
+    links: Sequence[tuple[int, int]] | None = None,
 ) -> Worked:
     """Fold the news into cases, weigh every open case of these homes anew, and store all of it.
 
     ``homes`` are purchase orders whose affected lines may have changed; open cases of shipments
-    that are linked to them are weighed too.
+    that are linked to them are weighed too. ``links`` are those of ``homes``, where they are known.
     """
     places = set(homes)
-    links = _Links.of(rows.linked(conn, places))
+    linked = _Links.of(rows.linked(conn, places) if links is None else links)
     marks = {_mark(brief): (brief, happenings) for brief, happenings in work}
-    found = kept.for_round(conn, marks, places | links.others)
+    found = kept.for_round(conn, marks, places | linked.others)
     figures = {case.id: known for case, known in found}
     latest: dict[str, Case] = {}
     for case, _ in found:
@@ -72,7 +77,7 @@ def apply(
     current = {(case.fingerprint, case.cycle): case for case in latest.values()}
     current |= {key: changed.case for key, changed in changes.items()}
     open_now = {key: case for key, case in current.items() if case.open}
-    weighed = _Weights(conn, code, open_now.values(), places, links, now)
+    weighed = _Weights(conn, code, open_now.values(), places, linked, now)
     for key, case in open_now.items():
         lifted = with_raise(case, weighed.raise_of(case), now, weighed.because(case))
         if lifted is not None:
@@ -96,11 +101,6 @@ def apply(
     stored = grouping.follow(conn, code, stored, now)
     grouping.sum_up(conn, code, standing)
     return Worked(stored, {c.home_key for c in standing if c.home_key is not None})
-
-
-def linked_orders(conn: Connection, shipments: Iterable[int]) -> list[tuple[int, int]]:
-    """(shipment, purchase order) homes that are linked; other ends may be ids: they hurt nobody."""
-    return rows.linked(conn, shipments)
 
 
 def _mark(brief: Brief) -> str:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from db import clocks, timers, trips
+from db import clocks, impact, timers, trips
 from db.clocks import Feeds, UnitRows
 from db.driver import no_garbage
 from db.timers import (
@@ -51,7 +51,7 @@ from worker import (
     wakeups,
 )
 from worker.code import code_for
-from worker.impact import recompute, tomorrow
+from worker.impact import Impact, recompute, tomorrow
 from worker.judging import Judging
 from worker.units import Visit, visit, with_impact_at
 
@@ -127,7 +127,7 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
     """
     code = code_for(engine, config, now)
     done = _Counts()
-    with engine.begin() as conn:
+    with engine.connect() as conn, trips.begin(conn):
         following, due = timers.look(conn, now, limit)
     for kind in _IN_TURN:
         if kind in due:
@@ -161,7 +161,7 @@ def _step(
     work = _WORK[kind]
     for attempt in range(_TRIES):
         try:
-            with no_garbage(), engine.begin() as conn, trips.gathered(conn):
+            with no_garbage(), engine.connect() as conn, trips.begin(conn):
                 claimed = timers.claim(conn, [kind], now, limit)
                 if not claimed:
                     return _Counts()
@@ -250,13 +250,20 @@ def _follow_up(
     """Whom it hurts, which cases that makes, and who must hear of them."""
     orders = {v.judged.home for v in visits if _is_order(found[v.judged.home])}
     shipments = {v.judged.home for v in visits if v.judged.journal} - orders
-    reached = {po for _, po in casework.linked_orders(conn, shipments)}
-    hurt = recompute(conn, code, orders | reached, now)
-    netting.mark(conn, sorted({v.judged.home for v in visits if v.judged.journal} | reached), now)
+    near = impact.near(conn, [v.judged.home for v in visits])
+    reached = {po for home, po in near.links if home in shipments}
+    if reached or orders & near.pegged:
+        hurt = recompute(conn, code, orders | reached, now)
+    else:
+        hurt = Impact(po_homes=set(orders))
+    if near.stock:
+        moved = {v.judged.home for v in visits if v.judged.journal}
+        netting.mark(conn, sorted(moved | reached), now)
     work = [piece for v in visits for piece in v.work]
     work.extend(impact_judge.follow(conn, code, hurt.po_homes, now))
     homes = hurt.po_homes | {v.judged.home for v in visits}
-    worked = casework.apply(conn, code, work, homes, now)
+    links = near.links if homes <= {v.judged.home for v in visits} else None
+    worked = casework.apply(conn, code, work, homes, now, links)
     for n, v in enumerate(visits):
         ahead = [hurt.next.get(v.judged.home) if v.judged.home in orders else None]
         if v.judged.home in worked.open_homes:

@@ -53,6 +53,10 @@ log = logging.getLogger(__name__)
 READERS = 4  # sources read at once: they wait for networks, not for this machine
 LOOK_S = 0.5
 TICK_S = 0.1
+# While timers ring, the next event is a case a few hundredths of a second sooner; asking the queue
+# so often takes a hundredth or two of a core, which a worker at rest leaves to others.
+BUSY_TICK_S = 0.02
+BUSY_FOR_S = 60.0  # after the last timer that rang
 MAIL_S = 1.0
 TIES_S = 1.0
 WORDS_S = 2.0
@@ -89,6 +93,7 @@ class Worker:
         self._words = payload_words.Writing()
         self._lanes = Lanes(engine, settings.lanes)
         self._counting_from = 0.0  # monotonic
+        self._busy_until = 0.0  # monotonic
         self._errors = 0
         self._last_tick: judge.TickResult | None = None
         self._audited: dict[str, object] | None = None
@@ -148,7 +153,7 @@ class Worker:
         loops = [
             threading.Thread(target=self._loop, args=(step, pause), name=name, daemon=True)
             for name, step, pause in (
-                ("judge", self._judge, TICK_S),
+                ("judge", self._judge, self._tick_s),
                 ("mail", self._mail, MAIL_S),
                 ("channels", self._post, MAIL_S),
                 ("subscribers", self._tell_subscribers, MAIL_S),
@@ -176,12 +181,12 @@ class Worker:
     def stop(self) -> None:
         self._stop.set()
 
-    def _loop(self, step: Callable[[], bool], pause: float) -> None:
+    def _loop(self, step: Callable[[], bool], pause: float | Callable[[], float]) -> None:
         """Repeat a step; at once while it says there is more, else after ``pause`` seconds."""
         guarded = self._guarded(step)
         while not self._stop.is_set():
             if not guarded():
-                self._stop.wait(pause)
+                self._stop.wait(pause() if callable(pause) else pause)
 
     def _guarded(self, step: Callable[[], bool | None]) -> Callable[[], bool]:
         """A step whose failure is logged and waited out: a database that is away comes back."""
@@ -202,8 +207,13 @@ class Worker:
             return False
         result = judge.tick(self._engine, self._judging, self._clock())
         self._last_tick = result
+        if result.claimed:
+            self._busy_until = time.monotonic() + BUSY_FOR_S
         self._errors = 0
         return result.more
+
+    def _tick_s(self) -> float:
+        return BUSY_TICK_S if time.monotonic() < self._busy_until else TICK_S
 
     def _mail(self) -> bool:
         if self._judging is None:

@@ -120,9 +120,9 @@ class _Meter:
     def __init__(self, engine: Engine) -> None:
         self._sessions: set[int] = set()
 
-        @event.listens_for(engine, "before_cursor_execute")
-        def note(_conn: Any, cursor: Any, *_: Any) -> None:
-            self._sessions.add(cursor.connection.info.backend_pid)
+        @event.listens_for(engine, "connect")
+        def note(driver: Any, _record: Any) -> None:
+            self._sessions.add(driver.info.backend_pid)
 
     def _cpu(self) -> float:
         spent = time.process_time() * 1000
@@ -164,6 +164,7 @@ def test_a_round_costs_what_is_due(
     network = load_network(NETWORK, "network.yaml")
     config = Judging(network, load_rulebook(RULES.read_text(encoding="utf-8")))
     home = _seed(bench, network, config)
+    bench.dispose()  # sessions that begin from here on are measured
     meter = _Meter(bench)
     warned: dict[int, dict[int, tuple[float, float]]] = {}
     missed: dict[int, tuple[float, float]] = {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from db import trips
 from db.driver import raw_cursor
@@ -120,3 +121,31 @@ def test_what_waits_stays_before_what_ingest_writes(conn: Connection) -> None:
 def test_a_list_that_grows_with_its_values_is_refused(conn: Connection) -> None:
     with pytest.raises(ValueError, match="ANY of an array"):
         trips.ask(conn, (Statement(select(told).where(told.c.n.in_([1, 2]))), {}))
+
+
+def test_a_transaction_begins_with_its_first_question(database: Engine) -> None:
+    asked = Statement("SELECT current_setting('timezone'), current_setting('role')")
+    with database.connect() as conn:
+        with listening() as said, trips.begin(conn):
+            [(zone, role)] = trips.ask_one(conn, asked, {})
+        with conn.begin():
+            known = conn.exec_driver_sql("SELECT current_setting('role')").scalar_one()
+    assert (zone, role, said.trips) == ("UTC", known, 1)
+
+
+def test_a_lost_connection_is_told_and_replaced(database: Engine, database_url: str) -> None:
+    own = Statement("SELECT pg_backend_pid()")
+
+    def lose(conn: Connection) -> None:
+        with trips.begin(conn):
+            pid = trips.ask_one(conn, own, {})[0][0]
+            with psycopg.connect(database_url.replace("+psycopg", "")) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+            trips.ask(conn, (own, {}), (own, {}))
+
+    with database.connect() as conn:
+        with pytest.raises(DBAPIError) as caught:
+            lose(conn)
+        assert caught.value.connection_invalidated
+        with trips.begin(conn):
+            assert trips.ask_one(conn, own, {})

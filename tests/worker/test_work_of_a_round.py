@@ -13,6 +13,8 @@ import pytest
 
 from tests.statements import Said, listening
 from tests.worker.conftest import House, berlin
+from tower.settings import Settings
+from worker import run
 from worker.judge import TickResult, tick
 
 DUE = ("4800", "4801", "4802")
@@ -73,7 +75,7 @@ def test_a_round_with_nothing_due_asks_one_question(make_house: Callable[..., Ho
 
 @pytest.mark.parametrize(
     ("until", "now", "statements", "trips"),
-    [(RELEASED, WARNED, 16, 5), (WARNED, MISSED, 44, 19)],
+    [(RELEASED, WARNED, 16, 4), (WARNED, MISSED, 44, 15)],
     ids=["warnings", "breaches with cases"],
 )
 def test_a_round_asks_as_often_however_much_is_due(
@@ -101,5 +103,17 @@ def test_an_event_that_opens_a_case_takes_a_dozen_ways_to_the_server(
     house.tell("po.rejected", {"po": "4712", "erp": "main", "supplier": "ACME"}, "03-30 08:01")
     said, result = round_of(house, berlin("03-30 08:01"))
     assert (result.claimed, result.cases_opened) == ({"unit": 1, "partner": 1}, 1)
-    before = [n for n, text in enumerate(said.texts) if text.startswith("SET LOCAL timezone")][2]
-    assert before <= 37  # of the look at the queue and of judging the order; its partner is next
+    began = [n for n, text in enumerate(said.texts) if "'timezone'" in text]
+    assert began[2] <= 37  # the look at the queue and the order's own transaction, then its partner
+
+
+def test_a_worker_at_rest_looks_less_often(house: House) -> None:
+    worker = run.Worker(house.engine, Settings(), clock=lambda: berlin(RELEASED))
+    worker._judging = house.config
+    assert not worker._judge()  # sources, once
+    worker._busy_until = 0.0
+    assert not worker._judge()
+    assert worker._tick_s() == run.TICK_S
+    house.released("4711", RELEASED)
+    worker._judge()
+    assert worker._tick_s() == run.BUSY_TICK_S
