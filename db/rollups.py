@@ -227,11 +227,13 @@ _ADDED_UP = """
 INSERT INTO figure_span
     (figure, by, days, start, verdict, healed, word, suppliers, parties, each, n, amount, weight)
 SELECT :kpi, by, :days, start, verdict, healed, word,
-    CASE WHEN by = 'supplier' THEN array_agg(supplier) END,
-    CASE WHEN by IN ('buyer', 'warehouse') THEN array_agg(party) END,
-    CASE WHEN bool_or(each <> 0) THEN array_agg(each) END,
-    array_agg(n), CASE WHEN count(amount) > 0 THEN array_agg(amount) END,
-    CASE WHEN count(weight) > 0 THEN array_agg(weight) END
+    CASE WHEN by = 'supplier' THEN array_agg(supplier ORDER BY supplier, party, each) END,
+    CASE WHEN by IN ('buyer', 'warehouse')
+         THEN array_agg(party ORDER BY supplier, party, each) END,
+    CASE WHEN bool_or(each <> 0) THEN array_agg(each ORDER BY supplier, party, each) END,
+    array_agg(n ORDER BY supplier, party, each),
+    CASE WHEN count(amount) > 0 THEN array_agg(amount ORDER BY supplier, party, each) END,
+    CASE WHEN count(weight) > 0 THEN array_agg(weight ORDER BY supplier, party, each) END
 FROM (
     SELECT by, CASE WHEN :days = 1 THEN day ELSE CAST(date_trunc('week', day) AS date) END AS start,
         verdict, healed, word, supplier, party, each, sum(n) AS n, sum(weight) AS weight,

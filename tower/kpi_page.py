@@ -58,12 +58,14 @@ What each figure means, what it leaves out and which choices it offers. This pag
   change the past: figures are counted from the documents as they are known now, and subjects of
   which something was learnt after the period are marked (`restated`).
 - The last 30 days are 30 whole days, UTC, and today so far; the period before has as many days.
-- From 200,000 documents on, the figures of the leaders' pages are **counted ahead**: the worker
-  counts the documents of each week of release, by day and party, and counts a week anew within
-  minutes after something of it changed (a tenth of its time at most). `as_of` then tells when.
-  Choices that are not the usual ones, two parties at once, categories of goods, and lists of
-  subjects are always asked of the documents; times to acknowledge are told in steps of 2 %,
-  without what lies beside them.
+- From 200,000 documents on, what the leaders' pages count is **counted ahead**: the worker counts
+  the documents of each week of release, by day and party, adds them up by day and calendar week,
+  and counts a week anew within minutes after something of it changed (a tenth of its time at
+  most). `as_of` then tells when. Counts, shares, amounts and days are exact. Times to acknowledge
+  are kept in steps of 2 %: their p50, p90 and p95 may be off by 1 %, and what lies beside them is
+  not told. Choices that are not the usual ones, two parties at once, categories of goods, and lists
+  of subjects are always asked of the documents. The list of differences at receipt begins with the
+  lines found by the last count and tells of them what is known now.
 
 """
 

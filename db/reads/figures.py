@@ -37,7 +37,7 @@ from tower.access import Scope
 from tower.kpi_catalogue import WEIGHTS, Switches, check_dimension, chosen, definition
 from tower.kpi_definition import OF_CUSTOMERS, Definition
 from tower.kpi_score import Targets, Weights, score
-from tower.kpi_sums import NOTHING, Sums, figure_of
+from tower.kpi_sums import NOTHING, Sums, Value, figure_of, value_of
 from tower.kpis import Figure
 
 NO_SWITCHES: Switches = {}
@@ -166,7 +166,7 @@ def figures_by(
     return _named(question, by, sums.by_dimension(question, counted, by), _as_of(conn, counted))
 
 
-def figures_by_periods(
+def values_by_periods(
     conn: Connection,
     scope: Scope,
     kpis: Sequence[str],
@@ -174,10 +174,10 @@ def figures_by_periods(
     narrowed: Filter,
     periods: Sequence[Period],
     now: datetime,
-) -> list[dict[str, list[Told]]]:
-    """``figures_by`` of several figures by their usual definitions, for each of several periods;
-    what is counted ahead of all of them is read at once."""
-    found: list[dict[str, list[Told]]] = [{} for _ in periods]
+) -> list[dict[str, dict[str, tuple[Value, int]]]]:
+    """Value and number of subjects of several figures by their usual definitions, for each of
+    several periods: figure -> key as in ``figures_by``. What is counted ahead is read at once."""
+    found: list[dict[str, dict[str, tuple[Value, int]]]] = [{} for _ in periods]
     aheads: list[tuple[int, str, Ahead]] = []
     for place, period in enumerate(periods):
         asked = replace(narrowed, period=period)
@@ -193,10 +193,15 @@ def figures_by_periods(
             if isinstance(counted, Ahead):
                 aheads.append((place, kpi_id, counted))
             else:
-                found[place][kpi_id] = figures_by(conn, scope, kpi_id, by, asked, now)
+                told = figures_by(conn, scope, kpi_id, by, asked, now)
+                found[place][kpi_id] = {t.key: (t.figure.value, t.figure.n) for t in told}
     read = counted_ahead.by_dimension([ahead for _, _, ahead in aheads])
-    for (place, kpi_id, ahead), one in zip(aheads, read, strict=True):
-        found[place][kpi_id] = _named(ahead.question, by, one, _as_of(conn, ahead))
+    named = labels(conn, scope, by)
+    for (place, kpi_id, ahead), sums_of in zip(aheads, read, strict=True):
+        found[place][kpi_id] = {
+            named.get(key, _unnamed(key))[0]: (value_of(ahead.question.definition, one)[0], one.n)
+            for key, one in sums_of.items()
+        }
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import ceil, floor, inf, sqrt
@@ -46,7 +46,7 @@ class Pile:
         unit: str = "",
         amount: Decimal | None = None,
         weight: Decimal | None = None,
-        values: Iterable[tuple[float, int]] = (),
+        values: Mapping[float, int] | None = None,
     ) -> None:
         """So many more subjects of one verdict."""
         self.counts[verdict] = self.counts.get(verdict, 0) + n
@@ -59,7 +59,7 @@ class Pile:
         known = self.units.get(unit, (0, None))
         self.units[unit] = (known[0] + n, _plus(known[1], amount))
         self.words[unit] = self.words.get(unit, 0) + n
-        for value, times in values:
+        for value, times in (values or {}).items():
             key = (value, verdict == MISS)
             self.values[key] = self.values.get(key, 0) + times
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Date, Float, and_, cast, func, select
 
 from db.reads import counted_ahead, goods
-from db.reads.figures import course, figures_by_periods
+from db.reads.figures import course, values_by_periods
 from db.reads.filters import Filter, Period, of_supplier, within_scope
 from db.reads.kpi_ahead import ACTUAL, ASKED
 from db.reads.overview import IS_OPEN, case_conditions, impact_conditions
@@ -78,7 +78,8 @@ def scorecards(
     conn: Connection, scope: Scope, narrowed: Filter, now: datetime, *, trend: int = 1
 ) -> tuple[SupplierCard, ...]:
     """The cards of all suppliers that are not ended, the worst score first, those without a score
-    last; a filter's buyer, warehouse and category of goods narrow what is counted.
+    last; a filter's buyer, warehouse and category of goods narrow what is counted. Of a category
+    only those that bring any of it have a card, unless one is asked for by name.
 
     ``trend``: so many periods of the same length, this one included, are scored too; each more
     costs as much as the first.
@@ -94,6 +95,10 @@ def scorecards(
     cases, risks = _cases(conn, scope, narrowed), _risks(conn, scope, narrowed)
     found = []
     for key, (name, tier) in known.items():
+        if narrowed.category is not None and narrowed.supplier is None:
+            counted = any(one.n for one in measured[0].get(key, {}).values())
+            if not counted and key not in drifts and key not in cases and key not in risks:
+                continue
         scored = score(spec, tier, measured[0].get(key, {}), measured[1].get(key, {}))
         history = [scored.value, scored.previous] + [
             score(spec, tier, earlier.get(key, {})).value for earlier in measured[2:]
@@ -145,13 +150,12 @@ def measured_by_supplier(
     """The scored figures of every supplier that has subjects, by period."""
     found: list[dict[str, dict[str, Measured]]] = []
     asked = (tuple(spec.figures), "supplier", narrowed, periods, now)
-    for of_period in figures_by_periods(conn, scope, *asked):
+    for of_period in values_by_periods(conn, scope, *asked):
         measured: dict[str, dict[str, Measured]] = {}
         for name in spec.figures:
-            for told in of_period[name]:
-                value = told.figure.value
-                measured.setdefault(told.key, {})[name] = Measured(
-                    None if value is None else float(value), told.figure.n
+            for key, (value, n) in of_period[name].items():
+                measured.setdefault(key, {})[name] = Measured(
+                    None if value is None else float(value), n
                 )
         found.append(measured)
     return found

@@ -42,7 +42,7 @@ figure_count = Table(
 
 figure_span = Table(
     # The same added up over all weeks of release, for one day or one calendar week (Monday, UTC):
-    # what pages read. The places of the arrays belong together; a party may have several.
+    # what pages read. The places of the arrays belong together; those of one party are neighbours.
     "figure_span",
     metadata,
     Column("figure", Text, primary_key=True),
