@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import streamlit as st
 
@@ -15,6 +15,8 @@ from db.reads.filters import Filter, Period
 
 PERIOD_NAMES = {"7d": "7 days", "30d": "30 days", "90d": "90 days"}
 PERIOD_DAYS = {"7d": 7, "30d": 30, "90d": 90}
+
+Width = int | Literal["stretch"]
 
 # Choices that make a place in a list meaningless.
 _RESET = ("after",)
@@ -29,17 +31,20 @@ def filter_row(link: Filtered, viewer: Viewer, *, with_period: bool = True) -> N
     with st.container(horizontal=True, vertical_alignment="center"):
         if with_period:
             segments("period", "Period", PERIOD_NAMES, link.period, get_args(PeriodWord)[1])
-        choose("supplier", "Supplier", dict(offered.suppliers), link.supplier, "All suppliers", 220)
-        choose("buyer", "Buyer", dict(offered.buyers), link.buyer, "All buyers", 170)
-        sites = dict(offered.warehouses)
-        choose("warehouse", "Warehouse", sites, link.warehouse, "All warehouses", 180)
-        goods_box(link.goods, offered.categories)
+        # They share what is left of the row: with fixed widths a narrow window has two rows.
+        suppliers, sites = dict(offered.suppliers), dict(offered.warehouses)
+        choose("supplier", "Supplier", suppliers, link.supplier, "All suppliers", "stretch")
+        choose("buyer", "Buyer", dict(offered.buyers), link.buyer, "All buyers", "stretch")
+        choose("warehouse", "Warehouse", sites, link.warehouse, "All warehouses", "stretch")
+        goods_box(link.goods, offered.categories, "stretch")
 
 
-def goods_box(chosen: str | None, offered: Sequence[tuple[str, str]]) -> None:
+def goods_box(
+    chosen: str | None, offered: Sequence[tuple[str, str]], width: Width = 160
+) -> None:
     """The categories of goods; no box where no feed tells any."""
     if offered or chosen is not None:
-        choose("goods", "Category of goods", dict(offered), chosen, "All goods", 160)
+        choose("goods", "Category of goods", dict(offered), chosen, "All goods", width)
 
 
 def filter_of(link: Filtered, now: datetime) -> Filter:
@@ -64,7 +69,7 @@ def choose(
     options: Mapping[str, str],
     chosen: str | None,
     everything: str,
-    width: int = 200,
+    width: Width = 200,
 ) -> None:
     """A box bound to the parameter ``name``; ``options`` are values of the address and names.
 
