@@ -370,6 +370,7 @@ def _lines(story: Story, _: datetime, __: Viewer) -> None:
     if not rows:
         nothing_here("No line of this document is known.")
         return
+    goods = [r["category"] for r in rows]
     table(
         {
             "Line": [r["line"] for r in rows],
@@ -383,6 +384,7 @@ def _lines(story: Story, _: datetime, __: Viewer) -> None:
             "Requested": [day(r["requested_date"]) for r in rows],
             "Confirmed for": [day(r["last_confirmed_date"]) for r in rows],
             "Price": [_qty(r["price"]) for r in rows],
+            **({"Goods": goods} if any(goods) else {}),
         },
         alt="Lines of this document",
         key="trace lines",

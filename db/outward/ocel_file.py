@@ -39,6 +39,7 @@ _ENVELOPE = (
 _OF_OBJECTS = {
     "status": "string", "answer": "string", "supplier": "string", "buyer": "string",
     "warehouse": "string", "customer": "string", "item": "string", "uom": "string",
+    "category": "string",
     "currency": "string", "requested_date": "string", "last_confirmed_date": "string",
     "promised_date": "string", "ordered_qty": "float", "confirmed_qty": "float",
     "shipped_qty": "float", "received_qty": "float", "price": "float", "value": "float",

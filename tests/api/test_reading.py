@@ -235,6 +235,14 @@ def test_key_figures_are_those_of_the_catalogue(door: Reading) -> None:
         )
     otif = door.get("kpis/otif", switch="date=requested", supplier="ACME").json()
     assert (otif["figure"]["value"], otif["figure"]["reason"] != "") == (None, True)
+    goods = door.get("kpis/otif", by="category").json()
+    assert {row["key"] for row in goods["rows"]} <= {"FASTENERS", ""}
+    assert door.get("kpis/otif", by="category", category="NONE").json()["rows"] == []
+    topics = door.get("kpis/open_exceptions", by="topic", topic="ACK_OVERDUE").json()
+    assert {row["key"] for row in topics["rows"]} == {"ACK_OVERDUE"}
+    refused = door.get("kpis/invoice_match", by="category")
+    assert refused.status_code == 400
+    assert "no category of goods" in refused.json()["error"]
     assert door.get("kpis/value_at_risk", door.acme).status_code == 403
     assert door.get("kpis/nonsense").status_code == 404
     for wrong in ({"by": "colour"}, {"switch": "date"}, {"switch": "date=moon"}):
