@@ -28,6 +28,7 @@ _dialects: WeakSet[Dialect] = WeakSet()  # of engines that send what waits
 _COMPILING: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 Values = Mapping[str, Any]
+_FLOWING = "tower.trips.flowing"
 _LONGEST = 2000  # characters of SQL in an error
 
 
@@ -75,6 +76,10 @@ def tell(conn: Connection, statement: Statement, given: Values) -> None:
     """A write of which nothing must be known. Within ``gathered`` it goes with the next question,
     else at once."""
     _begin(conn)
+    if conn.info.get(_FLOWING):
+        with _said_as_ours(conn, [(statement, given)]):
+            _begun(of_driver(conn), (statement, given))
+        return
     waiting: list[Asked] | None = conn.info.get(WAITING)
     if waiting is None:
         _sent(conn, [(statement, given)], ())
@@ -102,6 +107,23 @@ def begin(conn: Connection) -> Iterator[None]:
     with gathered(conn), conn.begin():
         yield
         send(conn)
+
+
+@contextlib.contextmanager
+def flowing(conn: Connection) -> Iterator[None]:
+    """Within it, what is told goes off at once and nobody waits: the server writes one part of many
+    rows while the next is worked out. Nothing is asked within; mistakes show at its end."""
+    _begin(conn)
+    kept = conn.info
+    driver, first = of_driver(conn), _taken(conn)
+    with _said_as_ours(conn, first), driver.pipeline():
+        for one in first:
+            _begun(driver, one)
+        kept[_FLOWING] = True
+        try:
+            yield
+        finally:
+            kept.pop(_FLOWING, None)
 
 
 def waits(conn: Connection, statement: Statement) -> bool:
@@ -152,7 +174,7 @@ def _forget(conn: Connection) -> None:
 def _sent(conn: Connection, told: Sequence[Asked], asked: Sequence[Asked]) -> list[list[Any]]:
     """Rows of what is asked, which gives rows; what is told goes before it."""
     driver = of_driver(conn)
-    try:
+    with _said_as_ours(conn, [*told, *asked]):
         if len(told) + len(asked) == 1:
             cursors = [_begun(driver, one) for one in (*told, *asked)]
             return [cursor.fetchall() for cursor in cursors] if asked else []
@@ -161,8 +183,16 @@ def _sent(conn: Connection, told: Sequence[Asked], asked: Sequence[Asked]) -> li
                 _begun(driver, one)
             cursors = [_begun(driver, one) for one in asked]
             return [cursor.fetchall() for cursor in cursors]
+
+
+@contextlib.contextmanager
+def _said_as_ours(conn: Connection, asked: Sequence[Asked]) -> Iterator[None]:
+    """Mistakes of the driver as those that SQLAlchemy raises."""
+    try:
+        yield
     except psycopg.Error as error:
-        said = "; ".join(" ".join(one[0].asked(one[1])[0].split()) for one in (*told, *asked))
+        texts = (statement.asked(given)[0] for statement, given in asked)
+        said = "; ".join(" ".join(text.split()) for text in texts)
         raise as_sqlalchemy(conn, error, said[:_LONGEST]) from error
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from db import passing
+from db import passing, trips
 from db.clocks import BEGINNING, LOOK_BACK, Feeds
 from db.passing import Moved, OpenClock, Waiting
 from db.timers import Timer
@@ -23,6 +23,8 @@ from tower.evidence import of_source
 from tower.passing import Passed, passed
 from tower.rulebook import AgreementRule, DeadlineRule, ImpactRule
 from tower.signs import RuleInForce
+
+PART = 200  # units of which the server writes what came of them while the next are looked at
 
 
 @dataclass(slots=True)
@@ -49,6 +51,18 @@ def let_pass(conn: Connection, code: Code, claimed: Sequence[Timer], now: dateti
     begin = min(unit.instant for unit in units)
     since = begin - LOOK_BACK if begin > BEGINNING else None
     lane = _Lane(code, feeds, since, now)
+    if len(units) <= PART:
+        _judge(conn, lane, units, done, now)
+        return done
+    with trips.flowing(conn):
+        for first in range(0, len(units), PART):
+            _judge(conn, lane, units[first : first + PART], done, now)
+    return done
+
+
+def _judge(
+    conn: Connection, lane: _Lane, units: Sequence[Waiting], done: Quiet, now: datetime
+) -> None:
     moved: list[Moved] = []
     instants: list[tuple[int, datetime]] = []
     for unit in units:
@@ -61,7 +75,6 @@ def let_pass(conn: Connection, code: Code, claimed: Sequence[Timer], now: dateti
         done.next[unit.home] = following
         done.transitions += sum(len(one.warnings) for one in its)
     passing.save(conn, moved, instants, now)
-    return done
 
 
 class _Lane:

@@ -123,6 +123,28 @@ def test_a_list_that_grows_with_its_values_is_refused(conn: Connection) -> None:
         trips.ask(conn, (Statement(select(told).where(told.c.n.in_([1, 2]))), {}))
 
 
+def test_what_flows_is_written_in_order_without_waiting(conn: Connection) -> None:
+    with trips.gathered(conn):
+        trips.tell(conn, TELL, {"n": 1})
+        with trips.flowing(conn):
+            trips.tell(conn, Statement("UPDATE told SET n = n + 1"), {})
+            trips.tell(conn, TELL, {"n": 1})
+        trips.tell(conn, TELL, {"n": 5})
+        assert kept(conn) == [1, 2, 5]
+    conn.commit()
+    with pytest.raises(IntegrityError) as caught:
+        flow(conn, 1, 9)
+    assert getattr(caught.value.orig, "sqlstate", None) == "23505"
+    conn.rollback()
+    assert kept(conn) == [1, 2, 5]
+
+
+def flow(conn: Connection, *numbers: int) -> None:
+    with trips.flowing(conn):
+        for n in numbers:
+            trips.tell(conn, TELL, {"n": n})
+
+
 def test_a_transaction_begins_with_its_first_question(database: Engine) -> None:
     asked = Statement("SELECT current_setting('timezone'), current_setting('role')")
     with database.connect() as conn:

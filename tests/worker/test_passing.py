@@ -83,6 +83,21 @@ def test_warnings_are_judged_without_reading_events(
     assert read == [False, True]
 
 
+def test_what_is_written_in_parts_is_the_same(
+    make_house: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing, "PART", 2)
+
+    def live(house: House) -> None:
+        for po in ("4711", "4712", "4713", "4714", "4715"):
+            house.released(po, "03-30 08:00")
+        house.until("03-30 08:00")
+        _, result = read_events(house, WARNED)
+        assert (result.units, result.transitions) == (5, 5)
+
+    two_houses(make_house, monkeypatch, live)
+
+
 def test_what_was_told_meanwhile_is_heard_before_the_warning(
     make_house: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
