@@ -466,7 +466,7 @@ def words(question: Question) -> dict[str, int] | None:
     if not holds(question):
         return None
     pile = Ahead(question, frozenset(), ()).piles(lambda _: 0).get((0, None), Pile())
-    return pile.words
+    return {word: n for word, (n, _) in pile.units.items()}
 
 
 def holds(question: Question) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import accumulate
 from math import ceil, floor, inf, sqrt
 from typing import Any
 
@@ -24,9 +26,8 @@ class Pile:
 
     counts   by verdict
     amount   of those that count; ``weight`` of what they weigh at most
-    units    unit or currency -> (subjects that count, sum of their amounts)
+    units    unit, currency or other word -> (subjects that count, sum of their amounts)
     values   (value, whether it still goes on) -> number of subjects that count
-    words    word of the subjects that count -> their number
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -35,7 +36,6 @@ class Pile:
     weight: Decimal | None = None
     units: dict[str, tuple[int, Decimal | None]] = field(default_factory=dict)
     values: dict[tuple[float, bool], int] = field(default_factory=dict)
-    words: dict[str, int] = field(default_factory=dict)
 
     def lay(
         self,
@@ -54,14 +54,16 @@ class Pile:
             self.healed += n
         if verdict not in (HIT, MISS):
             return
-        self.amount = _plus(self.amount, amount)
-        self.weight = _plus(self.weight, weight)
         known = self.units.get(unit, (0, None))
         self.units[unit] = (known[0] + n, _plus(known[1], amount))
-        self.words[unit] = self.words.get(unit, 0) + n
-        for value, times in (values or {}).items():
-            key = (value, verdict == MISS)
-            self.values[key] = self.values.get(key, 0) + times
+        if amount is not None:
+            self.amount = _plus(self.amount, amount)
+        if weight is not None:
+            self.weight = _plus(self.weight, weight)
+        if values:
+            on = verdict == MISS
+            for value, times in values.items():
+                self.values[value, on] = self.values.get((value, on), 0) + times
 
     def add(self, other: Pile) -> None:
         """The subjects of another one, too."""
@@ -73,74 +75,78 @@ class Pile:
         for unit, (n, amount) in other.units.items():
             known = self.units.get(unit, (0, None))
             self.units[unit] = (known[0] + n, _plus(known[1], amount))
-        for word, n in other.words.items():
-            self.words[word] = self.words.get(word, 0) + n
         for key, n in other.values.items():
             self.values[key] = self.values.get(key, 0) + n
 
     def sums(self, of: Definition, columns: frozenset[str], outside: tuple[str, ...]) -> Sums:
         """What they come to for a figure whose subjects have these columns."""
         weighs = of.statistic in ("weighted", "sum", "share") and "amount" in columns
-        ranks = of.statistic in ("median", "mean", "largest")
-        units = {unit: told for unit, told in self.units.items() if told[0]}
-        if not weighs:
-            units = {unit: (n, None) for unit, (n, _) in units.items()}
+        units: dict[str, tuple[int, Decimal | None]] = {}
+        if "unit" in columns:
+            units = {u: (n, a if weighs else None) for u, (n, a) in self.units.items() if n}
+        quantiles, so_far = (
+            self._quantiles() if of.statistic in ("median", "mean", "largest") else ({}, {})
+        )
+        hits = self.counts.get(HIT, 0)
         return Sums(
-            hits=self.counts.get(HIT, 0),
-            n=self.counts.get(HIT, 0) + self.counts.get(MISS, 0),
+            hits=hits,
+            n=hits + self.counts.get(MISS, 0),
             healed=self.healed if "healed" in columns else 0,
             outside={word: self.counts.get(word, 0) for word in outside},
             amount=self.amount if weighs else None,
             weight=self.weight if "weight" in columns else None,
-            units=units if "unit" in columns else {},
-            quantiles=self._quantiles() if ranks else {},
-            so_far=self._so_far() if ranks else {},
+            units=units,
+            quantiles=quantiles,
+            so_far=so_far,
             weighed="weight" in columns,
         )
 
-    def _quantiles(self) -> dict[str, float | None]:
-        # What still goes on ranks longest.
-        ranked = _ascending((inf if on else value, n) for (value, on), n in self.values.items())
+    def _quantiles(self) -> tuple[dict[str, float | None], dict[str, float | None]]:
+        """All of them, and the same of what has gone by so far."""
         told = _ascending((value, n) for (value, _), n in self.values.items())
-        found: dict[str, float | None] = {
-            name: percentile(ranked, share) for name, share in QUANTILES.items()
-        }
+        so_far = _shares(told)
+        ranked = so_far
+        if any(on and n for (_, on), n in self.values.items()):
+            # What still goes on ranks longest.
+            ranked = _shares(
+                _ascending((inf if on else value, n) for (value, on), n in self.values.items())
+            )
         total = sum(n for _, n in told)
         mean = sum(value * n for value, n in told) / total if total else None
         deviation = None
         if mean is not None and total > 1:
             deviation = sqrt(sum(n * (value - mean) ** 2 for value, n in told) / (total - 1))
         largest = told[-1][0] if told else None
-        return {**found, "mean": mean, "deviation": deviation, "largest": largest}
-
-    def _so_far(self) -> dict[str, float | None]:
-        told = _ascending((value, n) for (value, _), n in self.values.items())
-        return {name: percentile(told, share) for name, share in QUANTILES.items()}
+        return {**ranked, "mean": mean, "deviation": deviation, "largest": largest}, so_far
 
 
-def percentile(values: Counted, share: float) -> float | None:
-    """The value below which a share of all subjects lies, between two of them in proportion, as
-    the database's percentile_cont tells it; None of none."""
-    place = share * (sum(n for _, n in values) - 1)
-    if place < 0:
-        return None
-    low, high = _at(values, floor(place)), _at(values, ceil(place))
-    return low if low == high else low + (place - floor(place)) * (high - low)
+def _shares(values: Counted) -> dict[str, float | None]:
+    return dict(zip(QUANTILES, percentiles(values, QUANTILES.values()), strict=True))
 
 
-def _at(values: Counted, place: int) -> float:
-    for value, n in values:
-        if place < n:
-            return value
-        place -= n
-    return values[-1][0]
+def percentiles(values: Counted, shares: Iterable[float]) -> list[float | None]:
+    """The values below which these shares of all subjects lie, between two of them in proportion,
+    as the database's percentile_cont tells it; None of none."""
+    upto = list(accumulate(n for _, n in values))
+    if not upto or upto[-1] < 1:
+        return [None for _ in shares]
+
+    def at(place: int) -> float:
+        return values[bisect_right(upto, place)][0]
+
+    found: list[float | None] = []
+    for share in shares:
+        place = share * (upto[-1] - 1)
+        low, high = at(floor(place)), at(ceil(place))
+        found.append(low if low == high else low + (place - floor(place)) * (high - low))
+    return found
 
 
 def _ascending(values: Iterable[tuple[float, int]]) -> list[tuple[float, int]]:
     together: dict[float, int] = {}
     for value, n in values:
         together[value] = together.get(value, 0) + n
-    return sorted((value, n) for value, n in together.items() if n)
+    return sorted(pair for pair in together.items() if pair[1])
 
 
 def _plus(one: Any, other: Any) -> Any:

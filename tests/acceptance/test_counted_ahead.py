@@ -206,3 +206,27 @@ def test_a_small_installation_counts_nothing_ahead(
         assert conn.execute(select(figure_mark.c.id)).all() == []
         assert conn.execute(select(figure_week.c.week)).all() == []
     engine.dispose()
+
+
+def test_weeks_too_old_are_forgotten(
+    kept: None, new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    engine, tower = _started(new_database(), tmp_path)
+    _push(tower, made_up(3)[1])
+    tower.judge(NOW)
+    rollups.count_due(engine, NOW, least=0)
+    with engine.connect() as conn:
+        before = len(_spans(conn))
+    later = NOW + timedelta(weeks=KEPT - 2)  # of the weeks of the month, only the last are kept
+    rollups.count_due(engine, later, least=0)
+    with engine.begin() as conn:
+        left = _table(conn), _spans(conn)
+        conn.execute(delete(figure_week))
+        conn.execute(delete(figure_count))
+        conn.execute(delete(figure_line))
+        conn.execute(delete(figure_span))
+    rollups.count_due(engine, later, least=0)
+    with engine.connect() as conn:
+        assert left == (_table(conn), _spans(conn))
+    assert 0 < len(left[1]) < before
+    engine.dispose()

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, text
 
-from db.reads.piles import Pile, percentile
+from db.reads.piles import Pile, percentiles
 from tower.kpi_catalogue import definition
 from tower.kpis import HIT, MISS
 
@@ -50,8 +50,8 @@ def test_quantiles_are_those_of_the_database(connection: Connection, seed: int) 
 
 
 def test_nothing_has_no_quantiles() -> None:
-    assert percentile([], 0.5) is None
-    assert percentile([(3.0, 1)], 0.9) == 3.0
+    assert percentiles([], [0.5]) == [None]
+    assert percentiles([(3.0, 1)], [0.5, 0.9]) == [3.0, 3.0]
 
 
 def test_what_was_laid_can_be_taken_back() -> None:
