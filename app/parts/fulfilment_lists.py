@@ -17,8 +17,9 @@ from app.parts.tables import table
 from app.parts.words import count, day_clock, many, money, percent
 from app.session import Viewer
 from db.reads.filters import Filter
-from db.reads.fulfilment import KINDS, Cohort, DiscrepancyRow
+from db.reads.fulfilment import Cohort, DiscrepancyRow
 from db.reads.paging import MOST_ROWS
+from db.reads.receipts import KINDS
 
 VIEWS: Mapping[str, str] = {
     "discrepancies": "Differences at receipt",
