@@ -13,7 +13,7 @@ from typing import Any
 
 from tower.agreement import against_plan, as_deadline, compared
 from tower.calendars import Calendar
-from tower.cycles import Folded
+from tower.cycles import Cycle, Folded
 from tower.judgement import judged
 from tower.measured import fold_queue, footing_of
 from tower.ratios import fold_ratio
@@ -62,7 +62,7 @@ def fold(
         rule = as_deadline(rule)
     track = Track(rule, setting_at)
     track.take(signs)
-    return track.judged(spells, now)
+    return Folded(track.cycles(spells, now))
 
 
 def _against_plan(
@@ -78,7 +78,7 @@ def _against_plan(
     before = footing.number
     track = Track(as_deadline(rule), lambda number, start: setting_at(before + number, start))
     track.take(against_plan(body, [sign for sign in signs if sign.occurred_at > footing.at]))
-    cycles = track.judged(spells, now).cycles
+    cycles = track.cycles(spells, now)
     return Folded(tuple(replace(cycle, number=before + cycle.number) for cycle in cycles))
 
 
@@ -147,13 +147,12 @@ class Track:
                 moved = True
         return moved
 
-    def judged(self, spells: Sequence[Spell], now: datetime) -> Folded:
+    def cycles(self, spells: Sequence[Spell], now: datetime) -> tuple[Cycle, ...]:
         """The cycles as of ``now``."""
         runs = self._builder.runs
-        return Folded(tuple([judged(run, spells, now) for run in runs])) if runs else _NO_CYCLES
+        return tuple([judged(run, spells, now) for run in runs]) if runs else ()
 
 
-_NO_CYCLES = Folded()
 _NOTHING = (datetime(1, 1, 1, tzinfo=UTC), -1)
 
 

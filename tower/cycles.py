@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from tower.values import value
 
 
 class Verdict(StrEnum):
@@ -21,7 +23,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fact:
     """A claim that stands: started, excluded, paused, warn, held, breach, a level, end:<how>."""
 
@@ -57,7 +59,7 @@ class Ahead:
         return cls(warnings, datetime.fromisoformat(body["then"]), wait)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cycle:
     """One run of a rule on one subject, as judged at an instant.
 
@@ -155,16 +157,21 @@ class Folded:
     @property
     def next(self) -> datetime | None:
         """Earliest instant at which time alone changes any cycle."""
-        if len(self.cycles) == 1 and self.upcoming is None:
-            return self.cycles[0].next
-        found = [c.next for c in self.cycles if c.next is not None]
-        if self.upcoming is not None:
-            found.append(self.upcoming)
-        return min(found, default=None)
+        following = next_of(self.cycles)
+        if following is None or self.upcoming is None:
+            return following or self.upcoming
+        return min(following, self.upcoming)
 
     @property
     def latest(self) -> Cycle | None:
         return self.cycles[-1] if self.cycles else None
+
+
+def next_of(cycles: Sequence[Cycle]) -> datetime | None:
+    """Earliest instant at which time alone changes one of them."""
+    if len(cycles) == 1:
+        return cycles[0].next
+    return min([cycle.next for cycle in cycles if cycle.next is not None], default=None)
 
 
 def text_of(at: datetime | None) -> str | None:

@@ -29,6 +29,7 @@ from tower.rulebook import (
     VolumeRule,
     judging_hash,
 )
+from tower.values import value
 
 
 class Subject(NamedTuple):
@@ -44,7 +45,7 @@ class Subject(NamedTuple):
         return f"{text}:{self.line}" if self.line else text
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sign:
     """What one event tells about one subject.
 
@@ -115,7 +116,7 @@ class Evidence:
     pull: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Setting:
     """What decides a cycle besides its signs, as it was at the cycle's start.
 

@@ -22,9 +22,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from tower.clocks import Track, fold
-from tower.cycles import Cycle, Fact, Folded, Verdict
+from tower.cycles import Cycle, Fact, Verdict, next_of
 from tower.rulebook import DeadlineRule, EventRule, RatioRule, SourceRule, VolumeRule
 from tower.signs import Listeners, RuleInForce, Setting, Sign, Spell, Subject, listening
+from tower.values import value
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
@@ -36,7 +37,7 @@ ClockKey = tuple[str, Subject]
 """Rule id and subject."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """One line of the journal: a fact was added, moved or retracted.
 
@@ -214,7 +215,7 @@ class _Line:
         self._journal: list[Entry] = []
         self._applied: dict[UUID, datetime] = {}
         for key, cycles in self._clocks.items():
-            following = Folded(cycles).next
+            following = next_of(cycles)
             if following is not None:
                 self._next[key] = following
 
@@ -319,23 +320,23 @@ class _Line:
         """Judge one clock; ``heard`` are the signs of it that came since it was judged last, and
         ``because`` why a verdict that was given may be another one now, if not by them."""
         key = (rule.id, subject)
-        folded = self._folded(rule, key, now, heard)
-        if folded is None:
+        found = self._found(rule, key, now, heard)
+        if found is None:
             return
-        before, after = self._clocks.get(key, ()), folded.cycles
+        after, following = found
+        before = self._clocks.get(key, ())
         if after or before:
             self._journal.extend(changes(rule.id, subject, before, after, now, because, heard))
             self._clocks[key] = after
-        following = folded.next
         if following is None:
             self._next.pop(key, None)
         else:
             self._next[key] = following
 
-    def _folded(
+    def _found(
         self, rule: RuleInForce, key: ClockKey, now: datetime, heard: Sequence[Sign]
-    ) -> Folded | None:
-        """The cycles as of ``now``; None if they are those that stand.
+    ) -> tuple[tuple[Cycle, ...], datetime | None] | None:
+        """The cycles as of ``now``, and when time changes them; None if they are those that stand.
 
         What is heard and changes no cycle changes nothing: timers fired up to here, so time alone
         does not either.
@@ -345,7 +346,8 @@ class _Line:
         if track is not None:
             if heard and not track.hear(heard):
                 return None
-            return track.judged(spells, now)
+            cycles = track.cycles(spells, now)
+            return cycles, next_of(cycles)
         # Not by way of ``self``: a ring of references would keep every line until it is collected.
         court = self._court
 
@@ -356,10 +358,12 @@ class _Line:
         if isinstance(rule.rule, DeadlineRule | EventRule):
             track = self._tracks[key] = Track(rule, setting_at)
             track.take(signs)
-            return track.judged(spells, now)
+            cycles = track.cycles(spells, now)
+            return cycles, next_of(cycles)
         if isinstance(rule.rule, SourceRule):
             spells = [spell for spell in spells if spell.source == subject.number]
-        return fold(rule, signs, spells, setting_at, now)
+        folded = fold(rule, signs, spells, setting_at, now)
+        return folded.cycles, folded.next
 
     def _rules_of(self, subject: Subject) -> Iterable[RuleInForce]:
         return self._listeners(subject).all
@@ -407,38 +411,24 @@ def changes(
     ``because`` says why a verdict that was given is another one now; without it, the first of the
     signs ``heard``.
     """
-    if len(before) == len(after) == 1 and _alike(before[0], after[0]):
-        return []
     entries: list[Entry] = []
     for was, now_is in _pairs(before, after):
         cycle = now_is or was
         if cycle is None or (was and now_is and _alike(was, now_is)):
             continue
-        number = cycle.number
-        for name, effective, why in _steps(was, now_is):
-            entries.append(
-                Entry(
-                    rule,
-                    subject,
-                    number,
-                    name,
-                    effective,
-                    now,
-                    cycle.due,
-                    cycle.rule_version,
-                    _reason(name, why, cycle),
-                )
-            )
+        number, due, version = cycle.number, cycle.due, cycle.rule_version
+        for name, at, why in _steps(was, now_is):
+            told = _reason(name, why, cycle)
+            entries.append(Entry(rule, subject, number, name, at, now, due, version, told))
         overturned = None if was is None else _overturned(was, now_is)
         if was is not None and overturned is not None:
-            told = {
+            judged = {
                 "was": was.verdict.value,
                 "now": None if now_is is None else now_is.verdict.value,
                 "because": because or _late(heard),
             }
-            version, due = cycle.rule_version, cycle.due
             entries.append(
-                Entry(rule, subject, number, RECALCULATED, overturned, now, due, version, told)
+                Entry(rule, subject, number, RECALCULATED, overturned, now, due, version, judged)
             )
     return entries
 
@@ -447,15 +437,13 @@ def _pairs(
     before: Sequence[Cycle], after: Sequence[Cycle]
 ) -> Iterable[tuple[Cycle | None, Cycle | None]]:
     """Each cycle as it was and as it is now, by number."""
-    if len(after) == 1 and (not before or (len(before) == 1 and _same_number(before, after))):
-        return [(before[0] if before else None, after[0])]
+    if len(after) == 1 and not before:
+        return [(None, after[0])]
+    if len(after) == len(before) == 1 and after[0].number == before[0].number:
+        return [(before[0], after[0])]
     old = {cycle.number: cycle for cycle in before}
     new = {cycle.number: cycle for cycle in after}
     return [(old.get(number), new.get(number)) for number in sorted(old.keys() | new.keys())]
-
-
-def _same_number(before: Sequence[Cycle], after: Sequence[Cycle]) -> bool:
-    return before[0].number == after[0].number
 
 
 _READ_AGAIN = "a message was read again"

@@ -232,10 +232,8 @@ class Hindsight:
     ) -> None:
         for entry in journal:
             levels = self._code.telling.get(entry.rule)
-            if levels is None:
-                continue
-            level = entry.level
-            if level is None or level not in levels:
+            level = None if levels is None else entry.level
+            if levels is None or level is None or level not in levels:
                 continue
             cycle = _cycle(clocks, entry)
             started = cycle.started if cycle is not None else entry.effective
