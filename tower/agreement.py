@@ -18,6 +18,8 @@ from tower.rule_parts import Comparison, percent
 from tower.rulebook import AgreementRule
 from tower.signs import ALIKE, APART, KEPT, LEAD_TIME, LEFT, RuleInForce, Sign
 
+AGREED = "agreed"
+"""Basis of a plan: the partner's ``lead_time_days``."""
 WINDOW = timedelta(days=90)
 """Lead times are those of the orders completed in so long a time."""
 
@@ -90,9 +92,15 @@ class LeadTime:
 
 
 def left_plan(pair: Comparison, found: LeadTime) -> bool:
-    """Whether it is further from its plan than is tolerated; with too few orders it is not."""
+    """Whether it is further from its plan than is tolerated; with too few orders it is not.
+
+    Only what was agreed is a plan here. Medians of what was asked for and of what was done may be
+    of different orders: among a dozen orders one late bunch moves the one and not the other.
+    """
     actual, planned = found.actual, found.planned
     if found.n < (pair.at_least or 1) or actual is None or planned is None or planned <= 0:
+        return False
+    if found.basis != AGREED:
         return False
     return abs(actual - planned) > planned * float(pair.tolerance or 0)
 

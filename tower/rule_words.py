@@ -178,7 +178,7 @@ def _agreement(rule: Any) -> list[str]:
         [pair] = rule.compare
         return [
             f"The median lead time of a supplier may be {percent(pair.tolerance)} from its plan, "
-            "longer or shorter: what was agreed, else what its orders asked for.",
+            "longer or shorter: the days that were agreed with it.",
             f"Looked at once a day, over the orders completed in the last {WINDOW.days} days, of "
             f"which there must be {pair.at_least}.",
         ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 AS_OF = datetime(2026, 3, 27, 14, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-DRIFT_DAYS = timedelta(days=90)
 Found = set[tuple[str, str]]
 
 
@@ -119,24 +117,6 @@ def quiet(reading: Reading, now: datetime) -> Found:
     return found
 
 
-def drifting(reading: Reading, now: datetime) -> Found:
-    """Suppliers whose orders of the last ninety days took, in the median, a fifth more or less than
-    they asked for."""
-    took: dict[str, list[tuple[int, int]]] = {}
-    for order in reading.orders.values():
-        came = [max(order.received[line]) for line in order.wanted if order.received.get(line)]
-        if len(came) == len(order.wanted) > 0 and now - DRIFT_DAYS <= max(came) <= now:
-            sent = order.released.date()
-            days = ((max(came).date() - sent).days, (max(order.wanted.values()) - sent).days)
-            took.setdefault(order.supplier, []).append(days)
-    found: Found = set()
-    for key, both in took.items():
-        actual, asked = median(a for a, _ in both), median(b for _, b in both)
-        if len(both) >= 10 and abs(actual - asked) > asked / 5:
-            found.add(("LEAD_TIME_DRIFT", f"supplier::{key}"))
-    return found
-
-
 def backed_up(world: World, now: datetime) -> Found:
     """Queues deeper than five hundred, looked at every ten minutes."""
     broker = Broker(world.seed, world.stays, world.backlogs)
@@ -152,7 +132,6 @@ def backed_up(world: World, now: datetime) -> Found:
 
 def assert_true(world: World, reading: Reading, now: datetime) -> None:
     troubles = failing(reading) | quiet(reading, now) | backed_up(world, now)
-    troubles |= drifting(reading, now)
     result = world.score(judge(reading, now) | silent(world) | troubles, now)
     assert result.false == []
     assert result.missed == []
@@ -187,6 +166,10 @@ def test_the_truth_holds_for_other_seeds_and_seasons(
 ) -> None:
     world = build(seed, as_of, days=35, pos_per_day=25)
     assert_true(world, read_all(world, world.advance(as_of)), as_of)
+
+
+def test_no_lead_time_was_agreed_that_could_be_missed(reading: Reading) -> None:
+    assert not any("lead_time_days" in one for one in reading.network["partners"].values())
 
 
 def test_what_is_not_planted_stays_well_inside_the_limits(world: World, reading: Reading) -> None:

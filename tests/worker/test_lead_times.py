@@ -32,7 +32,7 @@ def new_house(make_house: Callable[..., House], shipped_rules: RuleBook) -> Call
 
     def make() -> House:
         house = make_house(shipped_rules.model_copy(update={"rules": alone}))
-        use(house, house.network)
+        use(house, agreed(house.network, 10))
         house.until("03-01 06:00")
         return house
 
@@ -42,6 +42,12 @@ def new_house(make_house: Callable[..., House], shipped_rules: RuleBook) -> Call
 @pytest.fixture
 def house(new_house: Callable[[], House]) -> House:
     return new_house()
+
+
+def agreed(network: Network, days: int | None) -> Network:
+    """The network after so many days were agreed with ACME."""
+    partner = network.partners["ACME"].model_copy(update={"lead_time_days": days})
+    return network.model_copy(update={"partners": {**network.partners, "ACME": partner}})
 
 
 def text_of(at: datetime) -> str:
@@ -102,7 +108,7 @@ def test_a_median_out_of_plan_opens_a_case_that_tells_the_arithmetic(house: Hous
     [clock] = [c for c in house.clocks() if c.rule == RULE]
     said = receipt_text(clock.state["receipt"])
     assert said.startswith("not as planned since Wed 25 Mar 00:01; lead time 13 days")
-    assert "(median of 10 orders); planned 10 days (asked); tolerance 20%" in said
+    assert "(median of 10 orders); planned 10 days (agreed); tolerance 20%" in said
     assert [s for s in house.subjects() if "Lead time" in s or "lead time" in s]
 
 
@@ -130,11 +136,7 @@ def test_an_agreed_lead_time_is_the_plan_and_a_new_one_ends_the_case(house: Hous
     house.store(orders(house, MARCH, took=13, first=1))
     house.live("03-31 12:00")
     assert drifts(house)[0][0] == "new"
-    agreed = house.network.partners["ACME"].model_copy(update={"lead_time_days": 13})
-    network = house.network.model_copy(
-        update={"partners": {**house.network.partners, "ACME": agreed}}
-    )
-    use(house, network)
+    use(house, agreed(house.network, 13))
     house.live("04-02 12:00")
     assert drifts(house)[0][0] == "resolved"
 
@@ -153,6 +155,13 @@ def test_few_orders_and_small_differences_say_nothing(house: House, n: int, took
     assert drifts(house) == []
     with house.engine.connect() as conn:
         assert lead_times.readings(conn) == {}
+
+
+def test_what_orders_ask_for_is_no_plan(house: House) -> None:
+    use(house, agreed(house.network, None))
+    house.store(orders(house, MARCH, took=30, first=1))
+    house.live("05-01 12:00")
+    assert drifts(house) == []
 
 
 def test_order_of_arrival_and_repeats_change_nothing(new_house: Callable[[], House]) -> None:
