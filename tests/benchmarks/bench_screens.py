@@ -65,7 +65,7 @@ def _by(kpi: str, by: str, narrowed: Filter = HOUSE) -> Question:
 
 PAGES: Mapping[str, Mapping[str, Question]] = {
     "Overview": {
-        **{kpi: _figure(kpi) for kpi in kpis.CARDS},
+        "cards": lambda c: kpis.leader_figures(c, EVERYTHING, HOUSE, NOW),
         "needs a decision": lambda c: overview.needs_decision(c, EVERYTHING, HOUSE),
         "opened and closed per day": lambda c: overview.case_flow(c, EVERYTHING, HOUSE),
         "open by age": lambda c: overview.open_ages(c, EVERYTHING, HOUSE, NOW),
@@ -116,8 +116,7 @@ PAGES: Mapping[str, Mapping[str, Question]] = {
     "Orders at risk": {
         "streams": lambda c: orders_at_risk.streams(c, EVERYTHING, HOUSE),
         "causes": lambda c: orders_at_risk.causes(c, EVERYTHING, HOUSE),
-        "orders affected": _figure("orders_affected"),
-        "value at risk": _figure("value_at_risk"),
+        "cards": lambda c: kpis.leader_figures(c, EVERYTHING, HOUSE, NOW),
         "lines": lambda c: orders_at_risk.orders_at_risk(c, EVERYTHING, HOUSE),
         "items": lambda c: orders_at_risk.items(c, EVERYTHING, HOUSE),
     },
