@@ -11,9 +11,9 @@ where clocks read them (``event_object``), as orders of their own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -154,21 +154,24 @@ def _backtest(engine: Engine, record: Record, home: Path) -> None:
     assert server is not None
     assert stored == EVENTS
     command = ["rules", "backtest", "--from", f"{START:%Y-%m-%d}", "--to", f"{END:%Y-%m-%d}"]
-    before, began = _Spent.now(server), time.perf_counter()
-    ran = subprocess.run(
-        [sys.executable, "-c", "from worker.command import main; main()", *command, "--json"],
-        env={
-            **os.environ,
-            "TOWER_DATABASE_URL": engine.url.render_as_string(hide_password=False),
-            "TOWER_HOME": str(home),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = home / "answer.json"
+    before, began, peak = _Spent.now(server), time.perf_counter(), 0
+    with told.open("wb") as out:
+        running = subprocess.Popen(
+            [sys.executable, "-c", "from worker.command import main; main()", *command, "--json"],
+            env={
+                **os.environ,
+                "TOWER_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+                "TOWER_HOME": str(home),
+            },
+            stdout=out,
+        )
+        while running.poll() is None:
+            peak = max(peak, _resident(running.pid))
+            time.sleep(0.5)
     wall, after = time.perf_counter() - began, _Spent.now(server)
-    assert ran.returncode == 0, ran.stderr
-    answer = json.loads(ran.stdout)
+    assert running.returncode == 0
+    answer = json.loads(told.read_bytes())
     assert answer["documents"] > EVENTS // 7
     assert answer["alerts"] > EVENTS // 50
     assert answer["mails"] > 0
@@ -178,11 +181,19 @@ def _backtest(engine: Engine, record: Record, home: Path) -> None:
     client, database = after.client - before.client, after.server - before.server
     record("P13", f"{what}: CPU time of both processes", f"{client:.1f} s", "")
     record("P13", f"{what}: CPU time of the server", f"{database:.1f} s", "")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    record("P13", f"{what}: memory of the larger process", f"{peak:.0f} MB", "")
-    million = 1_000_000 / EVENTS
-    both = (client + database) / 2 * million
-    record("P13", "1,000,000 events: CPU time of each of two cores", f"{both:.0f} s", "<= 120 s")
+    record("P13", f"{what}: memory of both processes", f"{peak / 2**20:.0f} MB", "")
+    # Starting two processes takes seconds: a smaller size says nothing of the goal.
+    goal = "<= 120 s" if EVENTS >= 1_000_000 else ""
+    each = (client + database) / 2
+    record("P13", f"{what}: CPU time of each of two cores", f"{each:.0f} s", goal)
+
+
+def _resident(pid: int) -> int:
+    """Bytes that a process and those it started hold now."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        first = psutil.Process(pid)
+        return sum(one.memory_info().rss for one in (first, *first.children(recursive=True)))
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
