@@ -146,10 +146,17 @@ def case_flow(days: Sequence[DayCount]) -> go.Figure:
     return figure
 
 
+def whole_numbers(most: int, title: str | None = None) -> dict[str, Any]:
+    """An axis of counts up to ``most`` from zero: no half cases, hence no label twice."""
+    axis: dict[str, Any] = {"title": title, "rangemode": "tozero", "tickformat": ",d"}
+    return axis | ({"tick0": 0, "dtick": 1} if most <= 5 else {"nticks": 5})
+
+
 def open_ages(bands: Sequence[AgeBand]) -> go.Figure:
     """Open exceptions by age, split by severity; the sign before the name is not colour alone."""
     figure = blank(250)
     names = list(dict.fromkeys(b.band for b in bands))
+    most = max((sum(b.cases for b in bands if b.band == name) for name in names), default=0)
     for word in SEVERITIES:
         counts = {b.band: b.cases for b in bands if b.severity == word}
         if not any(counts.values()):
@@ -167,7 +174,7 @@ def open_ages(bands: Sequence[AgeBand]) -> go.Figure:
     figure.update_layout(
         barmode="stack",
         yaxis={"autorange": "reversed", "title": None, "ticksuffix": "  "},
-        xaxis={"title": None, "rangemode": "tozero", "nticks": 5, "tickformat": ",d"},
+        xaxis=whole_numbers(most),
     )
     return figure
 

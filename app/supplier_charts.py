@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.charts import ACCENT, MUTED, SEVERITY_COLOUR, blank
+from app.charts import ACCENT, MUTED, SEVERITY_COLOUR, blank, whole_numbers
 from app.parts.words import span
 from db.reads.answering import Answering
 from db.reads.figures import Told
@@ -59,7 +59,7 @@ def funnel(steps: Sequence[Step]) -> go.Figure:
         barmode="overlay",
         bargap=0.3,
         yaxis={"autorange": "reversed", "title": None, "ticksuffix": "  "},
-        xaxis={"title": None, "rangemode": "tozero", "nticks": 5, "tickformat": ",d"},
+        xaxis=whole_numbers(max((step.reached for step in steps), default=0)),
         legend={"y": 1.02, "yanchor": "bottom"},
         margin={"t": 30},
     )
@@ -117,7 +117,7 @@ def answer_times(found: Answers) -> go.Figure:
             "title": None,
             "range": [-0.6, len(shown) - 0.4],
         },
-        yaxis={"title": "orders", "rangemode": "tozero", "nticks": 5, "tickformat": ",d"},
+        yaxis=whole_numbers(max((b.in_time + b.late for b in shown), default=0), "orders"),
         legend={"y": -0.3},
         margin={"t": 24},
     )
@@ -165,6 +165,7 @@ def open_orders(ages: Sequence[OpenAge]) -> go.Figure:
     """Open purchase orders by age since release and by how far they are."""
     figure = blank(270)
     bands = list(dict.fromkeys(a.band for a in ages))
+    most = max((sum(a.orders for a in ages if a.band == band) for band in bands), default=0)
     for stage in STAGES:
         counts = {a.band: a.orders for a in ages if a.stage == stage}
         if not counts:
@@ -183,7 +184,7 @@ def open_orders(ages: Sequence[OpenAge]) -> go.Figure:
     figure.update_layout(
         barmode="stack",
         xaxis={"title": None, "type": "category"},
-        yaxis={"title": "orders", "rangemode": "tozero", "nticks": 5, "tickformat": ",d"},
+        yaxis=whole_numbers(most, "orders"),
         legend={"y": 1.02, "yanchor": "bottom"},
         margin={"t": 30},
     )

@@ -100,7 +100,8 @@ def integrations(conn: Connection, scope: Scope, narrowed: Filter) -> Integratio
         system, partner_id = key
         load = loads.get(key, _Load())
         came, open_ = letters.get(key, (0, 0))
-        told = load.events + (came if not load.events else 0)
+        # A letter that could not be read has no event.
+        told = load.events + came
         named = names.get(partner_id) if partner_id is not None else None
         hops.append(
             HopLoad(

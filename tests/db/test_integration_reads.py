@@ -41,6 +41,7 @@ def test_failures_retries_and_latency_are_counted(connection: Connection) -> Non
     fill(connection)
     erp = hop(connection, "erp")
     assert (erp.events, erp.failed, erp.dead_letters, erp.ahead) == (3, 0, 1, 1)
+    assert erp.error_rate == 0.25  # one of four messages: never above the whole
     assert erp.p95_s is not None
     assert 7200 <= erp.p95_s < 2 * 7200  # two hours late, told by its bucket's upper bound
     middleware = hop(connection, "middleware")
