@@ -21,7 +21,7 @@ help:
 	@echo "make demo    install, fill 90 days of a pretend distributor, open the tower, keep it live"
 	@echo "make test    install and run the tests; needs no service"
 	@echo "make long    the tests that take more patience: more seeds, seasons and public data"
-	@echo "make lint    ruff: rules and format of imports"
+	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy --strict over all rooms"
 	@echo "make bench   benchmarks: one table and docs/benchmarks.md"
 	@echo "make fuzz    ten minutes of broken input for every interpreter (FUZZ_SECONDS=600)"
@@ -61,6 +61,7 @@ long: $(STAMP)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
 
 types: $(STAMP)
 	@$(BIN)/mypy

@@ -29,9 +29,9 @@ from tower.network import Network, Source
 from tower.raw import Raw
 
 _COMBINED = re.compile(
-    rb'(?P<host>\S+) \S+ (?P<user>.+?) \[(?P<time>[^\]]+)\] '
+    rb"(?P<host>\S+) \S+ (?P<user>.+?) \[(?P<time>[^\]]+)\] "
     rb'"(?:(?P<method>[A-Z]+) (?P<url>\S+)(?: (?P<protocol>[^"]*))?|[^"]*)" '
-    rb'(?P<status>\d{3}|-) (?P<bytes>\d+|-)'
+    rb"(?P<status>\d{3}|-) (?P<bytes>\d+|-)"
     rb'(?: "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)")?'
     rb"(?P<more>(?: .*)?)\Z"
 )

@@ -28,6 +28,7 @@ from tower.raw import Batch, Budget, Mark, Raw
 BLOCK = 1 << 20
 """Bytes of a block. Never to be changed: stored counts are named by it."""
 
+
 class AccessLogs(LogFiles):
     """Reader of the access logs of one gateway."""
 
@@ -44,9 +45,7 @@ class AccessLogs(LogFiles):
         for batch in super().read(mark, budget, now):
             yield replace(batch, samples=tuple(self._minutes))
 
-    def _read_file(
-        self, file: _File, spending: Spending, now: datetime, raws: list[Raw]
-    ) -> bool:
+    def _read_file(self, file: _File, spending: Spending, now: datetime, raws: list[Raw]) -> bool:
         """Count the blocks from the one reached on; True if the budget ended first."""
         with file.path.open("rb") as handle:
             if file.at > os.fstat(handle.fileno()).st_size or _tail(handle, file.at) != file.tail:
@@ -129,6 +128,7 @@ class AccessLogs(LogFiles):
             key = f"{file.first}:{file.at:x}:{digest}"
             raws.append(Raw(self._name, key, line, now, MEDIA_TYPE, name=file.path.name))
         return True
+
 
 def _first_line(handle: BinaryIO, offset: int) -> int | None:
     """Where the first line begins at or behind ``offset``; None if none does."""

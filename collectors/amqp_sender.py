@@ -70,9 +70,7 @@ class AmqpSender:
         self, source: str, url: str, user: str | None, password: str | None, timeout_s: float
     ) -> None:
         self._source = source
-        self._parameters = connection_parameters(
-            f"{source} replay", url, user, password, timeout_s
-        )
+        self._parameters = connection_parameters(f"{source} replay", url, user, password, timeout_s)
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
 

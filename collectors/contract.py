@@ -124,9 +124,7 @@ def position_in(mark: Mark | None, version: int, source: str) -> Mapping[str, An
     return mark.value
 
 
-def secret(
-    variable: str, secrets: Mapping[str, str], source: str, *, lines: bool = False
-) -> str:
+def secret(variable: str, secrets: Mapping[str, str], source: str, *, lines: bool = False) -> str:
     """The value of an environment variable, or of the file that its _FILE form names.
 
     With ``lines`` it may have several, as a private key has.

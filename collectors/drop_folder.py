@@ -33,7 +33,6 @@ CLAIMED, DONE, REFUSED_FOLDER = ".claimed", "done", ".refused"
 TOP, BELOW = "top", "below"  # claims of the folder itself, and of its subfolders
 
 
-
 class DropFolder:
     """Reader of one folder."""
 
@@ -236,9 +235,14 @@ class DropFolder:
                 seen, body, why = handles.read(claimed, claim[-1], self._options.max_bytes)
             except FileNotFoundError:
                 return
-        if body is not None and looked is not None and (seen.st_size, seen.st_mtime_ns) != (
-            looked.size,
-            looked.mtime_ns,
+        if (
+            body is not None
+            and looked is not None
+            and (seen.st_size, seen.st_mtime_ns)
+            != (
+                looked.size,
+                looked.mtime_ns,
+            )
         ):
             self._put_back(folder, claim)
             return

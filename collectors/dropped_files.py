@@ -56,9 +56,7 @@ class DroppedFiles:
             return False
         return any(fnmatch.fnmatch(seen.name, pattern) for pattern in self._options.pattern)
 
-    def is_whole(
-        self, seen: Look, markers: dict[str, int], looks: Looks, now: datetime
-    ) -> bool:
+    def is_whole(self, seen: Look, markers: dict[str, int], looks: Looks, now: datetime) -> bool:
         """Whether its sender is done with it; ``markers`` are those beside it with their times."""
         # A file that is put in place by linking has two names for a moment: look twice.
         if self._options.ready == "stable" or seen.refusal == "many_links":
@@ -151,8 +149,7 @@ class Looks:
             groups[instants[0]].extend(groups.pop(first))
         return {
             "looks": [
-                [instant, base64.b64encode(bytes(groups[instant])).decode()]
-                for instant in instants
+                [instant, base64.b64encode(bytes(groups[instant])).decode()] for instant in instants
             ]
         }
 

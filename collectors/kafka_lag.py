@@ -170,9 +170,7 @@ class Cluster:
         }
         return sorted(found.union(named))
 
-    def _committed(
-        self, group: str, wanted: Mapping[str, list[int]]
-    ) -> dict[tuple[str, int], int]:
+    def _committed(self, group: str, wanted: Mapping[str, list[int]]) -> dict[tuple[str, int], int]:
         """What a group committed on the partitions of each topic it reads; negative = never."""
         from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 

@@ -134,9 +134,7 @@ class LogFiles:
 
     # --- lines ------------------------------------------------------------------------------------
 
-    def _read_file(
-        self, file: _File, spending: Spending, now: datetime, raws: list[Raw]
-    ) -> bool:
+    def _read_file(self, file: _File, spending: Spending, now: datetime, raws: list[Raw]) -> bool:
         """Append the complete lines behind the place reached; True if the budget ended first."""
         with file.path.open("rb") as handle:
             size = os.fstat(handle.fileno()).st_size

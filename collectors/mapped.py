@@ -47,9 +47,7 @@ class MappedInterpreter:
             reading.refuse(error, "")
         return reading.result(self.name, self.version)
 
-    def _begin(
-        self, raw: Raw, net: Network, source: Source
-    ) -> MappedReading | Interpretation:
+    def _begin(self, raw: Raw, net: Network, source: Source) -> MappedReading | Interpretation:
         """What reads the message; else why nothing can."""
         partner = raw.headers.get(PARTNER) or source.partner
         if partner is not None and partner not in net.partners:

@@ -31,6 +31,7 @@ REASONS = {
     "io.nats.jetstream.advisory.v1.terminated": "terminated",
 }
 
+
 @dataclass(slots=True)
 class Place:
     """How far the advisories of one stream were read: of the stream made at ``created``."""

@@ -235,9 +235,7 @@ def raise_for(answer: Answer, source: str, now: datetime) -> None:
             "followed. Write its new address into network.yaml."
         )
     if status >= 500 or status in (408, 425):
-        raise SourceUnavailable(
-            f'Source "{source}": {where} answered {status}. It is tried again.'
-        )
+        raise SourceUnavailable(f'Source "{source}": {where} answered {status}. It is tried again.')
     raise ConfigError(
         f'Source "{source}": {where} answered {status}. Check its address and query in '
         "network.yaml."

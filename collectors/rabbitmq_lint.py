@@ -78,9 +78,7 @@ class Broker:
 
     # --- queues that work -------------------------------------------------------------------------
 
-    def _working(
-        self, key: tuple[str, str], queue: Told
-    ) -> Iterator[tuple[str, str, str, str]]:
+    def _working(self, key: tuple[str, str], queue: Told) -> Iterator[tuple[str, str, str, str]]:
         kind = _kind(queue)
         if kind == "stream":
             return  # keeps its messages, and has neither dead letters nor limits of delivery

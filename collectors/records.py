@@ -240,9 +240,7 @@ def _scaled(text: str) -> Expression:
     """A price and for how many it is; what nothing says counts as one."""
     first, *others = SCALES.split(text)
     base = _path(first.strip())
-    by = [
-        (sign, _path(part.strip())) for sign, part in zip(others[::2], others[1::2], strict=True)
-    ]
+    by = [(sign, _path(part.strip())) for sign, part in zip(others[::2], others[1::2], strict=True)]
 
     def read(record: Record, line: Record | None, number: int) -> Seen | None:
         seen = base(record, line, number)

@@ -303,9 +303,7 @@ class SftpFolder:
             now_seen = _look(seen.folder, seen.name, client.lstat(path))
         except FileNotFoundError:
             return
-        if body is not None and (
-            len(body) != seen.size or digest_of(now_seen) != digest_of(seen)
-        ):
+        if body is not None and (len(body) != seen.size or digest_of(now_seen) != digest_of(seen)):
             return  # still written to: looked at again in the next read
         taking.read.add(digest_of(seen))
         taking.add(self._message(seen, body, why, taking.now), IN_PLACE + seen.shown)

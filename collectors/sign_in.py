@@ -29,9 +29,7 @@ class SignIn:
         if options.user is not None and options.password_variable is not None:
             password = secret(options.password_variable, secrets, source)
             self._fixed["authorization"] = _basic(options.user, password)
-        self._tokens = (
-            _Tokens(source, options, options.oauth2, secrets) if options.oauth2 else None
-        )
+        self._tokens = _Tokens(source, options, options.oauth2, secrets) if options.oauth2 else None
 
     def headers(self, now: datetime) -> Mapping[str, str]:
         """Raises AccessDenied or SourceUnavailable if no token can be had."""

@@ -242,9 +242,7 @@ class SqlView:
     def _among(self, keys: Sequence[Sequence[Any]]) -> ColumnElement[bool]:
         if len(self._keys) == 1:
             return self._keys[0].in_([key[0] for key in keys])
-        return or_(
-            *(and_(*(c == v for c, v in zip(self._keys, key, strict=True))) for key in keys)
-        )
+        return or_(*(and_(*(c == v for c, v in zip(self._keys, key, strict=True))) for key in keys))
 
     # --- sweeping ---------------------------------------------------------------------------------
 

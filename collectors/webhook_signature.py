@@ -47,9 +47,7 @@ def check(
         if not own_id:
             raise Unsigned(f"The header {STANDARD_ID} is missing.")
         signed = f"{own_id}.{stamp}.".encode() + body
-        candidates = [
-            part.removeprefix("v1,") for part in given.split() if part.startswith("v1,")
-        ]
+        candidates = [part.removeprefix("v1,") for part in given.split() if part.startswith("v1,")]
         is_hex = False
     else:
         stamp = headers.get((options.timestamp_header or "").lower(), "")

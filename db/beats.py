@@ -229,16 +229,12 @@ def _end_spells(
         wake(conn, dict.fromkeys(held, now), net.partner_keys)
 
 
-def wake(
-    conn: Connection, due: Mapping[int, datetime], partners: Container[int] = ()
-) -> None:
+def wake(conn: Connection, due: Mapping[int, datetime], partners: Container[int] = ()) -> None:
     """Let these units be judged again at the given instants, or earlier where that is due.
 
     ``partners`` are homes that are partners, not documents.
     """
-    rows = [
-        ("partner" if home in partners else "unit", str(home), at) for home, at in due.items()
-    ]
+    rows = [("partner" if home in partners else "unit", str(home), at) for home, at in due.items()]
     if rows:
         statement = insert(timer).values(
             [

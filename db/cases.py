@@ -408,9 +408,7 @@ def judge(
     )
 
 
-def merge(
-    conn: Connection, scope: Scope, case_id: int, who: str, into: int, now: datetime
-) -> Case:
+def merge(conn: Connection, scope: Scope, case_id: int, who: str, into: int, now: datetime) -> Case:
     """Close it as a part of the case ``into``."""
     target = _visible(by_ids(conn, [into]), scope, into)
     return _wish(conn, scope, case_id, now, lambda c: case_wishes.merge(c, who, now, target))

@@ -441,9 +441,7 @@ class Feeds:
             up_to = self.complete_to.get(source.source) or NEVER
             known = up_to + source.tolerance
             if known <= now:
-                found.setdefault(
-                    (source.source, up_to), Spell(source.source, up_to, known)
-                )
+                found.setdefault((source.source, up_to), Spell(source.source, up_to, known))
         return sorted(found.values(), key=lambda spell: (spell.from_at, spell.source))
 
 

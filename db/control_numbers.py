@@ -40,7 +40,6 @@ _ISLANDS = text(
 )
 
 
-
 def keep(cursor: Cursor[Any], items: Iterable[Item]) -> None:
     """Keep the numbers of these messages, and have each stream looked at when things settled.
 

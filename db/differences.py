@@ -26,9 +26,7 @@ class DocumentDifference:
     fields: tuple[FieldChange, ...]
 
 
-def foretold(
-    conn: Connection, change: Callable[[], frozenset[int]]
-) -> list[DocumentDifference]:
+def foretold(conn: Connection, change: Callable[[], frozenset[int]]) -> list[DocumentDifference]:
     """What ``change`` would make of documents; it is done and rolled back.
 
     It returns the homes it touched. The values before are read after the rollback, for only the
@@ -70,8 +68,6 @@ def _compare(
     for ref in sorted(before.keys() | after.keys()):
         fields = field_changes(before.get(ref, {}), after.get(ref, {}))
         if fields:
-            change = (
-                "added" if ref not in before else "removed" if ref not in after else "changed"
-            )
+            change = "added" if ref not in before else "removed" if ref not in after else "changed"
             found.append(DocumentDifference(ref, change, fields))
     return found

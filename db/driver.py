@@ -61,9 +61,7 @@ def of_driver(conn: Connection) -> psycopg.Connection[Any]:
     return driver
 
 
-def as_sqlalchemy(
-    conn: Connection, error: psycopg.Error, said: str = "ingest"
-) -> BaseException:
+def as_sqlalchemy(conn: Connection, error: psycopg.Error, said: str = "ingest") -> BaseException:
     """The error that SQLAlchemy raises for one of the driver; a lost connection is put away."""
     driver = conn.connection.driver_connection
     away = isinstance(driver, psycopg.Connection) and (driver.closed or driver.broken)

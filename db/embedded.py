@@ -194,7 +194,6 @@ def _ensure_roles(admin_url: str, known: Passwords) -> None:
                 )
             )
 
-
     lending = create_engine(admin_url, poolclass=NullPool)
     with lending.begin() as connection_of_admin:
         roles.prepare(connection_of_admin, APP)

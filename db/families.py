@@ -254,9 +254,7 @@ def refold(cursor: Cursor[Any], homes: Iterable[int]) -> dict[FamilyKey, Family]
     return folded
 
 
-def replace(
-    cursor: Cursor[Any], families: Mapping[FamilyKey, Family], owners: Owners
-) -> int:
+def replace(cursor: Cursor[Any], families: Mapping[FamilyKey, Family], owners: Owners) -> int:
     """Write folded families whole, and remove rows that their records do not yield."""
     for key, family in families.items():
         cursor.execute(

@@ -216,12 +216,8 @@ def kept_ties(
     if not asked:
         return {}
     ones, others, bases = zip(*asked, strict=True)
-    cursor.execute(
-        _KEPT, (staging.numbers(ones), staging.numbers(others), staging.literal(bases))
-    )
-    return {
-        tie_key(home, other, basis): since for home, other, basis, since in cursor.fetchall()
-    }
+    cursor.execute(_KEPT, (staging.numbers(ones), staging.numbers(others), staging.literal(bases)))
+    return {tie_key(home, other, basis): since for home, other, basis, since in cursor.fetchall()}
 
 
 _BETWEEN = (
@@ -285,10 +281,7 @@ class Component:
     @property
     def roots(self) -> set[int]:
         return {
-            one.other
-            for home in self.nodes
-            for one in self.web.links.get(home, ())
-            if one.to_root
+            one.other for home in self.nodes for one in self.web.links.get(home, ()) if one.to_root
         }
 
 

@@ -103,9 +103,7 @@ def backlog(conn: Connection, now: datetime) -> Backlog:
     letters = conn.execute(
         select(func.count()).select_from(dead_letter).where(dead_letter.c.state == "open")
     ).scalar_one()
-    unmatched = conn.execute(
-        select(func.count()).select_from(flow).where(*waits())
-    ).scalar_one()
+    unmatched = conn.execute(select(func.count()).select_from(flow).where(*waits())).scalar_one()
     return Backlog(
         timers_due=timers[0],
         oldest_timer=timers[1],

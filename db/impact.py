@@ -179,9 +179,7 @@ class ClockMark:
     breached: bool
 
 
-def doubts(
-    conn: Connection, homes: Iterable[int], levels: Mapping[str, str]
-) -> list[ClockMark]:
+def doubts(conn: Connection, homes: Iterable[int], levels: Mapping[str, str]) -> list[ClockMark]:
     """Open clocks of these rules that put supply in doubt, of these homes: held, or past the level
     given for the rule ("" for any that counts as breached)."""
     wanted, names = sorted(set(homes)), sorted(levels)

@@ -61,8 +61,7 @@ def readings(conn: Connection, homes: Iterable[int] | None = None) -> dict[int, 
         asked, given = asked.where(m.home_key == any_(_HOMES)), {"homes": sorted(set(homes))}
     return {
         row.home_key: {
-            rule: [Reading.from_json(one) for one in its]
-            for rule, (_, its) in row.footings.items()
+            rule: [Reading.from_json(one) for one in its] for rule, (_, its) in row.footings.items()
         }
         for row in conn.execute(asked, given)
     }
@@ -97,9 +96,7 @@ _NEWS = text(
 )
 
 
-def keep(
-    conn: Connection, found: Mapping[str, Readings], since: datetime, now: datetime
-) -> None:
+def keep(conn: Connection, found: Mapping[str, Readings], since: datetime, now: datetime) -> None:
     """Keep all readings of these suppliers (by key), the newest of which are of ``since``, and have
     them judged."""
     if not found:

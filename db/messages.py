@@ -28,9 +28,7 @@ COMPRESS_FROM = 1024  # bytes; below, zlib's frame eats what it saves
 STREAM_FROM = 1 << 20  # bytes; from there on a body is packed and sent piece by piece
 _WINDOW = 1 << 16
 
-_LEDGER = (
-    "SELECT source, key, sha256 FROM ingest_ledger WHERE item_key = ANY(%s::bigint[])"
-)
+_LEDGER = "SELECT source, key, sha256 FROM ingest_ledger WHERE item_key = ANY(%s::bigint[])"
 _EVENTS = (
     "SELECT e.event_id FROM unnest(%s::bigint[], %s::uuid[]) AS asked (home_key, event_id) "
     "JOIN event e ON e.home_key = asked.home_key AND e.event_id = asked.event_id"
@@ -271,9 +269,7 @@ def known_events(cursor: Cursor[Any], gathered: Gathered, *, careful: bool) -> s
     return known
 
 
-def _probe_ids(
-    cursor: Cursor[Any], query: str, asked: Sequence[tuple[int, UUID]]
-) -> set[UUID]:
+def _probe_ids(cursor: Cursor[Any], query: str, asked: Sequence[tuple[int, UUID]]) -> set[UUID]:
     if not asked:
         return set()
     ids = "{" + ",".join([event_id.hex for _, event_id in asked]) + "}"
@@ -291,9 +287,7 @@ RAW_COLUMNS = (
     "item_key, source, key, received_at, media_type, name, headers, partner_id, encoding, size, "
     "body"
 )
-READING_COLUMNS = (
-    "item_key, source, key, interpreter, version, at, outcome, n_events, findings"
-)
+READING_COLUMNS = "item_key, source, key, interpreter, version, at, outcome, n_events, findings"
 ORIGIN_COLUMNS = "item_key, source, key, event_id, fields"
 LETTER_COLUMNS = (
     "item_key, source, key, attempt, position, message, kind, code, cause, advice, byte_offset, "

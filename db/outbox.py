@@ -201,9 +201,7 @@ def release(conn: Connection, mails: Sequence[Leased]) -> None:
         leases.release(conn, outbox, token, [mail.id for mail in mails if mail.token == token])
 
 
-def last_outcomes(
-    conn: Connection, n: int, channel: str = MAIL
-) -> list[tuple[str, datetime]]:
+def last_outcomes(conn: Connection, n: int, channel: str = MAIL) -> list[tuple[str, datetime]]:
     """Outcome and time of the last attempts on a channel, newest first."""
     d = delivery.c
     rows = conn.execute(
@@ -303,9 +301,7 @@ def supersede(conn: Connection, older_than: datetime, now: datetime) -> list[Giv
 
 def taken_back(conn: Connection, mail: Leased, now: datetime) -> tuple[Member, ...]:
     """Untell what a mail told that its server refused for good."""
-    before = conn.execute(
-        select(outbox.c.told_before).where(outbox.c.id == mail.id)
-    ).scalar_one()
+    before = conn.execute(select(outbox.c.told_before).where(outbox.c.id == mail.id)).scalar_one()
     return _take_back(conn, mail.key, mail.id, before, now)
 
 

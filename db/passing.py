@@ -19,8 +19,7 @@ from tower.signs import Subject
 
 @dataclass(slots=True)
 class OpenClock:
-    """An open cycle. ``state`` and ``last`` (number of its last journal entry) only if it is due.
-    """
+    """An open cycle. ``state`` and ``last`` (number of its last journal entry) only if due."""
 
     rule: str
     subject: Subject
@@ -166,7 +165,9 @@ _SEEN = Statement(
 
 
 def save(
-    conn: Connection, moved: Sequence[Moved], instants: Sequence[tuple[int, datetime]],
+    conn: Connection,
+    moved: Sequence[Moved],
+    instants: Sequence[tuple[int, datetime]],
     now: datetime,
 ) -> None:
     """Store clocks that warned, their journal, and the last logical instant of each unit."""

@@ -347,9 +347,7 @@ def _compare(
 
 def _homes_of(event: Event) -> set[int]:
     """Homes of the documents that an event names."""
-    return {
-        document_home(HEADER_OF.get(t.kind, t.kind), t.scope, t.number) for t in touches(event)
-    }
+    return {document_home(HEADER_OF.get(t.kind, t.kind), t.scope, t.number) for t in touches(event)}
 
 
 def _same(kept: _Kept, new: Event) -> bool:
@@ -551,4 +549,3 @@ def _settle_pegs(cursor: Cursor[Any], homes: Iterable[int]) -> None:
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (*key, *latest[key]),
         )
-

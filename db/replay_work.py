@@ -26,9 +26,7 @@ def running(conn: Connection, now: datetime) -> list[Replay]:
     return [get(conn, replay_id) for replay_id in conn.execute(asked).scalars()]
 
 
-def claim(
-    conn: Connection, one: Replay, holder: str, most: int, now: datetime
-) -> list[Item]:
+def claim(conn: Connection, one: Replay, holder: str, most: int, now: datetime) -> list[Item]:
     """Take the next items that are ready, in their order, for one worker.
 
     An item whose message another replay holds is blocked, and the others are taken.
@@ -199,9 +197,7 @@ def finish(conn: Connection, now: datetime) -> list[Replay]:
     """End replays of which nothing waits any more."""
     asked = select(_r.id).where(
         _r.state.in_(RUNNING),
-        ~exists().where(
-            and_(_i.replay_id == _r.id, _i.state.in_(("ready", *OPEN)))
-        ),
+        ~exists().where(and_(_i.replay_id == _r.id, _i.state.in_(("ready", *OPEN)))),
     )
     found = []
     for replay_id in conn.execute(asked.order_by(_r.id).with_for_update()).scalars().all():

@@ -89,9 +89,7 @@ def draft(
     if missing:
         word = "dead letter" if missing[0].attempt else "message"
         raise ReplayRefused(f"There is no {word} {missing[0]} in your area.")
-    ordered = sorted(
-        found.values(), key=lambda one: (one.ref.source, one.received_at, one.ref)
-    )
+    ordered = sorted(found.values(), key=lambda one: (one.ref.source, one.received_at, one.ref))
     replay_id = conn.execute(
         insert(replay)
         .values(
@@ -235,9 +233,7 @@ def confirm(
     )
     # What is ready goes; what is not keeps its verdict as its end.
     conn.execute(
-        update(replay_item)
-        .where(_i.replay_id == replay_id)
-        .values(state=_i.verdict, state_at=now)
+        update(replay_item).where(_i.replay_id == replay_id).values(state=_i.verdict, state_at=now)
     )
     confirmed = get(conn, replay_id)
     _told(conn, who, "replay.confirmed", confirmed, now, reason=reason, needs=one.needs_approval)
@@ -260,9 +256,7 @@ def approve(conn: Connection, replay_id: int, who: str, now: datetime) -> Replay
         raise ReplayRefused(f"Replay {replay_id} is {one.state}; nothing waits for approval.")
     if who == one.requested_by:
         _told(conn, who, "replay.approval_refused", one, now, reason="own replay")
-        raise OwnReplay(
-            f"{who} asked for replay {replay_id}; another person must approve it."
-        )
+        raise OwnReplay(f"{who} asked for replay {replay_id}; another person must approve it.")
     conn.execute(
         update(replay)
         .where(_r.id == replay_id)
@@ -385,9 +379,7 @@ def sign_off(conn: Connection, replay_id: int, who: str, now: datetime) -> Repla
         raise ReplayRefused(f"Replay {replay_id} is {one.state}; it has no result yet.")
     if one.signed_by is not None:
         raise ReplayRefused(f"{one.signed_by} signed it off already.")
-    conn.execute(
-        update(replay).where(_r.id == replay_id).values(signed_by=who, signed_at=now)
-    )
+    conn.execute(update(replay).where(_r.id == replay_id).values(signed_by=who, signed_at=now))
     return changed(conn, replay_id, who, "replay.signed_off", now)
 
 
@@ -444,9 +436,7 @@ def changed(
     return one
 
 
-def _told(
-    conn: Connection, who: str, what: str, one: Replay, now: datetime, **detail: Any
-) -> None:
+def _told(conn: Connection, who: str, what: str, one: Replay, now: datetime, **detail: Any) -> None:
     audit.record(
         conn, who, what, one.subject,
         {"count": one.n_items, "sha256": one.sha256, "action": one.action} | detail, now,

@@ -94,9 +94,7 @@ def sharing(
     return found
 
 
-def parents(
-    conn: Connection, names: Iterable[str], numbers: Iterable[int]
-) -> dict[int, Case]:
+def parents(conn: Connection, names: Iterable[str], numbers: Iterable[int]) -> dict[int, Case]:
     """The newest parent of each name and those with these numbers, locked."""
     marks = [case_fingerprint("ROOT_CAUSE", KIND, _subject(name)) for name in sorted(set(names))]
     newest = (
@@ -174,9 +172,7 @@ def leave_to_parents(conn: Connection, under: Mapping[int, int], now: datetime) 
             m.case_id.in_(sorted(under)),
             # A partner is told of its own documents, and never of a parent, which is ours.
             ~m.recipient.startswith("partner:"),
-            ~select(1)
-            .where(told.c.case_id == m.case_id, told.c.recipient == m.recipient)
-            .exists(),
+            ~select(1).where(told.c.case_id == m.case_id, told.c.recipient == m.recipient).exists(),
         )
         .returning(m.case_id, m.recipient)
     ).all()

@@ -62,9 +62,7 @@ def add(
 def end(conn: Connection, silence_id: int, *, author: str, now: datetime) -> Silence:
     """End a silence before its time: what waited for its end is told. Raises NotASilence."""
     switches.check_writable(conn)
-    row = conn.execute(
-        select(silence).where(_s.id == silence_id).with_for_update()
-    ).one_or_none()
+    row = conn.execute(select(silence).where(_s.id == silence_id).with_for_update()).one_or_none()
     if row is None:
         raise NotASilence(f"There is no silence {silence_id}. tower silence list shows them.")
     known = of_row(row)
@@ -96,9 +94,7 @@ def active(conn: Connection, now: datetime) -> list[Silence]:
     """Silences in force at an instant, oldest first."""
     rows = conn.execute(
         select(silence)
-        .where(
-            _s.from_at <= now, _s.to_at > now, or_(_s.ended_at.is_(None), _s.ended_at > now)
-        )
+        .where(_s.from_at <= now, _s.to_at > now, or_(_s.ended_at.is_(None), _s.ended_at > now))
         .order_by(_s.id)
     )
     return [of_row(row) for row in rows]
@@ -108,9 +104,7 @@ def between(conn: Connection, begin: datetime, end: datetime) -> list[Silence]:
     """Silences in force at any time between two instants, oldest first."""
     rows = conn.execute(
         select(silence)
-        .where(
-            _s.from_at < end, _s.to_at > begin, or_(_s.ended_at.is_(None), _s.ended_at > begin)
-        )
+        .where(_s.from_at < end, _s.to_at > begin, or_(_s.ended_at.is_(None), _s.ended_at > begin))
         .order_by(_s.id)
     )
     return [of_row(row) for row in rows]

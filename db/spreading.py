@@ -186,18 +186,14 @@ class Spreading:
             }
         flows.set_matched(self.cursor, matched, True)
 
-    def _lock_around(
-        self, gains: dict[int, FlowGain], part: flows.Component
-    ) -> dict[int, Flow]:
+    def _lock_around(self, gains: dict[int, FlowGain], part: flows.Component) -> dict[int, Flow]:
         """Lock the flows of a component too; those that the batch adds nothing to."""
         around = {home: part.flows[home] for home in part.nodes & part.flows.keys() - gains.keys()}
         for home, flow in around.items():
             gains[home] = FlowGain(Node(flow.kind, flow.anchor, home))
         return around
 
-    def _orders(
-        self, gathered: Gathered, woven: weaving.Woven
-    ) -> dict[int, tuple[str, str, str]]:
+    def _orders(self, gathered: Gathered, woven: weaving.Woven) -> dict[int, tuple[str, str, str]]:
         """What lives at the homes that woven rows concern."""
         wanted = {row.home for row in (*woven.new, *woven.moved)}
         wanted |= {home for home, _ in woven.lost}

@@ -139,9 +139,7 @@ def in_force(conn: Connection) -> list[Subscription]:
     return [_subscription(row) for row in trips.ask_one(conn, *IN_FORCE)]
 
 
-_in_force = Statement(
-    select(*_COLUMNS).where(_s.ended_at.is_(None)).order_by(_s.name), named=True
-)
+_in_force = Statement(select(*_COLUMNS).where(_s.ended_at.is_(None)).order_by(_s.name), named=True)
 IN_FORCE: trips.Asked = (_in_force, {})
 """The question for all that are in force; ``case_listeners`` reads the answer."""
 

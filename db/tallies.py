@@ -63,9 +63,7 @@ _NOTE = """
 """
 _COLUMNS = "home_key, type, at, known_at, n"
 _FIELDS = staging.fields(_COLUMNS)
-_ADD = staging.Upsert(
-    "partner_count", _COLUMNS, "DO UPDATE SET n = partner_count.n + EXCLUDED.n"
-)
+_ADD = staging.Upsert("partner_count", _COLUMNS, "DO UPDATE SET n = partner_count.n + EXCLUDED.n")
 _EMPTY = """
     DELETE FROM partner_count c
     USING json_to_recordset(%s::json)

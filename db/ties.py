@@ -91,10 +91,7 @@ def _of_row(row: Any) -> HandTie:
 def ties(conn: Connection, scope: Scope, *, limit: int = 200) -> list[HandTie]:
     """Ties by hand, also undone ones, the newest first."""
     rows = conn.execute(
-        select(hand_tie)
-        .where(*within_scope(hand_tie.c, scope))
-        .order_by(_t.id.desc())
-        .limit(limit)
+        select(hand_tie).where(*within_scope(hand_tie.c, scope)).order_by(_t.id.desc()).limit(limit)
     )
     return [_of_row(row) for row in rows]
 

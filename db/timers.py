@@ -77,9 +77,7 @@ def look(conn: Connection, now: datetime, limit: int) -> tuple[datetime | None, 
     return following, set(kinds)
 
 
-def claim(
-    conn: Connection, kinds: Iterable[str], now: datetime, limit: int
-) -> list[Timer]:
+def claim(conn: Connection, kinds: Iterable[str], now: datetime, limit: int) -> list[Timer]:
     """Lock up to ``limit`` timers of these kinds that are due, earliest first.
 
     Rows that another worker holds are passed over. Call it once at the start of a transaction.

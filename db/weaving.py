@@ -144,9 +144,7 @@ _AT_DOCUMENTS = (
 
 def _candidates(cursor: Cursor[Any], part: flows.Component) -> list[_Candidate]:
     found: dict[UUID, _Candidate] = {}
-    homes = sorted(
-        home for home in part.nodes if (one := part.flows.get(home)) and one.n_events
-    )
+    homes = sorted(home for home in part.nodes if (one := part.flows.get(home)) and one.n_events)
     rows: list[Any] = []
     if homes:
         rows = rows_at(cursor, homes)
@@ -234,9 +232,8 @@ def event_of(row: Any) -> Event:
 
 # --- writing ------------------------------------------------------------------------------------
 
-def apply(
-    cursor: Cursor[Any], woven: Woven, subjects: Mapping[int, tuple[str, str, str]]
-) -> None:
+
+def apply(cursor: Cursor[Any], woven: Woven, subjects: Mapping[int, tuple[str, str, str]]) -> None:
     """Write what weaving found; ``subjects`` names the order (kind, scope, number) of each home."""
     lines = []
     for row in woven.new:
@@ -289,4 +286,3 @@ def _named(flow: flows.Flow) -> tuple[str, str, str] | None:
         if document_home(flow.kind, scope, number) == flow.home:
             return flow.kind, scope, number
     return None
-

@@ -160,31 +160,35 @@ def _sources(doors: Path, base_url: str, every: str) -> dict[str, Any]:
             "mapping": "wms_east",
         },
     }
-    return {
-        name: source | {"every": every, "silent_after": SILENT_AFTER}
-        for name, source in pulled.items()
-    } | {
-        name: source | {"every": PUSH_EVERY, "silent_after": SILENT_AFTER}
-        for name, source in pushed.items()
-    } | {
-        # The books tell by night what is in stock, in the words of a mapping that is shipped.
-        "stock": {
-            "kind": "push",
-            "format": "json",
-            "system": "erp",
-            "mapping": "wms_events",
-            "every": STOCK_EVERY,
-            "silent_after": STOCK_SILENT_AFTER,
-        },
-        # What its suppliers write into the form of /portal; nobody has to write.
-        "portal-form": {
-            "kind": "push",
-            "format": "cloudevents",
-            "system": "portal",
-            "channel": "portal",
-            "silent_after": "87600h",
+    return (
+        {
+            name: source | {"every": every, "silent_after": SILENT_AFTER}
+            for name, source in pulled.items()
         }
-    }
+        | {
+            name: source | {"every": PUSH_EVERY, "silent_after": SILENT_AFTER}
+            for name, source in pushed.items()
+        }
+        | {
+            # The books tell by night what is in stock, in the words of a mapping that is shipped.
+            "stock": {
+                "kind": "push",
+                "format": "json",
+                "system": "erp",
+                "mapping": "wms_events",
+                "every": STOCK_EVERY,
+                "silent_after": STOCK_SILENT_AFTER,
+            },
+            # What its suppliers write into the form of /portal; nobody has to write.
+            "portal-form": {
+                "kind": "push",
+                "format": "cloudevents",
+                "system": "portal",
+                "channel": "portal",
+                "silent_after": "87600h",
+            },
+        }
+    )
 
 
 def _calendar(hours: Hours, years: Sequence[int]) -> dict[str, Any]:

@@ -64,9 +64,7 @@ class Troubles:
         due = begin + timedelta(minutes=25)
         if begin < start + timedelta(days=1) or not self.book.may_come_true(due):
             return
-        self.watched.append(
-            Backlog(BACKLOG_QUEUE, begin, begin + BACKLOG_LASTS, BACKLOG_PER_HOUR)
-        )
+        self.watched.append(Backlog(BACKLOG_QUEUE, begin, begin + BACKLOG_LASTS, BACKLOG_PER_HOUR))
         self.book.plant(
             "QUEUE_BACKLOG",
             f"queue:{BROKER}:{BACKLOG_QUEUE}",
@@ -129,9 +127,7 @@ class Troubles:
 
     # --- a translator that stands still -----------------------------------------------------------
 
-    def plan_outage(
-        self, suppliers: Sequence[Supplier], day: date, days: int, skewed: str
-    ) -> None:
+    def plan_outage(self, suppliers: Sequence[Supplier], day: date, days: int, skewed: str) -> None:
         """Choose the house and the day; the orders are told on it."""
         quiet = "" if self.quiet is None else self.quiet.key
         able = [

@@ -185,9 +185,7 @@ def _first_answer(line: Row, word: str, delivery: str | None) -> str:
     return " ".join(changed) or "kept"
 
 
-def _word(
-    line: Row, qty: str | None, day: str | None, kind: str | None, price: str | None
-) -> str:
+def _word(line: Row, qty: str | None, day: str | None, kind: str | None, price: str | None) -> str:
     """The word of an answer that only gave values: accepted if they are those of the order."""
     equal = (
         _fits(qty, line["ordered_qty"])

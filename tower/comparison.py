@@ -133,9 +133,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def differences(
-    one: Mapping[str, Told], other: Mapping[str, Told]
-) -> list[FieldDifference]:
+def differences(one: Mapping[str, Told], other: Mapping[str, Told]) -> list[FieldDifference]:
     """All fields of both, those that differ first."""
     found = [
         FieldDifference(name, _change(one.get(name), other.get(name)), one.get(name),
@@ -330,9 +328,7 @@ _FIELDS = (
 )
 
 
-def three_way(
-    lines: Iterable[Mapping[str, Any]], erp_systems: Iterable[str]
-) -> list[ThreeWay]:
+def three_way(lines: Iterable[Mapping[str, Any]], erp_systems: Iterable[str]) -> list[ThreeWay]:
     """Rows for each line; ``lines`` are rows of documents with their ``reports``."""
     erps = frozenset(erp_systems)
     found = []
@@ -349,9 +345,7 @@ def three_way(
             held = erp if erp is not None else _reported(reports, ordered_name, erps, among=True)
             told = {normal(v) for v in (ordered, answered, held) if v is not None}
             if ordered is not None or answered is not None or held is not None:
-                found.append(
-                    ThreeWay(row["line"], field, ordered, answered, held, len(told) <= 1)
-                )
+                found.append(ThreeWay(row["line"], field, ordered, answered, held, len(told) <= 1))
     return found
 
 

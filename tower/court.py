@@ -207,9 +207,7 @@ class Code:
     def unheard(self) -> frozenset[str]:
         """Event types that say nothing to any clock nor about any subject: not read at all."""
         judged = (rule for rules in self.by_subject.values() for rule in rules)
-        heard = frozenset(
-            t for r in judged if r.about not in COUNTED for t in r.moving | r.telling
-        )
+        heard = frozenset(t for r in judged if r.about not in COUNTED for t in r.moving | r.telling)
         return frozenset(
             name
             for name in EVENT_TYPES

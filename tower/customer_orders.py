@@ -15,9 +15,7 @@ from tower.statuses import DONE, order_line_status, order_status
 from tower.timelines import by_number, day_of, in_order, iso, owned
 
 _AT = itemgetter(0, 1)
-_ORDERED = (
-    *("ordered_qty", "uom", "price", "requested_date", "item", "description", "category"),
-)
+_ORDERED = (*("ordered_qty", "uom", "price", "requested_date", "item", "description", "category"),)
 _COPIED = ("customer", "customer_name", "warehouse", "currency", "priority")
 
 
@@ -112,7 +110,5 @@ def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
         line["open_value"] = None if line["value"] is None else "0"
     else:
         done = line["shipped_qty"] or line["received_qty"]
-        line["open_value"] = amounts.product(
-            amounts.remaining(line["ordered_qty"], done), price
-        )
+        line["open_value"] = amounts.product(amounts.remaining(line["ordered_qty"], done), price)
     return line

@@ -22,9 +22,7 @@ _QUANTITY = {
 def _order(event: Event) -> Iterable[Touch]:
     data = event.data
     erp, order = data["erp"], data["order"]
-    qualifier = {"order.placed": "creates", "order.promised": "promises"}.get(
-        event.type, "changes"
-    )
+    qualifier = {"order.placed": "creates", "order.promised": "promises"}.get(event.type, "changes")
     facts = without(data, "erp", "order", "lines")
     lines = merged(data.get("lines") or ())
     if lines:

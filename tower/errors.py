@@ -34,9 +34,7 @@ class ConfigError(TowerError):
     """A setting or a configuration file is wrong: refuse to start, or keep the active version."""
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
-        self.problems: tuple[Problem, ...] = (
-            () if isinstance(problems, str) else tuple(problems)
-        )
+        self.problems: tuple[Problem, ...] = () if isinstance(problems, str) else tuple(problems)
         super().__init__(
             problems if isinstance(problems, str) else "\n".join(str(p) for p in problems)
         )

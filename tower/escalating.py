@@ -79,9 +79,7 @@ def after_change(
             return replace(known, stopped=True) if known is not None else None
         return Chain(case.id, case.policy, policy.repeat, steps, 0, generation, now, now)
     if happened & RESTARTS:
-        return replace(
-            known, generation=generation, started_at=now, reminded_at=now, stopped=False
-        )
+        return replace(known, generation=generation, started_at=now, reminded_at=now, stopped=False)
     return None
 
 

@@ -49,9 +49,7 @@ def event_differences(
     return tuple(sorted(found, key=lambda d: (d.position, d.type, d.id)))
 
 
-def field_changes(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> tuple[FieldChange, ...]:
+def field_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[FieldChange, ...]:
     """The fields whose values differ, in the order of their names."""
     return tuple(
         FieldChange(name, before.get(name), after.get(name))

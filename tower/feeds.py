@@ -187,9 +187,7 @@ class ReplayOptions(Strict):
         for types in told.values():
             for one in types.split() or [""]:
                 if one not in EVENT_TYPES:
-                    raise mistake(
-                        f'"{one}" is no type of event', "write one of docs/events.md"
-                    )
+                    raise mistake(f'"{one}" is no type of event', "write one of docs/events.md")
         return told
 
 
@@ -219,9 +217,7 @@ class RabbitOptions(FeedOptions):
     only: list[str] = Field(default_factory=lambda: ["*"])
     never: list[str] = Field(default_factory=lambda: ["amq.gen-*"])
     rates: bool = True
-    dead_letter_suffix: list[str] = Field(
-        default_factory=lambda: [".dlq", ".dead", "-dlq", "_dlq"]
-    )
+    dead_letter_suffix: list[str] = Field(default_factory=lambda: [".dlq", ".dead", "-dlq", "_dlq"])
     page_size: int = Field(default=500, ge=1, le=500)
     timeout: ClockTime = timedelta(seconds=20)
     max_bytes: Size = 50_000_000
@@ -334,9 +330,7 @@ class PushOptions(FeedOptions):
     @model_validator(mode="after")
     def _has_a_secret(self) -> Self:
         if (self.signature is None) != (self.secret_variable is None):
-            raise mistake(
-                "signature and secret_variable belong together", "write both, or neither"
-            )
+            raise mistake("signature and secret_variable belong together", "write both, or neither")
         return self
 
     @property

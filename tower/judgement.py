@@ -88,9 +88,7 @@ def _in_time(fact: Fact) -> tuple[datetime, str]:
     return fact.effective, fact.name
 
 
-def _judged_deadline(
-    run: Run, planned: Stages, spells: Sequence[Spell], now: datetime
-) -> Cycle:
+def _judged_deadline(run: Run, planned: Stages, spells: Sequence[Spell], now: datetime) -> Cycle:
     if run.end is not None:
         return _closed_deadline(run, planned, run.end)
     due = planned.plan.due

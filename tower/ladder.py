@@ -61,9 +61,7 @@ def rungs(
     ``expects_fa`` says whether a functional acknowledgement is agreed with the supplier; None means
     that only the order's own fa_status tells.
     """
-    timed = {
-        RULES[c["rule"]]: c for c in clocks if c["rule"] in RULES and not c.get("line", "")
-    }
+    timed = {RULES[c["rule"]]: c for c in clocks if c["rule"] in RULES and not c.get("line", "")}
     ended = po.get("status") in ("cancelled", "closed")
     return [
         _sent(po),

@@ -442,9 +442,7 @@ def _rule_names(rule: Rule, path: Path, network: NetworkView) -> Iterator[Flaw]:
 
 
 def _sides(rule: AgreementRule, path: Path, network: NetworkView) -> Iterator[Flaw]:
-    known = frozenset(
-        {*network.systems, *(system.kind for system in network.systems.values())}
-    )
+    known = frozenset({*network.systems, *(system.kind for system in network.systems.values())})
     for n, pair in enumerate(rule.compare):
         for word, side in (("a", pair.a), ("b", pair.b)):
             system = side.partition(".")[0]

@@ -46,8 +46,18 @@ FORMATS_OF = {
     "rabbitmq": ("queue",),
     "nats": ("queue",),
     "kafka": ("queue",),
-    "push": ("x12", "edifact", "mdn", "csv", "json", "xml", "log", "cloudevents", "otlp",
-             "access_log"),
+    "push": (
+        "x12",
+        "edifact",
+        "mdn",
+        "csv",
+        "json",
+        "xml",
+        "log",
+        "cloudevents",
+        "otlp",
+        "access_log",
+    ),
 }
 FORMATS_OF["sftp"] = FORMATS_OF["drop_folder"]
 FORMATS_OF["amqp"] = tuple(
@@ -69,9 +79,7 @@ def problems(network: Network, marks: Marks, name: str) -> list[Problem]:
         found.extend(_option_problems(network, key, marks, name))
     for path, message, next_step in _all(network):
         place = marks.nearest(path) or Mark(1, 1)
-        found.append(
-            Problem(name, place.line, place.col, marks.say(path), message, next_step)
-        )
+        found.append(Problem(name, place.line, place.col, marks.say(path), message, next_step))
     return sorted(found, key=lambda p: (p.line or 0, p.col or 0))
 
 
@@ -313,6 +321,4 @@ def _option_problems(network: Network, key: str, marks: Marks, name: str) -> Ite
 
 def _below(base: Path, places: Mapping[Path, Mark]) -> dict[Path, Mark]:
     """The places under ``base``, with paths counted from there."""
-    return {
-        path[len(base) :]: mark for path, mark in places.items() if path[: len(base)] == base
-    }
+    return {path[len(base) :]: mark for path, mark in places.items() if path[: len(base)] == base}

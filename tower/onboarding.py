@@ -36,9 +36,9 @@ _ASN = ("asn.received", "asn.replaced")
 _INVOICE = ("invoice.received", "credit.received")
 
 
-def _edi(format_: str, order: str, receipt: str, answer: str, asn: str, invoice: str) -> tuple[
-    Expected, ...
-]:
+def _edi(
+    format_: str, order: str, receipt: str, answer: str, asn: str, invoice: str
+) -> tuple[Expected, ...]:
     own = (format_,)
     return (
         Expected("order", f"{order} out", ("po.released", "po.transmitted"), own),

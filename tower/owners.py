@@ -52,9 +52,7 @@ MATTERS: dict[str, Matter] = {
             "confirmed_price": (8,),
         },
     ),
-    "received": Matter(
-        "po_line", (frozenset({"wms"}), frozenset({"erp"})), {"received_qty": ()}
-    ),
+    "received": Matter("po_line", (frozenset({"wms"}), frozenset({"erp"})), {"received_qty": ()}),
     "invoiced": Matter("po_line", (_SUPPLIER_SIDE, frozenset({"erp"})), {"invoiced_qty": ()}),
     "placed": Matter("order_line", (frozenset({"erp"}),), _ORDERED),
     "promised": Matter(
@@ -178,9 +176,7 @@ class Owners:
         if known is None:
             known = reporting
             for group in order:
-                owning = frozenset(
-                    s for s in reporting if s in group or self.kinds.get(s) in group
-                )
+                owning = frozenset(s for s in reporting if s in group or self.kinds.get(s) in group)
                 if owning:
                     known = owning
                     break

@@ -37,6 +37,4 @@ class Precision:
 
         Told in the digest; nothing mutes itself.
         """
-        return (
-            self.latest >= JUDGEMENTS and self.latest_useful / self.latest < DOUBTED_UNDER
-        )
+        return self.latest >= JUDGEMENTS and self.latest_useful / self.latest < DOUBTED_UNDER

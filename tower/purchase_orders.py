@@ -55,9 +55,7 @@ def _words(header: Row, state: State, owners: Owners) -> None:
         header["acknowledge_by"] = at_of(until)
 
 
-def _milestones(
-    header: Row, state: State, replies: Timeline, asns: Sequence[Shipment]
-) -> None:
+def _milestones(header: Row, state: State, replies: Timeline, asns: Sequence[Shipment]) -> None:
     times = state.get("t", _NOTHING)
     header["known"] = "made" in times
     header["released_at"] = times.get("made")
@@ -177,9 +175,7 @@ def _line(
             line["open_value"] = value
 
 
-def _shipped(
-    line: Row, asns: Sequence[Shipment], extra: dict[str, Any], owners: Owners
-) -> None:
+def _shipped(line: Row, asns: Sequence[Shipment], extra: dict[str, Any], owners: Owners) -> None:
     name = line["line"]
     parts = [(asn, asn.ships[name]) for asn in asns if name in asn.ships]
     if "s" in extra:
@@ -241,9 +237,7 @@ def _comparable(unit: str | None, ordered: str | None) -> bool:
     return unit == ordered or unit is None or ordered is None
 
 
-def _received(
-    line: Row, register: dict[str, Any], owners: Owners, reports: Reports
-) -> None:
+def _received(line: Row, register: dict[str, Any], owners: Owners, reports: Reports) -> None:
     unit = line["uom"]
     if any(entry[5] not in (None, unit) for one in register.values() for entry in one.values()):
         register = {
@@ -296,9 +290,7 @@ def _completing(receipts: Sequence[list[Any]], wanted: str | None) -> int:
     return -1
 
 
-def _invoiced(
-    line: Row, register: dict[str, Any], owners: Owners, reports: Reports
-) -> None:
+def _invoiced(line: Row, register: dict[str, Any], owners: Owners, reports: Reports) -> None:
     if any(entry[4] not in (None, line["uom"]) for entry in register.values()):
         register = {key: _measured(one, line, owners, 4, 3) for key, one in register.items()}
     by_system: dict[str, list[str]] = {}

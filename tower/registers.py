@@ -316,9 +316,7 @@ def _line_applied(node: State, record: Record) -> None:
 
 # --- shipments, receipts, invoices by themselves ------------------------------------------------
 
-_ASN_KEPT = (
-    *("supplier", "shipped_at", "ship_date", "eta", "warehouse", "n_lines", "qty", "uom"),
-)
+_ASN_KEPT = (*("supplier", "shipped_at", "ship_date", "eta", "warehouse", "n_lines", "qty", "uom"),)
 _INVOICE_KEPT = ("supplier", "currency", "net", "total", "n_lines")
 
 

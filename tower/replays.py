@@ -216,8 +216,9 @@ def _against(f: Facts, action: str) -> Iterable[Verdict]:
     if len(f.origins) != 1:
         yield _blocked(
             "unknown_origin",
-            "its headers name several queues" if f.origins else "no header names the queue it "
-            "died in",
+            "its headers name several queues"
+            if f.origins
+            else "no header names the queue it died in",
         )
     if f.target == "closed":
         yield _blocked("not_allowed", "network.yaml allows no replay into this queue")

@@ -167,9 +167,7 @@ def regroup(
         if parents[number].open:
             ended.append(heal(parents[number], now, "its cases share no cause any more"))
     loose = [
-        c
-        for c in cases
-        if c.parent_id in parents and c.id not in held and c.resolution != "merged"
+        c for c in cases if c.parent_id in parents and c.id not in held and c.resolution != "merged"
     ]
     return Regrouped(tuple(found), tuple(ended), tuple(loose))
 

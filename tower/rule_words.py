@@ -126,13 +126,9 @@ def _deadline(rule: Any) -> list[str]:
     if due is not None and due.from_document:
         found.append(f"A date in the document itself wins ({due.from_document}).")
     if clock.cut_off:
-        found.append(
-            f"What starts after {clock.cut_off:%H:%M} counts from the next business day."
-        )
+        found.append(f"What starts after {clock.cut_off:%H:%M} counts from the next business day.")
     if clock.pause:
-        found.append(
-            f"No time runs from {events(clock.pause.from_)} to {events(clock.pause.to)}."
-        )
+        found.append(f"No time runs from {events(clock.pause.from_)} to {events(clock.pause.to)}.")
     if clock.restart:
         found.append(f"{_capital(events(clock.restart))} begins it anew.")
     if clock.cancel:
@@ -145,9 +141,7 @@ def _deadline(rule: Any) -> list[str]:
 
 
 def _event(rule: Any) -> list[str]:
-    found = [
-        f"{_capital(events(rule.trigger))} is a case at once, until {events(rule.clears)}."
-    ]
+    found = [f"{_capital(events(rule.trigger))} is a case at once, until {events(rule.clears)}."]
     if rule.cancel:
         found.append(f"{_capital(events(rule.cancel))} makes it needless.")
     return found
@@ -208,9 +202,7 @@ def _volume(rule: Any) -> list[str]:
     at_least = rule.at_least
     share = at_least.share
     much = f"{float(share) * 100:g} % of what is usual" if share else str(at_least)
-    found = [
-        f"At least {much} of {events(rule.count)} is expected within {length(rule.within)}."
-    ]
+    found = [f"At least {much} of {events(rule.count)} is expected within {length(rule.within)}."]
     if rule.while_ is not None:
         found.append(f"Only while {rule.while_.sentence()}.")
     return found
@@ -248,8 +240,10 @@ def _common(rule: Rule, book: RuleBook) -> list[str]:
     if rule.applies_when is not None:
         found.append(f"Only where {rule.applies_when.sentence()}.")
     if rule.kind in ("deadline", "event", "agreement"):
-        whose = "the supplier's own hours, else ours" if rule.calendar == "supplier" else (
-            f"calendar {rule.calendar}"
+        whose = (
+            "the supplier's own hours, else ours"
+            if rule.calendar == "supplier"
+            else (f"calendar {rule.calendar}")
         )
         found.append(f"Open hours are those of {whose}.")
     if rule.evidence:

@@ -61,6 +61,7 @@ KINDS = (
 _ID = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
+
 class _Rule(Strict):
     id: str = Field(pattern=_ID)
     """Name of the rule for good: never rename or reuse it, history hangs on it."""
@@ -296,9 +297,7 @@ class VolumeRule(_Rule):
             raise mistake("levels lack breach", "write breach: {severity: medium}")
         _from_the_breach(self.levels)
         if self.at_least.share is not None and self.within.unit is not Unit.DAYS:
-            raise mistake(
-                "a share of the usual is counted by business days", "write within: 1bd"
-            )
+            raise mistake("a share of the usual is counted by business days", "write within: 1bd")
         return self
 
 

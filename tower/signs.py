@@ -228,8 +228,7 @@ class RuleInForce:
 
 
 class Listeners(NamedTuple):
-    """The rules about one kind of subject, in the order of the book; and those by what they hear.
-    """
+    """The rules about one kind of subject, in the order of the book, and by what they hear."""
 
     all: tuple[RuleInForce, ...]
     by_id: Mapping[str, RuleInForce]

@@ -58,8 +58,7 @@ class Silence:
             and self.partner in (None, case.supplier)
             and (self.source is None or (subject.kind, subject.number) == ("source", self.source))
             and (
-                self.po is None
-                or (subject.kind in ("po", "po_line") and subject.number == self.po)
+                self.po is None or (subject.kind in ("po", "po_line") and subject.number == self.po)
             )
         )
 

@@ -297,8 +297,9 @@ def _separator(head: bytes) -> bytes | None:
 
 def _csv(body: bytes, separator: bytes) -> _Read:
     s = re.escape(separator)
-    cell = re.compile(rb'[ ]*"((?:[^"]|"")*)"[ ]*(' + s + rb"|\r?\n|$)|([^" + s + rb"\r\n]*)("
-                      + s + rb"|\r?\n|$)")
+    cell = re.compile(
+        rb'[ ]*"((?:[^"]|"")*)"[ ]*(' + s + rb"|\r?\n|$)|([^" + s + rb"\r\n]*)(" + s + rb"|\r?\n|$)"
+    )
     columns: list[str] = []
     row, column, at, begin = 0, 0, 0, 0
     while at < len(body):
@@ -308,7 +309,7 @@ def _csv(body: bytes, separator: bytes) -> _Read:
         group = 1 if found[1] is not None else 3
         value = found[group]
         if row == 0:
-            columns.append(value.decode("utf-8", "replace").strip("\ufeff \""))
+            columns.append(value.decode("utf-8", "replace").strip('\ufeff "'))
         elif value:
             name = columns[column] if column < len(columns) else f"column {column + 1}"
             yield Leaf(f"row {row + 1} {name}", name, row, found.start(group), len(value))

@@ -53,9 +53,7 @@ _KINDS: dict[str, dict[str, str]] = {
     },
 }
 KNOWN: Mapping[str, tuple[str, Fraction]] = {
-    code: (base, Fraction(many))
-    for base, codes in _KINDS.items()
-    for code, many in codes.items()
+    code: (base, Fraction(many)) for base, codes in _KINDS.items() for code, many in codes.items()
 }
 """Code -> (base unit, how many of it)."""
 

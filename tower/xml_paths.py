@@ -133,7 +133,7 @@ def _step(text: str, namespaces: Mapping[str, str]) -> Step:
     while at < len(text):
         inner = _PREDICATE.match(text, at)
         if inner is None:
-            raise BadPath(f'has "{text[at:]}", which is no condition like [PARVW=\'LF\']')
+            raise BadPath(f"has \"{text[at:]}\", which is no condition like [PARVW='LF']")
         found.append(_predicate(inner, namespaces))
         at = inner.end()
     return Step("child", _name(match, namespaces), tuple(found))

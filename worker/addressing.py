@@ -98,9 +98,7 @@ def _under_parents(conn: Connection, changes: Sequence[Changed]) -> dict[int, in
     return {number: parent for number, parent in found.items() if parent in speaking}
 
 
-def _outliving(
-    conn: Connection, config: Judging, changed: Sequence[Case]
-) -> dict[int, Case]:
+def _outliving(conn: Connection, config: Judging, changed: Sequence[Case]) -> dict[int, Case]:
     """Open cases that were kept quiet by one that closed now."""
     found: dict[int, Case] = {}
     for closed in changed:

@@ -94,8 +94,7 @@ class _Beside:
 
     @property
     def finished(self) -> bool:
-        """Whether the result is here; waits a moment for it. Raises TowerError if it never comes.
-        """
+        """Whether the result is here, after a moment. Raises TowerError if it never comes."""
         if not self.result[0] and not self._hear(LOOK_S) and not self._process.is_alive():
             raise TowerError(
                 f"The second process ended early with code {self._process.exitcode}; what it said "

@@ -211,9 +211,7 @@ class _Weights:
             ]
         if case.subject.kind == "asn":
             reached = sorted(self._links.po_of.get(home, ()))
-            return [
-                r for po in reached for r in self._by_home.get(po, []) if r.cause == ASN_FAILED
-            ]
+            return [r for po in reached for r in self._by_home.get(po, []) if r.cause == ASN_FAILED]
         return []
 
     def hurt_of(self, case: Case) -> Hurt:
@@ -239,9 +237,7 @@ class _Weights:
             need_date=need,
         )
 
-    def _document_of(
-        self, case: Case
-    ) -> tuple[Decimal | None, str | None, Decimal, date | None]:
+    def _document_of(self, case: Case) -> tuple[Decimal | None, str | None, Decimal, date | None]:
         """Ordered value, its currency, the open value nobody waits for, and the date wanted."""
         documents = self._documents.get(case.home_key or 0, [])
         header = next((d for d in documents if d.kind == "po"), None)
@@ -322,4 +318,3 @@ class _Weights:
                     if value is not None:
                         known[f"po.{name}"] = value
         return known
-

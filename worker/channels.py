@@ -95,9 +95,7 @@ def _put(
     message = ChatMessage(
         title=subject,
         note=note,
-        lines=[
-            (f"{case.severity}: {case.title}", f"{base}/case?id={case.id}") for case in gravest
-        ],
+        lines=[(f"{case.severity}: {case.title}", f"{base}/case?id={case.id}") for case in gravest],
         url=f"{base}/exceptions",
     )
     row = Outbound(
@@ -175,9 +173,7 @@ def _record(conn: Connection, message: Leased, error: Exception | None, now: dat
         outbox.finish(conn, message, now, state="sent", outcome="accepted")
         return
     words = _said(error)
-    log.warning(
-        "A channel was not told", extra={"action": "channel.failed", "cause": words}
-    )
+    log.warning("A channel was not told", extra={"action": "channel.failed", "cause": words})
     if now - message.created_at > STALE or isinstance(error, AccessDenied | ConfigError):
         outbox.finish(conn, message, now, state="failed", outcome="refused", words=words)
         return

@@ -151,9 +151,7 @@ class Hindsight:
         if self.counted and key in self._code.network.partners:
             mine = [sign for sign in counts if sign.type in self.counted]
             known = known_by(mine, self._by, STEP, self._end)
-            self._tell_played(
-                home, play_partner(self._ratios, home, key, known, feeds, self._end)
-            )
+            self._tell_played(home, play_partner(self._ratios, home, key, known, feeds, self._end))
 
     @cached_property
     def counted(self) -> frozenset[str]:
@@ -227,9 +225,7 @@ class Hindsight:
             for at, group in _by_instant(happenings):
                 self._news.append((at, home, len(self._news), (brief, group)))
 
-    def _note(
-        self, journal: Sequence[Entry], clocks: Mapping[ClockKey, Sequence[Cycle]]
-    ) -> None:
+    def _note(self, journal: Sequence[Entry], clocks: Mapping[ClockKey, Sequence[Cycle]]) -> None:
         for entry in journal:
             levels = self._code.telling.get(entry.rule)
             level = None if levels is None else entry.level

@@ -51,9 +51,7 @@ class Played:
 
     @property
     def clocks(self) -> dict[ClockKey, tuple[Cycle, ...]]:
-        return {
-            key: tuple(known[n] for n in sorted(known)) for key, known in self.cycles.items()
-        }
+        return {key: tuple(known[n] for n in sorted(known)) for key, known in self.cycles.items()}
 
     @property
     def is_open(self) -> bool:

@@ -45,9 +45,7 @@ class _Group:
         return {row.customer for row in self.rows if row.customer}
 
 
-def follow(
-    conn: Connection, code: Code, homes: Iterable[int], now: datetime
-) -> list[Work]:
+def follow(conn: Connection, code: Code, homes: Iterable[int], now: datetime) -> list[Work]:
     """Bring the clocks about customers of these purchase orders up to date: news for cases.
 
     Nothing is asked where no book ever had such a rule.

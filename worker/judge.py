@@ -302,9 +302,7 @@ def _ring(conn: Connection, homes: Sequence[tuple[int, datetime]], now: datetime
     timers.set_(conn, [Timer(UNIT, str(home), max(at, soon)) for home, at in homes])
 
 
-def _one_by_one(
-    engine: Engine, config: Judging, code: Code, now: datetime, limit: int
-) -> _Counts:
+def _one_by_one(engine: Engine, config: Judging, code: Code, now: datetime, limit: int) -> _Counts:
     """One unit of a round cannot be stored: find it, put it off, and let the others through."""
     done = _Counts()
     with engine.begin() as conn:

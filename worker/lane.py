@@ -48,9 +48,7 @@ class Part(NamedTuple):
 
 
 @no_garbage()  # until all that was interpreted is gone again: a collection would look at all of it
-def store_part(
-    engine: Engine, net: Network, raws: list[Raw], now: datetime
-) -> pipeline.Shared:
+def store_part(engine: Engine, net: Network, raws: list[Raw], now: datetime) -> pipeline.Shared:
     """Interpret and store messages; what they say of their sources is left to who has them all."""
     items = pipeline.interpret(net, raws)
     outcome = pipeline.store(engine, net, items, now=now, brought=KEPT_BACK)

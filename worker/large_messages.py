@@ -55,9 +55,7 @@ def store(
     if interpreter is None:
         return None
     name, version = interpreter.name, interpreter.version
-    pending = parts.retrying(
-        engine, lambda conn, _: parts.begin(conn, raw, name, version, now)
-    )
+    pending = parts.retrying(engine, lambda conn, _: parts.begin(conn, raw, name, version, now))
     if pending is None:
         known = Interpreted(raw, Interpretation(name, version))
         stored = ingest.store_retrying(engine, [known], net=net, now=now, also=(told,))
@@ -78,9 +76,7 @@ def store(
         del reading
 
     def finish(conn: Connection, _: bool) -> Interpretation:
-        return parts.finish(
-            conn, pending, last, letters=letters, net=net, now=now, told=(told,)
-        )
+        return parts.finish(conn, pending, last, letters=letters, net=net, now=now, told=(told,))
 
     whole = parts.retrying(engine, finish)
     probe("finished")

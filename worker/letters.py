@@ -176,9 +176,7 @@ def _supplier(config: Judging, case: Case) -> str:
 class _Writer:
     """Words for one reader."""
 
-    def __init__(
-        self, config: Judging, person: Reader, contents: Contents, now: datetime
-    ) -> None:
+    def __init__(self, config: Judging, person: Reader, contents: Contents, now: datetime) -> None:
         self._config, self._person, self._contents, self._now = config, person, contents, now
 
     # --- the top ----------------------------------------------------------------------------------

@@ -74,9 +74,9 @@ def partner_letter(
         sections=tuple(
             PartnerSection(
                 heading,
-                tuple(
-                    _entry(mine[i], reader, now, asks=asks) for i in _oldest_first(mine, ids)
-                )[:MOST_ENTRIES],
+                tuple(_entry(mine[i], reader, now, asks=asks) for i in _oldest_first(mine, ids))[
+                    :MOST_ENTRIES
+                ],
                 f"and {len(ids) - MOST_ENTRIES} more" if len(ids) > MOST_ENTRIES else "",
             )
             for heading, ids, asks in (

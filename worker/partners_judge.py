@@ -70,9 +70,7 @@ def look(
                     row, code, states[home], signs, owed.get(home, Orders()), feeds, now
                 )
             except Exception as error:
-                log.exception(
-                    "Judging a partner failed", extra={"action": "judge.partner_failed"}
-                )
+                log.exception("Judging a partner failed", extra={"action": "judge.partner_failed"})
                 done.failures += 1
                 ringing.append(Timer(PARTNER, str(home), now + AGAIN))
                 clocks.mark_failed(conn, home, now)
@@ -217,9 +215,7 @@ def _visit(
     ]
     if row.new_from is not None and all(s.applied_at is not None for s in taken):
         # Counted only now, though known before the last visit.
-        taken = [
-            replace(s, applied_at=None) if s.occurred_at >= row.new_from else s for s in taken
-        ]
+        taken = [replace(s, applied_at=None) if s.occurred_at >= row.new_from else s for s in taken]
     later = [sign for sign in signs if sign.arrived_at > now]
     begin = min((f.at for f in states.values()), default=now)
     facts = {rule: footing.to_json() for rule, footing in states.items()}

@@ -80,9 +80,7 @@ def _judge(
 class _Lane:
     """What decides whether time alone moved a unit, asked once for each rule and partner."""
 
-    def __init__(
-        self, code: Code, feeds: Feeds, since: datetime | None, now: datetime
-    ) -> None:
+    def __init__(self, code: Code, feeds: Feeds, since: datetime | None, now: datetime) -> None:
         self._code, self._now = code, now
         self._rules = {rule.id: rule for rule in code.rules if _counts_down(rule)}
         sources = code.network.sources

@@ -177,8 +177,7 @@ def _visit(
     known = court.described(subject, now)
     newest = samples[-1].occurred_at if samples else None
     row.footings = {
-        rule.id: _kept(row, rule, queue.going_on[rule.id], samples, known, newest)
-        for rule in rules
+        rule.id: _kept(row, rule, queue.going_on[rule.id], samples, known, newest) for rule in rules
     }
     return visit
 
@@ -202,9 +201,7 @@ def _signs(queue: _Queue, samples: Sequence[Sign]) -> list[Sign]:
     ]
     if row.new_from is not None and all(s.applied_at is not None for s in signs):
         # Visible only now, though it arrived before others that were judged already.
-        signs = [
-            replace(s, applied_at=None) if s.occurred_at == row.new_from else s for s in signs
-        ]
+        signs = [replace(s, applied_at=None) if s.occurred_at == row.new_from else s for s in signs]
     if begin is not None:
         home = queue_key(row.subject.scope, row.subject.number)
         signs.append(_footing_sign(home, begin, states))
@@ -232,8 +229,10 @@ def _kept(
         states = [footing.to_json()]
     elif index < len(states) - 1:
         states = states[: index + 1]  # a late sample: what was taken after it is wrong now
-    if newest is not None and isinstance(rule.rule, QueueRule) and (
-        footings.is_stale(footing, newest)
+    if (
+        newest is not None
+        and isinstance(rule.rule, QueueRule)
+        and (footings.is_stale(footing, newest))
     ):
         until = newest - footings.BEHIND
         found = measured_queue(

@@ -150,9 +150,7 @@ def read_together(
     outcome = pipeline.store(
         engine,
         net,
-        pipeline.interpret(
-            net, [*(raw for _, batch in brought for raw in batch.raws), *pushed]
-        ),
+        pipeline.interpret(net, [*(raw for _, batch in brought for raw in batch.raws), *pushed]),
         now=now,
         samples=[sample for _, batch in brought for sample in batch.samples],
         also=[

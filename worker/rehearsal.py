@@ -259,9 +259,7 @@ class Rehearsal:
 
     def _mark(self, news: Sequence[Changed], now: datetime) -> None:
         changes = self._causes.follow(news, self._keep, self._names, now)
-        under = {
-            c.case.id for c in changes if c.case.open and self._causes.told_above(c.case)
-        }
+        under = {c.case.id for c in changes if c.case.open and self._causes.told_above(c.case)}
         self._leave_to_causes(under)
         bygone = {c.case.id for c in changes if is_past(c)}
         raised = raised_again(changes)

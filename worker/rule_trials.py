@@ -1,5 +1,4 @@
-"""Fulfils wishes to see what an edited rule book would say: backtest and plan, beside other work.
-"""
+"""Fulfils wishes to see what an edited rule book would say (backtest, plan), beside other work."""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ def checks(conn: Connection, network: Network, book: RuleBook, now: datetime) ->
     return sorted(_checks(conn, network, book, now), key=lambda check: check.name)
 
 
-def _checks(
-    conn: Connection, network: Network, book: RuleBook, now: datetime
-) -> Iterator[Check]:
+def _checks(conn: Connection, network: Network, book: RuleBook, now: datetime) -> Iterator[Check]:
     yield _check(
         "timers",
         "something should have been looked at two minutes ago: does a worker run and keep up?",

@@ -123,9 +123,7 @@ def looking_back(rows: UnitRows) -> datetime:
     return min(arrivals, default=BEGINNING + LOOK_BACK) - LOOK_BACK
 
 
-def evidence_of(
-    court: UnitCourt, subjects: Mapping[Subject, Any], now: datetime
-) -> list[Evidence]:
+def evidence_of(court: UnitCourt, subjects: Mapping[Subject, Any], now: datetime) -> list[Evidence]:
     """Every source that a clock of this unit may rest on."""
     profile = court.code.profile_at(court.partner, now)
     served = profile.body.get("feeds") or () if profile else ()
@@ -204,10 +202,7 @@ def _held(
 def _told(telling: Collection[str], number: int, cycles: Iterable[Cycle]) -> bool:
     """Whether this cycle stood at a level that opens a case."""
     return any(
-        fact.name in telling
-        for cycle in cycles
-        if cycle.number == number
-        for fact in cycle.facts
+        fact.name in telling for cycle in cycles if cycle.number == number for fact in cycle.facts
     )
 
 

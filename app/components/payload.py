@@ -243,9 +243,7 @@ def payload(
     return shortened
 
 
-def _with(
-    marks: list[Mark], lit: tuple[int, int], body: bytes
-) -> tuple[list[Mark], int | None]:
+def _with(marks: list[Mark], lit: tuple[int, int], body: bytes) -> tuple[list[Mark], int | None]:
     """The marks with the one that an address points to, made where no mark is there."""
     offset, length = lit
     for n, mark in enumerate(marks):

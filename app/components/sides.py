@@ -43,9 +43,7 @@ def rows_of(found: Sequence[PartRow]) -> list[dict[str, Any]]:
     Letters are compared only where some part is the same: two formats differ in every letter.
     """
     alike = any(row.change == "same" for row in found) or len(found) == 1
-    near = {
-        m for n, row in enumerate(found) if row.change != "same" for m in range(n - 3, n + 4)
-    }
+    near = {m for n, row in enumerate(found) if row.change != "same" for m in range(n - 3, n + 4)}
     rows: list[dict[str, Any]] = []
     for n, row in enumerate(found):
         if n not in near and near and len(found) > 40:

@@ -47,8 +47,9 @@ def chain(scope: Scope, newest: int) -> None:
 def narrow(link: AuditLink) -> None:
     """By what it was done to and by whom; both are in the address."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    with row.form("audit filter", border=False), st.container(
-        horizontal=True, vertical_alignment="bottom"
+    with (
+        row.form("audit filter", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         subject = st.text_input(
             "What", link.subject or "", placeholder="replay:7", width=260,

@@ -41,9 +41,7 @@ def subject_ref(case: Mapping[str, Any]) -> str | None:
     return str(ObjectRef(kind, case["scope"], case["number"]))
 
 
-def banner(
-    found: CaseDetail, now: datetime, zone: ZoneInfo, hours: Calendar | None
-) -> None:
+def banner(found: CaseDetail, now: datetime, zone: ZoneInfo, hours: Calendar | None) -> None:
     """State, severity, owner, age and the way to the document, in one line."""
     case = found.case
     with st.container(horizontal=True, vertical_alignment="center", border=True):

@@ -39,9 +39,7 @@ def filter_row(link: Filtered, viewer: Viewer, *, with_period: bool = True) -> N
         goods_box(link.goods, offered.categories, "stretch")
 
 
-def goods_box(
-    chosen: str | None, offered: Sequence[tuple[str, str]], width: Width = 160
-) -> None:
+def goods_box(chosen: str | None, offered: Sequence[tuple[str, str]], width: Width = 160) -> None:
     """The categories of goods; no box where no feed tells any."""
     if offered or chosen is not None:
         choose("goods", "Category of goods", dict(offered), chosen, "All goods", width)
@@ -94,9 +92,7 @@ def choose(
     )
 
 
-def segments(
-    name: str, label: str, options: Mapping[str, str], chosen: str, default: str
-) -> None:
+def segments(name: str, label: str, options: Mapping[str, str], chosen: str, default: str) -> None:
     """Visible choices bound to the parameter ``name``; the default is left out of the address."""
     key = _seed(name, chosen)
     st.segmented_control(

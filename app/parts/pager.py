@@ -10,7 +10,7 @@ from app.parts.words import count
 def pager(
     shown: int, total: int, *, capped: bool, after: str | None, following: str | None
 ) -> None:
-    """"Showing 200 of 18,412" with first and next page.
+    """ "Showing 200 of 18,412" with first and next page.
 
     ``after`` is where this page begins (None = the first), ``following`` where the next one does
     (None = this is the last). ``capped``: there are more than ``total``, not counted further.

@@ -82,8 +82,7 @@ def lines(rows: Sequence[Disagreement], net: Network) -> None:
             "Gap": [_gap(row) for row in rows],
             "Age": [MISSING if row.age_s is None else span(row.age_s) for row in rows],
             "Since": [
-                MISSING if row.since is None else f"{row.since:%Y-%m-%d %H:%M}Z"
-                for row in rows
+                MISSING if row.since is None else f"{row.since:%Y-%m-%d %H:%M}Z" for row in rows
             ],
         },
         alt="Lines on which systems differ",

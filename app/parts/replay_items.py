@@ -159,9 +159,7 @@ def _choose_state(key: str) -> None:
         st.query_params["items"] = chosen
 
 
-def _pages(
-    one: Replay, page: Sequence[Item], states: Mapping[str, int], link: ReplaysLink
-) -> None:
+def _pages(one: Replay, page: Sequence[Item], states: Mapping[str, int], link: ReplaysLink) -> None:
     total = states.get(link.items, 0) if link.items else one.n_items
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"showing {count(len(page))} of {count(total)}", width="content")

@@ -43,9 +43,7 @@ def page(link: RulesLink, viewer: Viewer) -> None:
             for one in stories.search(conn, viewer.scope, link.ref)
             if one.kind not in ("id", "raw")
         ]
-        clocks = (
-            explanations.explain(conn, viewer.scope, found[0].ref) if len(found) == 1 else []
-        )
+        clocks = explanations.explain(conn, viewer.scope, found[0].ref) if len(found) == 1 else []
     if not found:
         nothing_here(
             f'No document is called "{link.ref}".',
@@ -158,8 +156,10 @@ def evidence(one: ClockExplained, zone: ZoneInfo) -> None:
         return
     st.caption("Sources that could have told")
     for source in one.evidence:
-        far = "never read" if source.complete_to is None else (
-            f"complete to {day_clock(source.complete_to, zone)}"
+        far = (
+            "never read"
+            if source.complete_to is None
+            else (f"complete to {day_clock(source.complete_to, zone)}")
         )
         if source.silent_from is not None:
             until = "now" if source.silent_to is None else day_clock(source.silent_to, zone)

@@ -42,9 +42,7 @@ def as_known(
             options,
             key=_KEY,
             format_func=lambda stop: (
-                NOW
-                if stop == NOW
-                else day_clock(datetime.fromisoformat(stop), viewer.zone)
+                NOW if stop == NOW else day_clock(datetime.fromisoformat(stop), viewer.zone)
             ),
             on_change=_choose,
             help="Stops where a message came in or a clock was judged.",

@@ -57,7 +57,7 @@ def count(n: int) -> str:
 
 
 def many(n: int, one: str, more: str | None = None) -> str:
-    """"1 order", "12 orders"."""
+    """ "1 order", "12 orders"."""
     return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 

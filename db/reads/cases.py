@@ -466,9 +466,7 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
         children=records(
             conn,
             select(exception_case)
-            .where(
-                exception_case.c.parent_id == case_id, *within_scope(exception_case.c, scope)
-            )
+            .where(exception_case.c.parent_id == case_id, *within_scope(exception_case.c, scope))
             .order_by(
                 exception_case.c.state == "resolved",
                 func.coalesce(exception_case.c.priority, 0.0).desc(),

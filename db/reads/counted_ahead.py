@@ -90,7 +90,6 @@ def told_by(question: Question) -> str | None:
     return next(iter(asked), "")
 
 
-
 @dataclass(frozen=True)
 class Ahead:
     """What was counted ahead of a question.
@@ -135,9 +134,7 @@ class Ahead:
         first = monday if step == "week" else _first_of_month
         return {key: self._sums(pile) for key, pile in self.piles(first).items()}
 
-    def piles(
-        self, place: Callable[[date], Any]
-    ) -> dict[tuple[Any, Hashable], Pile]:
+    def piles(self, place: Callable[[date], Any]) -> dict[tuple[Any, Hashable], Pile]:
         """Subjects by place, a word for days, and by party where the question asks for one."""
         return piled([self], place)[0]
 
@@ -510,9 +507,7 @@ def _weeks_are_counted(question: Question) -> bool:
 def counted_until(conn: Connection) -> datetime | None:
     """When that was counted of which something has changed since; None if nothing has."""
     w = figure_week.c
-    changed = or_(
-        w.week.in_(select(figure_mark.c.week)), w.week.in_(select(figure_shift.c.week))
-    )
+    changed = or_(w.week.in_(select(figure_mark.c.week)), w.week.in_(select(figure_shift.c.week)))
     oldest = select(func.min(w.counted_at)).where(changed)
 
     def ask() -> datetime | None:

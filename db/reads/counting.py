@@ -239,9 +239,7 @@ def subject(
     return found
 
 
-def parties(
-    question: Question, row: Columns, *, whole: bool = False
-) -> list[ColumnElement[bool]]:
+def parties(question: Question, row: Columns, *, whole: bool = False) -> list[ColumnElement[bool]]:
     """The viewer's scope and the chosen supplier, buyer, warehouse and category of goods, by a
     row's own columns; of whole orders db/reads/goods.py tells the category."""
     narrowed = question.narrowed

@@ -24,6 +24,7 @@ from tower.vocabulary import decimal_text
 MOST_ROWS = 200
 MOST_LINES = 20_000  # looked at for one answer, the newest first
 
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What one system says, and since when it says so (None: it did not tell a time)."""

@@ -107,9 +107,7 @@ def explain(conn: Connection, scope: Scope, ref: str) -> list[ClockExplained]:
         return []
     named = stories.parse_ref(ref)
     line = named.line if named is not None else ""
-    rows = [
-        row for row in story.clocks if not line or row["line"].partition(" ")[0] in ("", line)
-    ]
+    rows = [row for row in story.clocks if not line or row["line"].partition(" ")[0] in ("", line)]
     posts = _posts(conn, story.cases)
     known = clocks.feeds(conn, code.network.sources, None)
     found = []
@@ -234,9 +232,7 @@ def _named(subject: Subject) -> dict[str, Any]:
     return {f"{header}.number": subject.number, f"{subject.kind}.line": subject.line or None}
 
 
-def _no_mail(
-    case: Mapping[str, Any] | None, mails: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def _no_mail(case: Mapping[str, Any] | None, mails: Sequence[Mapping[str, Any]]) -> list[str]:
     """That its root cause tells people, where it hangs under one."""
     if case is None or case["parent_id"] is None or mails:
         return []

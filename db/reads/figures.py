@@ -419,9 +419,7 @@ def scoring(conn: Connection) -> tuple[Weights, Targets]:
     )
 
 
-def _scores(
-    parts: Mapping[str, list[Told]], weights: Weights, targets: Targets
-) -> list[Told]:
+def _scores(parts: Mapping[str, list[Told]], weights: Weights, targets: Targets) -> list[Told]:
     together: dict[str, tuple[str, dict[str, Figure]]] = {}
     for component, told in parts.items():
         for one in told:

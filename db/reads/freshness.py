@@ -69,9 +69,7 @@ def _silent(conn: Connection, now: datetime) -> tuple[SilentFeed, ...]:
     """
     s, c = source_spell.c, exception_case.c
     since = dict(
-        conn.execute(
-            select(s.source, s.from_at).where(s.to_at.is_(None), s.known_at <= now)
-        ).all()
+        conn.execute(select(s.source, s.from_at).where(s.to_at.is_(None), s.known_at <= now)).all()
     )
     cases = select(c.number).where(c.category == "SOURCE_SILENT", c.state != "resolved")
     accused = set(conn.execute(cases).scalars())
@@ -79,9 +77,7 @@ def _silent(conn: Connection, now: datetime) -> tuple[SilentFeed, ...]:
     if not found:
         return ()
     k = checkpoint.c
-    read_to = dict(
-        conn.execute(select(k.source, k.complete_to).where(k.source.in_(found))).all()
-    )
+    read_to = dict(conn.execute(select(k.source, k.complete_to).where(k.source.in_(found))).all())
     net = names.network(conn)
     rhythm = {} if net is None else {name: spec.silent_after for name, spec in net.sources.items()}
     return tuple(

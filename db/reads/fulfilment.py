@@ -180,9 +180,7 @@ def discrepancy_page(
         # What has changed since it was found is told as it is now.
         few = _from_place(select(lines), place, after).limit(limit + 1).subquery("lines")
         place = _Place(few.c.worth, few.c.home_key, few.c.line)
-        same = [
-            d[name] == few.c[name] for name in ("home_key", "scope", "number", "line")
-        ]
+        same = [d[name] == few.c[name] for name in ("home_key", "scope", "number", "line")]
         statement = select(
             *(place.rank.label("rank") if c.name == "rank" else c for c in columns)
         ).join_from(few, document, and_(*same, d.kind == "po_line"))

@@ -54,9 +54,9 @@ def routes(conn: Connection, scope: Scope, since: datetime, until: datetime) -> 
     t = gateway_minute.c
     calls = func.sum(t.n_1xx + t.n_2xx + t.n_3xx + t.n_4xx + t.n_5xx)
     share = case((t.rate_limit > 0, cast(t.remaining, Float) / t.rate_limit))
-    pairs = func.array_agg(
-        func.jsonb_build_array(share, t.rate_limit, t.remaining)
-    ).filter(share.is_not(None))
+    pairs = func.array_agg(func.jsonb_build_array(share, t.rate_limit, t.remaining)).filter(
+        share.is_not(None)
+    )
     slots = [func.sum(t.latency[n + 1]).label(f"slot_{n}") for n in range(_SLOTS)]
     rows = conn.execute(
         select(

@@ -202,9 +202,7 @@ def _events(
             func.count().filter(i.ahead).label("ahead"),
             func.max(i.received_at).label("last_at"),
         ).group_by(
-            func.grouping_sets(
-                tuple_(i.system, i.partner_id, i.bucket), tuple_(i.system, i.day)
-            )
+            func.grouping_sets(tuple_(i.system, i.partner_id, i.bucket), tuple_(i.system, i.day))
         )
     )
     loads: dict[_Key, _Load] = {}
@@ -217,9 +215,7 @@ def _events(
     return loads, tuple(sorted(days, key=lambda one: (one.day, one.system)))
 
 
-def _letters(
-    conn: Connection, scope: Scope, narrowed: Filter
-) -> Mapping[_Key, tuple[int, int]]:
+def _letters(conn: Connection, scope: Scope, narrowed: Filter) -> Mapping[_Key, tuple[int, int]]:
     """Dead letters by system of their source and partner: (came in the period, open of them)."""
     d = dead_letter.c
     systems = _systems(conn)

@@ -197,9 +197,7 @@ def asn_on_time(question: Question) -> Counted:
         .select_from(document)
         .outerjoin(partner, partner.c.partner_id == d.partner_id)
         .where(*notices(*_asked(question)), *question.of_week(d.home_key)),
-        select(*silent).where(
-            *unannounced(*_asked(question)), *question.of_week(d.home_key)
-        ),
+        select(*silent).where(*unannounced(*_asked(question)), *question.of_week(d.home_key)),
     ).subquery()
     return Counted(select(*both.c))
 

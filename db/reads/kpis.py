@@ -102,9 +102,7 @@ def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def _most_missed(
-    tallies: Tallies, first: date
-) -> list[tuple[str, str]]:
+def _most_missed(tallies: Tallies, first: date) -> list[tuple[str, str]]:
     """Suppliers by their number of misses since ``first``, then by their number of orders."""
     since = {
         who: kpis.pooled(t for monday, t in weeks.items() if monday >= first)

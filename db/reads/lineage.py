@@ -88,9 +88,7 @@ def _read(conn: Connection, keys: Sequence[tuple[str, str]]) -> _Read:
     if not keys:
         return _Read({}, {}, {})
     named = [(item_key(source, key), source, key) for source, key in keys]
-    ledgers = {
-        (row.source, row.key): row for row in conn.execute(_of(ingest_ledger, named)).all()
-    }
+    ledgers = {(row.source, row.key): row for row in conn.execute(_of(ingest_ledger, named)).all()}
     readings: dict[tuple[str, str], list[Any]] = {}
     query = _of(interpretation, named).order_by(interpretation.c.at, interpretation.c.revision)
     for row in conn.execute(query):
@@ -106,9 +104,7 @@ def _of(table: Any, named: Sequence[tuple[int, str, str]]) -> Any:
     return select(table).where(tuple_(table.c.item_key, table.c.source, table.c.key).in_(named))
 
 
-def _message(
-    key: tuple[str, str], read: _Read, nodes: list[Node], edges: list[Edge]
-) -> None:
+def _message(key: tuple[str, str], read: _Read, nodes: list[Node], edges: list[Edge]) -> None:
     ledger = read.ledgers.get(key)
     raw_id = f"raw:{key[0]}/{key[1]}"
     received = "" if ledger is None else f"received {ledger.received_at:%Y-%m-%d %H:%M:%S}Z"

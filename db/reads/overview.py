@@ -104,9 +104,9 @@ def needs_decision(
             func.max(c.currency).label("currency"),
             func.sum(c.priority).label("consequence"),
             func.sum(case((c.state == "taken", 1), else_=0)).label("taken"),
-            func.array_agg(
-                aggregate_order_by(c.id, c.priority.desc().nulls_last(), c.id)
-            ).label("ids"),
+            func.array_agg(aggregate_order_by(c.id, c.priority.desc().nulls_last(), c.id)).label(
+                "ids"
+            ),
         )
         .where(IS_OPEN, *case_conditions(scope, narrowed))
         .group_by(c.category, c.partner_id, feed, c.owner)
@@ -228,9 +228,7 @@ def open_ages(
 ) -> tuple[AgeBand, ...]:
     """Open cases by age since the fact was true, in clock hours, and severity."""
     c = exception_case.c
-    branches = [
-        (c.opened_at > now - limit, band) for band, limit in AGE_BANDS if limit is not None
-    ]
+    branches = [(c.opened_at > now - limit, band) for band, limit in AGE_BANDS if limit is not None]
     band = case(*branches, else_=AGE_BANDS[-1][0]).label("band")
     rows = conn.execute(
         select(band, c.severity, func.count().label("n"))

@@ -117,9 +117,7 @@ def evidence(
     )
 
 
-def _feeds(
-    conn: Connection, names: Iterable[str]
-) -> dict[str, tuple[str, datetime | None]]:
+def _feeds(conn: Connection, names: Iterable[str]) -> dict[str, tuple[str, datetime | None]]:
     rows = conn.execute(
         select(checkpoint.c.source, checkpoint.c.state, checkpoint.c.complete_to).where(
             checkpoint.c.source.in_(list(names))
@@ -133,18 +131,14 @@ def _events(
 ) -> dict[tuple[str, str], Seen]:
     e = event.c
     rows = conn.execute(
-        select(
-            e.type, e.source, func.count(), func.min(e.occurred_at), func.max(e.occurred_at)
-        )
+        select(e.type, e.source, func.count(), func.min(e.occurred_at), func.max(e.occurred_at))
         .where(e.partner_id == number, e.received_at >= since, *within_scope(e, scope))
         .group_by(e.type, e.source)
     )
     return {(row[0], row[1]): Seen(*row[2:]) for row in rows}
 
 
-def _unknown_codes(
-    conn: Connection, scope: Scope, number: int, since: datetime
-) -> dict[str, int]:
+def _unknown_codes(conn: Connection, scope: Scope, number: int, since: datetime) -> dict[str, int]:
     """Codes told as findings, and answers that no code table knows."""
     r, i = raw_message.c, interpretation.c
     rows = conn.execute(

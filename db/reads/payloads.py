@@ -129,9 +129,7 @@ def as_shown(
     return masked(body, hidden), hidden
 
 
-def _readings(
-    conn: Connection, ledger: Any, here: Sequence[Any]
-) -> tuple[Mapping[str, Any], ...]:
+def _readings(conn: Connection, ledger: Any, here: Sequence[Any]) -> tuple[Mapping[str, Any], ...]:
     """How a message was read, earliest first; one that left no findings is in the ledger alone."""
     kept = records(conn, select(interpretation).where(*here).order_by(interpretation.c.at))
     in_force = (ledger.interpreter, ledger.version)

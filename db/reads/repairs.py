@@ -90,9 +90,7 @@ def _after(cause: str) -> str:
 
 def item_states(conn: Connection, replay_id: int) -> dict[str, int]:
     """Items of one replay by their state."""
-    asked = (
-        select(_i.state, func.count()).where(_i.replay_id == replay_id).group_by(_i.state)
-    )
+    asked = select(_i.state, func.count()).where(_i.replay_id == replay_id).group_by(_i.state)
     found: dict[str, int] = dict(conn.execute(asked).all())
     return found
 
@@ -113,9 +111,7 @@ _DOCUMENTS = text(
 )
 
 
-def documents_of(
-    conn: Connection, scope: Scope, refs: Iterable[LetterRef]
-) -> dict[LetterRef, str]:
+def documents_of(conn: Connection, scope: Scope, refs: Iterable[LetterRef]) -> dict[LetterRef, str]:
     """The document that a letter speaks of, as Trace takes it ("po:main:4500001234"): a purchase
     order before others. A letter that nothing could be read of has none.
     """

@@ -57,9 +57,7 @@ def figures(conn: Connection, scope: Scope, now: datetime) -> dict[str, RuleFigu
                 c.rule,
                 func.count().filter(leaf, c.opened_at > since, c.opened_at <= now).label("fires"),
                 func.count()
-                .filter(
-                    leaf, c.opened_at > since - timedelta(days=DAYS), c.opened_at <= since
-                )
+                .filter(leaf, c.opened_at > since - timedelta(days=DAYS), c.opened_at <= since)
                 .label("before"),
                 func.count().filter(leaf, c.state != "resolved").label("open_cases"),
                 func.count().filter(~leaf, c.state != "resolved").label("causes"),

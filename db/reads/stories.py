@@ -377,9 +377,7 @@ def _walk(conn: Connection, home: int) -> list[tuple[int, str, str]]:
     return [row for row in found if row[0] not in useless]
 
 
-def _events(
-    conn: Connection, scope: Scope, homes: Sequence[int], home: int
-) -> list[StoryEvent]:
+def _events(conn: Connection, scope: Scope, homes: Sequence[int], home: int) -> list[StoryEvent]:
     """What lives in these homes, and what lives elsewhere and speaks of the document itself: a
     receipt is posted in the story of its order.
     """

@@ -173,9 +173,7 @@ def _marked(conn: Connection, page: list[Subject], end: datetime) -> list[Subjec
     ]
 
 
-def _components(
-    conn: Connection, scope: Scope, narrowed: Filter, now: datetime
-) -> SubjectPage:
+def _components(conn: Connection, scope: Scope, narrowed: Filter, now: datetime) -> SubjectPage:
     """The figures that a score is made from."""
     rows = []
     weights, targets = scoring(conn)

@@ -29,9 +29,7 @@ from tower.kpi_sums import NOTHING, Sums
 from tower.kpis import HIT, MISS
 
 
-def in_parts(
-    question: Question, counted: Counted | Ahead
-) -> tuple[Sums, Sums, tuple[Sums, ...]]:
+def in_parts(question: Question, counted: Counted | Ahead) -> tuple[Sums, Sums, tuple[Sums, ...]]:
     """(the period, the one before, each part of the period) in one pass."""
     if isinstance(counted, Ahead):
         return counted.in_parts()
@@ -65,9 +63,7 @@ def of_all(question: Question, counted: Counted) -> Sums:
     return _grouped(question, counted, rows, [literal(1).label("all")]).get((1,), NOTHING)
 
 
-def by_dimension(
-    question: Question, counted: Counted | Ahead, by: str
-) -> dict[Hashable, Sums]:
+def by_dimension(question: Question, counted: Counted | Ahead, by: str) -> dict[Hashable, Sums]:
     """By supplier (its number), buyer, warehouse, category of goods or topic; None where a subject
     has none."""
     if isinstance(counted, Ahead):
@@ -77,9 +73,7 @@ def by_dimension(
     return {key: sums for (key,), sums in found.items()}
 
 
-def by_calendar(
-    question: Question, counted: Counted | Ahead, step: str
-) -> dict[date, Sums]:
+def by_calendar(question: Question, counted: Counted | Ahead, step: str) -> dict[date, Sums]:
     """By week (from Monday) or month of the instant at which a subject counts, UTC."""
     if isinstance(counted, Ahead):
         return counted.by_calendar(step)

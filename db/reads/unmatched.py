@@ -127,10 +127,7 @@ def unmatched(
     conditions = (*waits(), *within_scope(flow.c, scope))
     total = conn.execute(select(func.count()).select_from(flow).where(*conditions)).scalar_one()
     rows = conn.execute(
-        select(*_COLUMNS)
-        .where(*conditions)
-        .order_by(flow.c.last_at.desc())
-        .limit(min(limit, 1000))
+        select(*_COLUMNS).where(*conditions).order_by(flow.c.last_at.desc()).limit(min(limit, 1000))
     )
     return [_of_row(row) for row in rows], total
 
@@ -158,9 +155,7 @@ def looked_into(conn: Connection, scope: Scope, flows: Sequence[Unmatched]) -> l
     homes = [one.home_key for one in flows]
     events = _events(conn, scope, homes)
     ids = _ids(conn, {i for rows in events.values() for row in rows for _, i in _identifiers(row)})
-    known = _known(
-        conn, {ref for rows in events.values() for row in rows for ref in _headers(row)}
-    )
+    known = _known(conn, {ref for rows in events.values() for row in rows for ref in _headers(row)})
     return [
         Looked(
             one,

@@ -87,9 +87,9 @@ class Running:
         )
 
     @classmethod
-    def start(cls, engine: Engine, installation: Installation, now: datetime, **settings: Any) -> (
-        Running
-    ):
+    def start(
+        cls, engine: Engine, installation: Installation, now: datetime, **settings: Any
+    ) -> Running:
         """Take the installation's files in; settings as in ``tower.settings``."""
         chosen = Settings(
             home=installation.folder / "home",

@@ -293,9 +293,7 @@ def test_a_broken_push_is_kept_and_told(
 def test_fifty_megabytes_are_refused_at_the_door_and_nothing_of_them_is_kept(
     door: TestClient, tower: Running
 ) -> None:
-    told = door.post(
-        "/v1/documents/receipts", content=(b"x" * 1_000_000 for _ in range(50))
-    )
+    told = door.post("/v1/documents/receipts", content=(b"x" * 1_000_000 for _ in range(50)))
     assert told.status_code == 413
     assert "drop it as a file" in told.json()["next"]
     assert rows(tower, ingest_ledger) == []

@@ -84,9 +84,7 @@ def test_the_command_alone_lists_all_commands(filled: Installation) -> None:
         ("ingest", "Missing argument"),
     ],
 )
-def test_wrong_words_are_told_with_what_fits(
-    filled: Installation, words: str, said: str
-) -> None:
+def test_wrong_words_are_told_with_what_fits(filled: Installation, words: str, said: str) -> None:
     answer = filled.tower(*words.split())
     assert answer.code == 2
     assert answer.out == ""
@@ -98,9 +96,7 @@ def test_wrong_words_are_told_with_what_fits(
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_an_empty_installation_answers_every_question(
-    empty: Installation, name: str
-) -> None:
+def test_an_empty_installation_answers_every_question(empty: Installation, name: str) -> None:
     answer = empty.tower(name, "--json")
     assert (answer.code, answer.err) == (0, "")
     assert shapes.faults(answer.json, PROMISED[name]) == []
@@ -110,9 +106,7 @@ def test_an_empty_installation_answers_every_question(
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_filled_installation_answers_as_the_page_says(
-    filled: Installation, name: str
-) -> None:
+def test_a_filled_installation_answers_as_the_page_says(filled: Installation, name: str) -> None:
     answer = filled.tower(name, "--json").json
     assert shapes.faults(answer, PROMISED[name]) == []
     # No worker runs here, so no process beats; groups are asked for by --by.
@@ -234,8 +228,10 @@ def test_show_gives_the_story_of_an_order(filled: Installation) -> None:
         ("R-1", {"receipt.posted"}),
         ("SO-1", {"order.placed", "order.promised", "peg.set"}),
         ("po_line:main:4500007002:10", {"po.released", "po.acknowledged", "receipt.posted"}),
-        ("x12:set:ZZ:BUYER/01:123456789/PO/2/1",
-         {"po.released", "po.acknowledged", "receipt.posted"}),
+        (
+            "x12:set:ZZ:BUYER/01:123456789/PO/2/1",
+            {"po.released", "po.acknowledged", "receipt.posted"},
+        ),
     ],
 )
 def test_show_opens_documents_of_every_kind_with_their_events(
@@ -342,12 +338,8 @@ DATABASE_COMMANDS = [*QUESTIONS, "show 4500000000", "case 1", "ingest FILE", "wo
 
 
 @pytest.mark.parametrize("words", [*DATABASE_COMMANDS, "migrate", "up"])
-def test_a_database_that_is_away_exits_with_4_and_a_sentence(
-    tmp_path: Path, words: str
-) -> None:
-    away = Installation.make(
-        tmp_path, database_url="postgresql://tower:s3cret@127.0.0.1:1/tower"
-    )
+def test_a_database_that_is_away_exits_with_4_and_a_sentence(tmp_path: Path, words: str) -> None:
+    away = Installation.make(tmp_path, database_url="postgresql://tower:s3cret@127.0.0.1:1/tower")
     answer = away.tower(*words.replace("FILE", str(away.network)).split())
     assert (answer.code, answer.out) == (4, "")
     assert answer.err.startswith("The database does not answer")
@@ -477,14 +469,10 @@ def empty(empty_installation: Installation) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def empty_installation(
-    databases: Databases, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+def empty_installation(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A migrated database in which nothing ever happened. Tests only ask it."""
     name = databases.make(databases.template)
-    yield Installation.make(
-        tmp_path_factory.mktemp("empty"), database_url=databases.app_url(name)
-    )
+    yield Installation.make(tmp_path_factory.mktemp("empty"), database_url=databases.app_url(name))
     databases.drop(name)
 
 

@@ -40,9 +40,7 @@ class Walk:
 
 
 @pytest.fixture
-def walk(
-    install: Callable[..., Installation], new_database: Callable[[], str]
-) -> Iterator[Walk]:
+def walk(install: Callable[..., Installation], new_database: Callable[[], str]) -> Iterator[Walk]:
     installation = install(base_url=BASE)
     engine: Engine = engines.create(installation.settings["TOWER_DATABASE_URL"])
     with listening() as (sink, port):

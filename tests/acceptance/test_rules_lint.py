@@ -32,9 +32,7 @@ def test_every_bad_book_is_expected_to_be_refused() -> None:
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
-def test_a_mistake_is_told_with_its_place_and_the_next_step(
-    bare: Installation, book: Path
-) -> None:
+def test_a_mistake_is_told_with_its_place_and_the_next_step(bare: Installation, book: Path) -> None:
     answer = bare.tower("rules", "lint", book)
     assert (answer.code, answer.out) == (5, SAID[book.name])
     lines = answer.out.splitlines()
@@ -61,9 +59,9 @@ def test_the_places_are_those_of_the_words(bare: Installation) -> None:
 def test_all_mistakes_of_both_files_are_told_at_once(bare: Installation, tmp_path: Path) -> None:
     here = Installation.make(tmp_path)
     here.network.write_text(
-        here.network.read_text().replace("system: gateway", "system: gatway").replace(
-            "calendar: hq\n    ids: {isa", "calendar: hk\n    ids: {isa"
-        )
+        here.network.read_text()
+        .replace("system: gateway", "system: gatway")
+        .replace("calendar: hq\n    ids: {isa", "calendar: hk\n    ids: {isa")
     )
     here.rules.write_text(here.rules.read_text().replace("otherwise: 2bd", "otherwise: 2d"))
     answer = here.tower("rules", "lint")

@@ -247,9 +247,7 @@ def test_ten_years_of_real_deliveries_give_the_on_time_share_of_their_readme(
             ).where(d.kind == "po_line", d.actual_receipt_date.is_not(None))
         ).one()
         period = Period(datetime(2006, 1, 1, tzinfo=UTC), datetime(2016, 1, 1, tzinfo=UTC))
-        figure = figures.figure(
-            conn, EVERYTHING, "otif", Filter(period), period.end
-        )
+        figure = figures.figure(conn, EVERYTHING, "otif", Filter(period), period.end)
         by_vendor = figures.figures_by(
             conn, EVERYTHING, "otif", "supplier", Filter(period), period.end
         )

@@ -61,9 +61,7 @@ def test_a_whole_year_finds_what_was_planted(
     # 400 orders that one partner's translator did not confirm are one thing to hear of.
     world = make_world(options, AUTUMN)
     world.advance(AUTUMN)
-    hit = {
-        p.subject.rpartition(":")[2] for p in world.planted if "it confirms no order" in p.why
-    }
+    hit = {p.subject.rpartition(":")[2] for p in world.planted if "it confirms no order" in p.why}
     assert len(hit) == 400
     texts = [letter.get_body(("plain",)).get_content() for letter in subjects]
     naming = [text for text in texts if hit & set(re.findall(r"\d{10}", text))]
@@ -71,6 +69,4 @@ def test_a_whole_year_finds_what_was_planted(
 
 
 def _settings(home: Path, database_url: str, owner_url: str) -> Settings:
-    return Settings(
-        home=home, rules=SHIPPED_RULES, database_url=database_url, owner_url=owner_url
-    )
+    return Settings(home=home, rules=SHIPPED_RULES, database_url=database_url, owner_url=owner_url)

@@ -119,9 +119,7 @@ def send(address: str, source: str, body: Any) -> httpx.Response:
 def test_a_burst_of_one_partner_is_held_back_and_no_other_notices(
     database: Engine, addresses: list[str], clock: Clock
 ) -> None:
-    jobs = [
-        (addresses[n % 2], who, failed(who, n)) for n in range(40) for who in ("acme", "bolt")
-    ]
+    jobs = [(addresses[n % 2], who, failed(who, n)) for n in range(40) for who in ("acme", "bolt")]
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda job: (job[1], send(*job)), jobs))
     told = Counter((who, answer.status_code) for who, answer in answers)

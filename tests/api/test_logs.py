@@ -119,9 +119,7 @@ def test_gzip_is_unpacked_within_its_bound(
     assert push(door, body).status_code == 200
 
 
-def test_other_types_are_415_with_advice(
-    door: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_types_are_415_with_advice(door: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert push(door, b"x", content_type="text/plain").status_code == 415
     monkeypatch.setattr(otlp, "HAS_PROTOBUF", False)
     answer = push(door, b"", content_type="application/x-protobuf")

@@ -79,9 +79,7 @@ def test_the_same_event_twice_is_stored_once(door: TestClient, database: Engine)
     assert count(database, sighting) == 1
 
 
-def test_a_batch_tells_which_items_are_refused_and_why(
-    door: TestClient, database: Engine
-) -> None:
+def test_a_batch_tells_which_items_are_refused_and_why(door: TestClient, database: Engine) -> None:
     bad = placed("SO-2", data={"erp": "main", "customer": "C1"})
     answer = push(door, [placed("SO-1"), bad, placed("SO-3")], BATCH)
     assert answer.status_code == 202
@@ -94,9 +92,7 @@ def test_a_batch_tells_which_items_are_refused_and_why(
     assert count(database, raw_message) == 3
 
 
-def test_binary_events_have_their_attributes_in_headers(
-    door: TestClient, database: Engine
-) -> None:
+def test_binary_events_have_their_attributes_in_headers(door: TestClient, database: Engine) -> None:
     whole = placed("SO-9")
     answer = push(
         door,
@@ -173,16 +169,12 @@ def test_a_wrong_address_says_what_to_use_instead(
     assert said in answer.text
 
 
-def test_fifty_megabytes_are_refused_while_they_stream(
-    door: TestClient, database: Engine
-) -> None:
+def test_fifty_megabytes_are_refused_while_they_stream(door: TestClient, database: Engine) -> None:
     def flood() -> Any:
         for _ in range(50):
             yield b"x" * 1_000_000
 
-    answer = door.post(
-        "/v1/events", content=flood(), headers={"x-tower-source": "platform"}
-    )
+    answer = door.post("/v1/events", content=flood(), headers={"x-tower-source": "platform"})
     assert answer.status_code == 413
     assert "10,485,760 bytes" in answer.json()["error"]
     assert count(database, ingest_ledger) == 0

@@ -121,7 +121,6 @@ def test_a_network_without_such_a_source_says_what_to_add(database: Engine) -> N
     assert "manual: {kind: push" in answer.json()["error"]
 
 
-
 def test_the_source_of_the_page_is_the_one_of_the_example() -> None:
     example = load_network(
         (recipes.ROOT / "network.yaml").read_text(encoding="utf-8"), "network.yaml"

@@ -89,9 +89,7 @@ def test_fulfilment_is_told_apart_by_goods(screens: Open, goods: Desk) -> None:
     assert list(told["OTIF"]) == ["0.0 %", "100.0 %"]
 
 
-def test_figures_of_cases_are_told_apart_by_what_they_are_about(
-    screens: Open, goods: Desk
-) -> None:
+def test_figures_of_cases_are_told_apart_by_what_they_are_about(screens: Open, goods: Desk) -> None:
     at = screens("figures", id="open_exceptions", topic="ACK_OVERDUE", goods="TOOLS")
     assert not at.exception
     assert len(at.dataframe[-1].value) == 1

@@ -34,11 +34,24 @@ def short(database: Engine, shop: Desk) -> Desk:
                   requested_date=day + timedelta(days=wanted),
                   answer="rejected" if wanted == 3 else "accepted")  # fmt: skip
     for order, promise in (("8001", 5), ("8002", 6)):
-        row = {"kind": "order", "scope": "main", "number": order, "status": "promised",
-               "customer": "BAKER", "customer_name": "Baker Stores", "warehouse": "EAST"}
+        row = {
+            "kind": "order",
+            "scope": "main",
+            "number": order,
+            "status": "promised",
+            "customer": "BAKER",
+            "customer_name": "Baker Stores",
+            "warehouse": "EAST",
+        }
         shop._document(row, shop.at(days=4), {})
-        line = {"kind": "order_line", "line": "1", "item": "I-1", "uom": "EA",
-                "ordered_qty": Decimal(8), "promised_date": day + timedelta(days=promise)}
+        line = {
+            "kind": "order_line",
+            "line": "1",
+            "item": "I-1",
+            "uom": "EA",
+            "ordered_qty": Decimal(8),
+            "promised_date": day + timedelta(days=promise),
+        }
         shop._document({**row, **line}, shop.at(days=4), {})  # fmt: skip
     shop.impact("8002", "4700000002", item="I-1", matched_by="netting", cause="ACK_REJECTED",
                 projected_date=None, told_at=shop.now, told_date=day)  # fmt: skip

@@ -67,9 +67,7 @@ def rate(work: Callable[[], int]) -> float:
 
 
 @pytest.mark.benchmark
-def test_log_lines_are_read_and_interpreted(
-    net: Network, tmp_path: Path, record: Record
-) -> None:
+def test_log_lines_are_read_and_interpreted(net: Network, tmp_path: Path, record: Record) -> None:
     line = {"ts": "2026-03-27T10:00:00Z", "level": "info", "po": "4500001234", "text": "x" * 150}
     with (tmp_path / "a.jsonl").open("wb") as file:
         for n in range(LINES):

@@ -208,9 +208,7 @@ def copy_together(owner: Engine, events: int, kind: str, connections: int) -> fl
     ready, go, done = spawn.Semaphore(0), spawn.Event(), spawn.Semaphore(0)
     url = owner.url.render_as_string(hide_password=False)
     running = [
-        spawn.Process(
-            target=_copy_part, args=(url, events, kind, n, connections, ready, go, done)
-        )
+        spawn.Process(target=_copy_part, args=(url, events, kind, n, connections, ready, go, done))
         for n in range(connections)
     ]
     for process in running:

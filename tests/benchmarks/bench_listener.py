@@ -114,9 +114,7 @@ def seen_after_ms(engine: Engine, config: Judging, first: int) -> list[float]:
     return taken
 
 
-def test_an_event_is_a_case_at_once(
-    house: tuple[Engine, Judging, str], record: Record
-) -> None:
+def test_an_event_is_a_case_at_once(house: tuple[Engine, Judging, str], record: Record) -> None:
     engine, config, url = house
     spawn = multiprocessing.get_context("spawn")
     ready, go, stop = spawn.Semaphore(0), spawn.Event(), spawn.Event()

@@ -207,6 +207,4 @@ class _Spent:
     @classmethod
     def now(cls, server: psutil.Process) -> _Spent:
         own, its = os.times(), server.cpu_times()
-        return cls(
-            own.children_user + own.children_system, its.children_user + its.children_system
-        )
+        return cls(own.children_user + own.children_system, its.children_user + its.children_system)

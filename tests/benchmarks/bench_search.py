@@ -102,9 +102,7 @@ def fill(engine: Engine, owner: Engine) -> None:
                 f"{item}\tedi\t{key}\t{at}\tapplication/edi-x12\t{name}\t"
                 f"{staging.json(headers)}\tplain\t{len(content)}\t\\\\x{content.hex()}"
             )
-            ledger.append(
-                f"{item}\tedi\t{key}\t\\\\x00\t{at}\tinterpreted\tx12\t1\t{at}"
-            )
+            ledger.append(f"{item}\tedi\t{key}\t\\\\x00\t{at}\tinterpreted\tx12\t1\t{at}")
             if n < known:
                 told = [name, *(f"{k} {v}" for k, v in headers.items()), content.decode()]
                 words, _ = words_of(told)

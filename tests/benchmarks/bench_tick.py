@@ -91,9 +91,7 @@ def _seed(engine: Engine, network: Network, config: Judging) -> int:
         },
         source="bench", raw_key="1", position="", occurred_at=RELEASED, system="sap",
     )  # fmt: skip
-    item = Interpreted(
-        Raw("bench", "1", b"{}", RELEASED), Interpretation("bench", 1, (told,))
-    )
+    item = Interpreted(Raw("bench", "1", b"{}", RELEASED), Interpretation("bench", 1, (told,)))
     store_retrying(engine, [item], net=network, now=RELEASED)
     with engine.begin() as conn:
         sources.register(conn, network.sources)

@@ -48,11 +48,7 @@ def page(before: str, rows: list[Measured], now: datetime) -> str:
             "",
             "| goal | what | measured | goal value |",
             "|---|---|---|---|",
-            *(
-                f"| {r.goal_id} | {r.what} | {r.value} | {r.goal} |"
-                for r in rows
-                if r.file == name
-            ),
+            *(f"| {r.goal_id} | {r.what} | {r.value} | {r.goal} |" for r in rows if r.file == name),
         ]
         parts[name] = "\n".join(lines)
     return "\n## ".join([HEAD, *(parts[name].rstrip() + "\n" for name in sorted(parts))])

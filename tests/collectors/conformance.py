@@ -226,9 +226,7 @@ def a_kill_loses_and_doubles_nothing(world: World, _: pytest.LogCaptureFixture) 
     assert tower.bodies() == sorted(world.content(n) for n in range(number))
 
 
-def repeating_and_shuffling_give_the_same_events(
-    world: World, _: pytest.LogCaptureFixture
-) -> None:
+def repeating_and_shuffling_give_the_same_events(world: World, _: pytest.LogCaptureFixture) -> None:
     for n in range(5):
         world.put(n)
     tower = Tower(world)
@@ -318,9 +316,7 @@ def faults_are_mapped_to_families(world: World, caplog: pytest.LogCaptureFixture
     assert tower.bodies() == sorted(world.content(n) for n in range(2))
 
 
-def a_bookmark_of_another_version_is_refused(
-    world: World, _: pytest.LogCaptureFixture
-) -> None:
+def a_bookmark_of_another_version_is_refused(world: World, _: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConfigError, match="version"):
         list(world.reader().read(Mark(99, {"anything": 1}), PLENTY, START))
 

@@ -123,9 +123,7 @@ sources:
         source = self.net.sources[self.source]
         options = {**source.options, "timeout": self.timeout}
         timed = source.model_copy(update={"options": options})
-        return registry.reader_for(
-            self.source, timed, self.net, self.secrets(), known=self.known
-        )
+        return registry.reader_for(self.source, timed, self.net, self.secrets(), known=self.known)
 
     def record(self, n: int) -> dict[str, Any]:
         return {
@@ -169,9 +167,7 @@ class NetSuiteService(RecordService):
         self.tokens = 0
         self.token_fault = 0
 
-    def take(
-        self, path: str, form: Mapping[str, str], headers: Mapping[str, str]
-    ) -> Reply | None:
+    def take(self, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Reply | None:
         if self.token_fault:
             return self.token_fault, {}, b'{"error": "invalid_client"}'
         asked = base64.b64encode(f"{self.CLIENT}:{self.SECRET}".encode()).decode()
@@ -321,5 +317,3 @@ sources:
 
     def repeat(self, n: int) -> None:
         """The page shows the same as before."""
-
-

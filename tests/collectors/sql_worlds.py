@@ -191,9 +191,7 @@ sources:
         source = self.net.sources[self.source]
         options = {**source.options, "timeout": self.timeout}
         timed = source.model_copy(update={"options": options})
-        return registry.reader_for(
-            self.source, timed, self.net, self.secrets(), known=self.known
-        )
+        return registry.reader_for(self.source, timed, self.net, self.secrets(), known=self.known)
 
     def rows(self, n: int) -> list[dict[str, Any]]:
         return [

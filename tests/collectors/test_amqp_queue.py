@@ -106,9 +106,7 @@ sources:
     def put_half(self, n: int) -> None:
         self.held = self.host._connection.channel()
         self.held.tx_select()
-        self.held.basic_publish(
-            "", "orders", placed(n), pika.BasicProperties(message_id=f"m-{n}")
-        )
+        self.held.basic_publish("", "orders", placed(n), pika.BasicProperties(message_id=f"m-{n}"))
 
     def put_rest(self, n: int) -> None:
         self.held.tx_commit()

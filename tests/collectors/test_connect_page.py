@@ -43,8 +43,9 @@ def test_every_piece_of_configuration_fits_into_the_example() -> None:
 
 
 def test_the_mapping_it_explains_is_the_one_of_the_example() -> None:
-    assert network(blocks("yaml")[0]).mappings["supplier_answers"] == (
-        network().mappings["supplier_answers"]
+    assert (
+        network(blocks("yaml")[0]).mappings["supplier_answers"]
+        == (network().mappings["supplier_answers"])
     )
 
 

@@ -38,7 +38,7 @@ PROOF: dict[str, tuple[str, str]] = {
     "ubl": ("collectors/test_xml_recipes.py", "recorded documents"),
     "webhooks": ("api/test_hooks.py", "the machine door"),
 }
-FITTED = re.compile(r'PAGES = \(([^)]*)\)')
+FITTED = re.compile(r"PAGES = \(([^)]*)\)")
 """Where pages are only listed: test_connect_recipes.py puts their pieces into the example."""
 
 

@@ -144,9 +144,7 @@ def test_warehouses_and_erp_tell_the_same_receipt(
 
 
 @pytest.mark.parametrize(("source", "name", "type_"), VERDICTS)
-def test_verdicts_on_shipments_are_read(
-    net: Network, source: str, name: str, type_: str
-) -> None:
+def test_verdicts_on_shipments_are_read(net: Network, source: str, name: str, type_: str) -> None:
     (verdict,) = events(net, source, name)
     assert (verdict.type, verdict.data["asn"], verdict.data["po"]) == (
         type_,

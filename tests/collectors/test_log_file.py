@@ -23,7 +23,7 @@ class Log:
 
     def __init__(self, base: Path, pattern: str = "app*.log", options: str = "") -> None:
         self.net = network(
-            f'sources:\n  feed: {{kind: log_file, format: cloudevents, system: erp, '
+            f"sources:\n  feed: {{kind: log_file, format: cloudevents, system: erp, "
             f'options: {{path: "logs/{pattern}"{options}}}}}'
         )
         self.base = base

@@ -114,9 +114,7 @@ def test_a_line_of_each_middleware_tells_what_became_of_its_message(
     from tests.collectors.worlds import network
     from tower.raw import Raw
 
-    net = network(
-        f"sources:\n  feed: {{kind: push, format: log, system: erp, mapping: {name}}}"
-    )
+    net = network(f"sources:\n  feed: {{kind: push, format: log, system: erp, mapping: {name}}}")
     raw = Raw("feed", "k", orjson.dumps(line), datetime(2026, 3, 27, 12, tzinfo=UTC))
     (event,) = registry.interpret(raw, net).events
     assert (event.type, event.correlation_id, event.carries) == (type_, correlation, carries)

@@ -25,6 +25,8 @@ from tower.network import Network
 from tower.raw import Budget, QueueSample
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     made = Server()

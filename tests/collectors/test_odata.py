@@ -222,9 +222,7 @@ def test_a_service_of_the_other_version_is_told(sap: SapWorld) -> None:
     assert isinstance(kept, Raw)
 
 
-def test_business_central_as_its_documentation_shows_it(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_business_central_as_its_documentation_shows_it(shared_data: Path, tmp_path: Path) -> None:
     """A public answer; its order is still in review, so nothing was sent to the supplier."""
     order = orjson.loads(
         (shared_data / "erp_json" / "dynamics365-bc" / "purchaseOrder.json").read_bytes()

@@ -59,9 +59,7 @@ def test_sap(tmp_path: Path) -> None:
     net = recipes.network(
         "sap-s4hana", sap_purchase_orders={"url": here(options["url"], world.service)}
     )
-    assert registry.reader_for(
-        "sap_confirmations", net.sources["sap_confirmations"], net, SECRETS
-    )
+    assert registry.reader_for("sap_confirmations", net.sources["sap_confirmations"], net, SECRETS)
     for n in range(3):
         # The page asks for one company only; the service here knows no other property.
         world.service.records.append({**world.record(n), "CompanyCode": "1710"})

@@ -247,9 +247,7 @@ def test_a_key_from_a_file_lets_us_in(
     world.server.client_key = key
     world.put(0)
     locked = None if passphrase is None else "PARTNER_PASSPHRASE"
-    changed(
-        world, password_variable=None, key_variable="PARTNER_KEY", passphrase_variable=locked
-    )
+    changed(world, password_variable=None, key_variable="PARTNER_KEY", passphrase_variable=locked)
     secrets = {"PARTNER_KEY_FILE": str(tmp_path / "key"), "PARTNER_PASSPHRASE": passphrase or "-"}
     batches = read(world, secrets)
     raws = [raw for batch in batches for raw in batch.raws]
@@ -324,7 +322,7 @@ def test_the_recipe_works_as_it_is_written(tmp_path: Path) -> None:
         source = net.sources["partner_sftp"]
         secrets = {"PARTNER_SFTP_PASSWORD": PASSWORD}
         reader = registry.reader_for("partner_sftp", source, net, secrets, base=tmp_path)
-        first, = reader.read(None, PLENTY, START)
+        (first,) = reader.read(None, PLENTY, START)
         (batch,) = reader.read(first.mark, PLENTY, START + timedelta(seconds=61))
         assert [raw.name for raw in batch.raws] == ["answer.edi"]
         reader.settle(batch)

@@ -13,9 +13,7 @@ from collectors.xml_tree import MAX_DEPTH, parse_xml
 from tests.collectors.conformance import sealed
 from tower.errors import PayloadRejected
 
-LAUGHS = "".join(
-    f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha" * 50}">' for n in range(10)
-)
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha" * 50}">' for n in range(10))
 
 
 class Listener:
@@ -88,9 +86,7 @@ def test_entities_that_multiply_are_refused_before_they_do() -> None:
         "<?xml version='1.0'?><?p [ ?><!DOCTYPE a[]>",
     ],
 )
-def test_a_document_that_declares_anything_itself_is_refused(
-    head: str, listener: Listener
-) -> None:
+def test_a_document_that_declares_anything_itself_is_refused(head: str, listener: Listener) -> None:
     body = (head.replace("{url}", listener.url) + "<a>1</a>").encode()
     assert refusal(body).code == "unsafe_xml"
     assert listener.asked == []
@@ -154,9 +150,7 @@ def test_openings_that_never_close_cost_one_look() -> None:
         (b"<a x:b='1'/>", "invalid_xml", "unbound prefix", None),
     ],
 )
-def test_every_refusal_has_its_place(
-    body: bytes, code: str, said: str, offset: int | None
-) -> None:
+def test_every_refusal_has_its_place(body: bytes, code: str, said: str, offset: int | None) -> None:
     error = refusal(body)
     assert error.code == code
     assert said in str(error)

@@ -98,7 +98,7 @@ sources:
     def content(self, n: int) -> bytes:
         return (
             "po;line;qty;price;day;status;answered\n"
-            f'45000{n:05d};10;1{n},5;12,25;28.03.2026;OK;27.03.2026 09:1{n}\n'
+            f"45000{n:05d};10;1{n},5;12,25;28.03.2026;OK;27.03.2026 09:1{n}\n"
             f'45000{n:05d};20;"2";"0,80";29.03.2026;"CHG";27.03.2026 09:1{n}\n'
         ).encode()
 

@@ -35,9 +35,7 @@ def network(**changes: Any) -> Network:
     return Network(
         company=Company(name="Northgate"),
         systems={name: System(name=name, kind=kind) for name, kind in _SYSTEMS.items()},  # type: ignore[arg-type]  # words of the model
-        sources={
-            name: Source(kind="push", format="cloudevents", system=name) for name in _SYSTEMS
-        },
+        sources={name: Source(kind="push", format="cloudevents", system=name) for name in _SYSTEMS},
         partners={
             key: Partner(name=key, expects_fa=key == "ACME") for key in ("ACME", "BOLT", "CORK")
         },

@@ -43,9 +43,7 @@ def opened(conn: Connection, number: str = "4711", supplier: str | None = "ACME"
 
 def notes(conn: Connection, case: Case) -> list[tuple[str, str, str]]:
     n = case_note.c
-    rows = conn.execute(
-        select(n.kind, n.author, n.text).where(n.case_id == case.id).order_by(n.id)
-    )
+    rows = conn.execute(select(n.kind, n.author, n.text).where(n.case_id == case.id).order_by(n.id))
     return [tuple(row) for row in rows]  # type: ignore[misc]
 
 
@@ -122,9 +120,7 @@ def test_a_round_sees_open_cases_of_its_homes_and_its_own_of_any_state(
     connection: Connection,
 ) -> None:
     case, other = opened(connection), opened(connection, "4712")
-    closed = cases.resolve(
-        connection, EVERYTHING, other.id or 0, "anna", "accepted", "", NOW
-    )
+    closed = cases.resolve(connection, EVERYTHING, other.id or 0, "anna", "accepted", "", NOW)
     assert [c.id for c, _ in cases.for_round(connection, [], [4711, 4712])] == [case.id]
     found = cases.for_round(connection, [closed.fingerprint], [4711])
     assert [c.id for c, _ in found] == [case.id, other.id]

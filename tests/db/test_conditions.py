@@ -25,9 +25,7 @@ VALUES = st.one_of(SCALARS, st.none(), st.just([1]), st.just({"a": 1}))
 LEAVES: st.SearchStrategy[Node] = st.one_of(
     st.builds(Compare, st.sampled_from(NAMES), st.sampled_from(["eq", "ne"]), SCALARS),
     st.builds(Compare, st.sampled_from(NAMES), st.sampled_from(["gt", "ge", "lt", "le"]), ORDERED),
-    st.builds(
-        OneOf, st.sampled_from(NAMES), st.lists(SCALARS, min_size=1, max_size=3).map(tuple)
-    ),
+    st.builds(OneOf, st.sampled_from(NAMES), st.lists(SCALARS, min_size=1, max_size=3).map(tuple)),
     st.builds(Known, st.sampled_from(NAMES)),
 )
 
@@ -38,9 +36,7 @@ def _inner(nodes: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 
 TREES = st.recursive(LEAVES, _inner, max_leaves=8)
-ROWS = st.lists(
-    st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4), min_size=1, max_size=6
-)
+ROWS = st.lists(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4), min_size=1, max_size=6)
 
 
 @pytest.mark.long

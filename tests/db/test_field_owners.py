@@ -32,9 +32,16 @@ def test_each_field_follows_its_own_system(connection: Connection) -> None:
         answered(t, 6, "edi", qty="8", date="2026-04-09"),
     ]
     random.Random(3).shuffle(items)
-    net = network(source_of_truth={"po_line": {"answer": ("edi",), "confirmed_qty": ("edi",),
-                                               "confirmed_price": ("edi",),
-                                               "confirmed_date": ("portal",)}})
+    net = network(
+        source_of_truth={
+            "po_line": {
+                "answer": ("edi",),
+                "confirmed_qty": ("edi",),
+                "confirmed_price": ("edi",),
+                "confirmed_date": ("portal",),
+            }
+        }
+    )
     store(connection, items, net=net, now=NOW)
     row = the(connection, "po_line", "1", "10")
     assert row["confirmed_qty"] == 8
@@ -109,9 +116,7 @@ def test_the_list_narrows_to_a_field(connection: Connection, field: str) -> None
     items = [
         t.tell("po.released", released("1"), hours=0),
         answered(t, 5, "portal", qty="10", date="2026-04-03"),
-        t.tell(
-            "po.answer_applied", {**po("1"), "lines": [line("10", date="2026-04-09")]}, hours=8
-        ),
+        t.tell("po.answer_applied", {**po("1"), "lines": [line("10", date="2026-04-09")]}, hours=8),
         t.tell("receipt.posted", received("E9", on("1", "10", "6")), hours=60),
         t.tell("receipt.posted", received("W1", on("1", "10", "4")), hours=59, system="wms"),
     ]

@@ -313,9 +313,7 @@ def test_a_source_that_was_away_leaves_a_spell_and_wakes_what_it_held(
 def test_an_open_spell_ends_with_the_next_good_read(connection: Connection) -> None:
     net = pulled()
     beat(connection, net, at(0))
-    connection.execute(
-        source_spell.insert().values(source="erp", from_at=at(0), known_at=at(0.1))
-    )
+    connection.execute(source_spell.insert().values(source="erp", from_at=at(0), known_at=at(0.1)))
     beat(connection, net, at(1))
     assert spells(connection) == [(at(0), at(0.1), at(1))]
 

@@ -45,18 +45,14 @@ def the(conn: Connection, kind: str, number: str, name: str = "") -> dict[str, A
 
 
 def flow(conn: Connection, anchor: str) -> Any:
-    return conn.execute(
-        text("SELECT * FROM flow WHERE anchor = :anchor"), {"anchor": anchor}
-    ).one()
+    return conn.execute(text("SELECT * FROM flow WHERE anchor = :anchor"), {"anchor": anchor}).one()
 
 
 def heard(conn: Connection, number: str) -> set[str]:
     """Types of the events that reached an order by an id or a shipment."""
     return set(
         conn.execute(
-            text(
-                "SELECT type FROM event_object WHERE kind = 'po' AND number = :n AND linked"
-            ),
+            text("SELECT type FROM event_object WHERE kind = 'po' AND number = :n AND linked"),
             {"n": number},
         ).scalars()
     )
@@ -538,9 +534,7 @@ def test_ugly_texts_come_back_as_they_were(connection: Connection, ugly: str) ->
     t = Teller()
     item = t.tell("po.released", {**released("1"), "buyer": ugly}, hours=0, correlation=ugly)
     keep(connection, message(ugly, "erp", item.reading.events, at(1)))
-    stored = connection.execute(
-        text("SELECT raw_key, correlation_id, data FROM event")
-    ).one()
+    stored = connection.execute(text("SELECT raw_key, correlation_id, data FROM event")).one()
     expected = item.reading.events[0].data["buyer"]
     assert (stored.raw_key, stored.correlation_id) == ("m1", ugly)
     assert stored.data["buyer"] == expected

@@ -69,7 +69,7 @@ def _filled(conn: Connection, seed: int) -> World:
         *(
             [dict(row) for row in desk.rows.get(table, ())]
             for table in (document, clock, exception_case, order_impact)
-        )
+        ),
     )
     desk.write(conn)
     return kept
@@ -284,9 +284,7 @@ def reference_asn_valid(
 ) -> tuple[int, int]:
     failed = {c["home_key"] for c in world.clocks if c["rule"] == "asn.failed"}
     notices = _notices(world, narrowed, scope, period)
-    sound = [
-        d for d in notices if d["home_key"] not in failed and d["asn_status"] != "invalid"
-    ]
+    sound = [d for d in notices if d["home_key"] not in failed and d["asn_status"] != "invalid"]
     return len(sound), len(notices)
 
 

@@ -43,9 +43,7 @@ def test_quantiles_are_those_of_the_database(connection: Connection, seed: int) 
         {"told": told},
     ).one()
     assert found.quantiles["mean"] == pytest.approx(mean)
-    assert found.quantiles["deviation"] == (
-        None if deviation is None else pytest.approx(deviation)
-    )
+    assert found.quantiles["deviation"] == (None if deviation is None else pytest.approx(deviation))
     assert found.quantiles["largest"] == largest
 
 

@@ -81,9 +81,12 @@ def test_a_fact_that_stays_keeps_its_id_and_is_not_touched(connection: Connectio
     connection.execute(text("UPDATE event_object SET applied_at = now()"))
     done = reinterpret(connection, [newer(item, item)], net=NET, now=LATER)
     assert done.events == 0
-    assert connection.execute(
-        text("SELECT count(*) FROM event_object WHERE applied_at IS NULL")
-    ).scalar_one() == 0
+    assert (
+        connection.execute(
+            text("SELECT count(*) FROM event_object WHERE applied_at IS NULL")
+        ).scalar_one()
+        == 0
+    )
     versions = connection.execute(text("SELECT version FROM interpretation ORDER BY 1"))
     assert versions.scalars().all() == [1, 2]
 
@@ -145,9 +148,7 @@ def test_the_same_version_under_another_network_is_a_revision_of_its_own(
     store(connection, [item], net=NET, now=NOW)
     corrected = replace(better.reading.events[0], id=item.reading.events[0].id, raw_key="m1")
     reading = Interpretation("test", 1, events=(corrected,))
-    (done,) = reread(
-        connection, [Interpreted(item.raw, reading)], net=NET, now=LATER, by="kim"
-    )
+    (done,) = reread(connection, [Interpreted(item.raw, reading)], net=NET, now=LATER, by="kim")
     assert done.changed
     assert [e["id"] for e in done.withdrawn] == [e["id"] for e in done.added]
     rows = connection.execute(
@@ -158,9 +159,7 @@ def test_the_same_version_under_another_network_is_a_revision_of_its_own(
     assert former["data"]["lines"][0]["qty"] == "5"
     assert rows[1].taken_back == []
     assert verify(connection) == []
-    (again,) = reread(
-        connection, [Interpreted(item.raw, reading)], net=NET, now=LATER, by="kim"
-    )
+    (again,) = reread(connection, [Interpreted(item.raw, reading)], net=NET, now=LATER, by="kim")
     assert not again.changed
 
 

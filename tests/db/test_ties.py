@@ -147,9 +147,7 @@ def _story() -> tuple[list[Interpreted], list[str]]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_before_or_after_its_events_a_tie_gives_the_same(
-    engine_of_run: Engine, seed: int
-) -> None:
+def test_before_or_after_its_events_a_tie_gives_the_same(engine_of_run: Engine, seed: int) -> None:
     items, whats = _story()
     with engine_of_run.connect() as connection:
         transaction = connection.begin()
@@ -261,9 +259,7 @@ def test_what_makes_no_sense_is_refused(
     items, _ = _story()
     t = Teller(100)
     placed = {"erp": "main", "order": "S1", "customer": "C", "lines": [line("1")]}
-    store(
-        connection, [*items, t.tell("order.placed", placed, hours=1)], net=NET, now=NOW
-    )
+    store(connection, [*items, t.tell("order.placed", placed, hours=1)], net=NET, now=NOW)
     with pytest.raises(ties.TieRefused, match=said):
         ties.ask(connection, EVERYTHING, what, order, why=why, who="kim", now=LATER)
     assert ties.ties(connection, EVERYTHING) == []
@@ -272,9 +268,7 @@ def test_what_makes_no_sense_is_refused(
 def test_one_thing_has_one_standing_tie(connection: Connection) -> None:
     items, _ = _story()
     t = Teller(100)
-    store(
-        connection, [*items, t.tell("po.released", released("2"), hours=0)], net=NET, now=NOW
-    )
+    store(connection, [*items, t.tell("po.released", released("2"), hours=0)], net=NET, now=NOW)
     tie(connection, "po:main:0001")
     with pytest.raises(ties.TieRefused, match=r"tied to po:main:1 already \(by kim"):
         ties.ask(

@@ -54,9 +54,7 @@ def test_each_says_what_was_tried_and_what_it_may_belong_to(connection: Connecti
     assert [(a.basis, a.value, a.outcome) for a in spoken.attempts] == [
         ("correlation", "gw-1", "no order carries this id")
     ]
-    assert [(c.ref, c.why) for c in spoken.candidates] == [
-        ("po:main:4500001234", "named in text")
-    ]
+    assert [(c.ref, c.why) for c in spoken.candidates] == [("po:main:4500001234", "named in text")]
     nameless = found["middleware/m6"]
     assert [a.basis for a in nameless.attempts] == ["nothing"]
     assert nameless.candidates == ()

@@ -157,9 +157,7 @@ def test_what_is_said_of_the_order_is_said_of_its_lines() -> None:
 def test_an_event_that_reaches_a_subject_twice_counts_once() -> None:
     first = sign("x", "fa.received", 1)
     later = Sign(first.type, first.occurred_at, T0 + timedelta(days=1), first.event_id)
-    taken = Sign(
-        first.type, first.occurred_at, T0 + timedelta(days=2), first.event_id, {}, T0
-    )
+    taken = Sign(first.type, first.occurred_at, T0 + timedelta(days=2), first.event_id, {}, T0)
     assert spread({PO: [later, first]}, frozenset())[PO] == [first]
     assert spread({PO: [first, taken, later]}, frozenset())[PO] == [taken]
 

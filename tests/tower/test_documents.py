@@ -233,9 +233,7 @@ def test_what_was_accepted_is_what_was_ordered_then() -> None:
 
 
 def test_a_shipping_date_is_no_delivery_date() -> None:
-    found = rows(
-        released(), answered(line("10", "10", date="2026-03-28", date_kind="ship"))
-    )["10"]
+    found = rows(released(), answered(line("10", "10", date="2026-03-28", date_kind="ship")))["10"]
     assert "last_confirmed_date" not in found
     assert found["confirmed_date_kind"] == "ship"
     assert found["reports"]["edi"]["ship_date"][0] == "2026-03-28"

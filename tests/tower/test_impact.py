@@ -32,9 +32,7 @@ def order(number: str = "SO", promise: date | None = date(2026, 4, 10), **words:
     return OrderLine("main", number, "1", 2, promise_date=promise, **told)
 
 
-def judged(
-    po: PoLine, *orders: OrderLine, qty: int = 10, today: date = TODAY
-) -> list[Affected]:
+def judged(po: PoLine, *orders: OrderLine, qty: int = 10, today: date = TODAY) -> list[Affected]:
     pegs = [Peg(po.key, o.key, Decimal(qty)) for o in orders]
     return affected({po.key: po}, {o.key: o for o in orders}, pegs, today)
 

@@ -69,8 +69,8 @@ def test_the_schema_refuses_what_the_loader_refuses(validator: Any, old: str, ne
         ("    tier: A", "    limits: {per_minute: 60, max_bytes: 2MB}\n    tier: A"),
         ("  price: erp", "  price: [erp, wms]"),
         ("  price: erp", "  po_line: {price: edi, received_qty: [wms]}"),
-        ("when: {po: \"*\"}", "when: {po: [1, two, true]}"),
-        ("date_format: \"%m/%d/%Y\"", "date_format: [\"%m/%d/%Y\", \"%Y-%m-%d\"]"),
+        ('when: {po: "*"}', "when: {po: [1, two, true]}"),
+        ('date_format: "%m/%d/%Y"', 'date_format: ["%m/%d/%Y", "%Y-%m-%d"]'),
     ],
 )
 def test_the_schema_takes_what_the_loader_takes(validator: Any, old: str, new: str) -> None:

@@ -364,9 +364,7 @@ def test_a_mistake_in_a_counting_or_walking_rule_says_where_and_what_is_right(
 ) -> None:
     load_rulebook(HEAD + body)
     found = problems(HEAD + body.replace(old, new))
-    assert any(
-        f":{place} " in line and message in line and advice in line for line in found
-    ), found
+    assert any(f":{place} " in line and message in line and advice in line for line in found), found
 
 
 def test_what_was_agreed_with_a_supplier_leaves_the_rows_below_it_reachable() -> None:

@@ -150,7 +150,7 @@ def test_no_partner_text_can_break_out_of_a_header(text: str) -> None:
     words = safe_words(text)
     assert len(words) <= 60
     assert "=?" not in words
-    assert not set(words) & set("\r\n\t\0<>@\"\u202e\u2066\u200f")
+    assert not set(words) & set('\r\n\t\0<>@"\u202e\u2066\u200f')
 
 
 def test_figures_and_times_are_written_for_people() -> None:

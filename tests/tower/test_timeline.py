@@ -313,9 +313,7 @@ def sign(type_: str, occurred: str, arrived: str | None = None, **facts: Any) ->
 
 def recalculated(journal: Sequence[Entry]) -> Entry:
     """The one of the rule ``po.unacknowledged``."""
-    [found] = [
-        e for e in journal if e.rule == "po.unacknowledged" and e.name == "recalculated"
-    ]
+    [found] = [e for e in journal if e.rule == "po.unacknowledged" and e.name == "recalculated"]
     return found
 
 

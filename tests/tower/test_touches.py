@@ -124,9 +124,10 @@ def test_a_peg_speaks_to_supply_and_demand() -> None:
 def test_failure_and_delivery_of_a_message_meet_by_its_strongest_id() -> None:
     failed = said("message.failed", PO, correlation_id="c")[("po", "")]
     assert failed["message"] == "c"
-    assert said("message.failed", {**PO, "message": "m"}, correlation_id="c")[("po", "")][
-        "message"
-    ] == "m"
+    assert (
+        said("message.failed", {**PO, "message": "m"}, correlation_id="c")[("po", "")]["message"]
+        == "m"
+    )
 
 
 def test_what_reaches_an_order_tells_the_verdict() -> None:
@@ -143,9 +144,7 @@ def test_every_event_with_its_keys_alone_can_be_told(type_: str) -> None:
     kinds = {"qty": "1", "money": "1", "date": "2026-04-01", "when": "2026-04-01T00:00:00Z"}
     data: dict[str, Any] = {f.name: kinds.get(f.kind, "x") for f in spec.header if f.required}
     if spec.list_name:
-        data[spec.list_name] = [
-            {f.name: kinds.get(f.kind, "x") for f in spec.lines if f.required}
-        ]
+        data[spec.list_name] = [{f.name: kinds.get(f.kind, "x") for f in spec.lines if f.required}]
     one = event(type_, data)
     for touch in touches(one):
         assert touch.kind in {ref.kind for ref in one.objects}

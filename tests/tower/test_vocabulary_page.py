@@ -17,12 +17,8 @@ def test_the_page_is_the_vocabulary() -> None:
 
 
 def test_every_event_and_field_has_a_meaning_and_no_meaning_is_left_over() -> None:
-    fields = {
-        field.name for spec in EVENT_TYPES.values() for field in (*spec.header, *spec.lines)
-    }
-    kinds = {
-        field.kind for spec in EVENT_TYPES.values() for field in (*spec.header, *spec.lines)
-    }
+    fields = {field.name for spec in EVENT_TYPES.values() for field in (*spec.header, *spec.lines)}
+    kinds = {field.kind for spec in EVENT_TYPES.values() for field in (*spec.header, *spec.lines)}
     assert set(vocabulary_page.EVENTS) == set(EVENT_TYPES)
     assert set(vocabulary_page.FIELDS) == fields
     assert set(vocabulary_page.KINDS) == kinds

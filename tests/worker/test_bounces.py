@@ -91,9 +91,7 @@ def test_a_dead_address_is_left_alone_and_the_fallback_is_told(sent: Any) -> Non
         assert list(kept.dead(conn)) == ["anna@example.org"]
     sent.live("03-30 14:00")
     fallback = [m for m in sent.mails() if m.recipient == "purchasing_desk"]
-    assert [m.subject for m in fallback] == [
-        "[1 open, 1 new] PO not answered - ACME Fasteners Ltd"
-    ]
+    assert [m.subject for m in fallback] == ["[1 open, 1 new] PO not answered - ACME Fasteners Ltd"]
     # What happens later goes to the fallback at once, nothing more to the dead address.
     sent.released("4712", "03-30 13:00")
     sent.live("03-31 12:00")

@@ -141,9 +141,7 @@ def test_an_inner_address_behind_a_name_is_not_called(
     monkeypatch.setattr(
         socket,
         "getaddrinfo",
-        lambda host, *rest, **more: found
-        if host == "hooks.example"
-        else real(host, *rest, **more),
+        lambda host, *rest, **more: found if host == "hooks.example" else real(host, *rest, **more),
     )
     url = f"http://hooks.example:{sink.port}/x"
     assert post_due(house.engine, house.config, house.now, {"OPS_HOOK": url}) == 0

@@ -16,9 +16,7 @@ from tower.access import EVERYTHING
 
 
 @pytest.fixture
-def house(
-    make_house: Callable[..., Any], rules_of: Callable[[str], Any], shipped_text: str
-) -> Any:
+def house(make_house: Callable[..., Any], rules_of: Callable[[str], Any], shipped_text: str) -> Any:
     """A house whose policy reminds after two, and tells Ben after three open hours."""
     words = "    max_per_day: 20             # the rest goes into the summary\n"
     assert words in shipped_text
@@ -43,9 +41,7 @@ def test_who_looks_away_is_reminded_then_another_is_told_and_both_hear_of_the_en
         ("30 13:05", "anna", "reminder"),  # two open hours after the case: 15:00 in Berlin
         ("30 14:05", "ben", "escalated"),
     ]
-    assert house.mails()[1].subject == (
-        "[1 open, 1 reminder] PO not answered - ACME Fasteners Ltd"
-    )
+    assert house.mails()[1].subject == ("[1 open, 1 reminder] PO not answered - ACME Fasteners Ltd")
     assert {row.recipient: row.role for row in house.rows(select(told))} == {
         "anna": "owner",
         "ben": "step",

@@ -165,9 +165,7 @@ def test_a_gap_is_read_again_as_it_was_told(house_network: Network) -> None:
 def bring_edifact(house: House, told: Sequence[tuple[bytes, datetime]]) -> None:
     """EDIFACT files, each stored by itself in this order."""
     feed = house.network.sources["portal"].model_copy(update={"format": "edifact"})
-    net = house.network.model_copy(
-        update={"sources": {**house.network.sources, "portal": feed}}
-    )
+    net = house.network.model_copy(update={"sources": {**house.network.sources, "portal": feed}})
     for n, (body, at) in enumerate(told):
         raw = Raw("portal", f"{body!r}/{n}", body, at)
         reading = registry.interpret(raw, net)

@@ -1,5 +1,4 @@
-"""Queues and partners in hindsight: what the worker said of them, and mails as silences left them.
-"""
+"""Queues and partners in hindsight: what the worker said of them, and mails as silences left."""
 
 from __future__ import annotations
 
@@ -34,9 +33,7 @@ def seen_by(house: House, end: datetime, by: By = "arrival") -> Hindsight:
     with house.engine.connect() as conn:
         code = Code(house.network, house.rulebook, clocks.kept_profiles(conn))
         hushes = silences.between(conn, BEGIN, end)
-        seen = Hindsight(
-            Judging(house.network, house.rulebook), code, BEGIN, end, by, hushes
-        )
+        seen = Hindsight(Judging(house.network, house.rulebook), code, BEGIN, end, by, hushes)
         judge_past(conn, [seen], [code], end)
     return seen
 

@@ -76,9 +76,7 @@ def test_a_message_that_is_read_again_and_tells_no_answer_reopens_what_it_had_en
     raw = Raw(answer.source, answer.raw_key, b"{}", answer.occurred_at)
     now = berlin("03-30 14:00")
     with house.engine.begin() as conn:
-        reinterpret(
-            conn, [Interpreted(raw, Interpretation("test", 2))], net=house.network, now=now
-        )
+        reinterpret(conn, [Interpreted(raw, Interpretation("test", 2))], net=house.network, now=now)
     house.until("03-30 14:00")
     assert names(house.journal("po.unacknowledged")) == [
         "started", "warn", "retract:warn", "end:met", "reopened", "warn", "breach", "recalculated",

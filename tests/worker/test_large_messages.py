@@ -178,9 +178,7 @@ def test_parts_make_the_same_facts_as_the_whole_however_often_they_are_cut_off(
     steps = 0
     for step in (1, 2, 4, 3):
         with pytest.raises(PowerCut):
-            large_messages.store(
-                database, net, raw, now=NOW, told=beat(source), probe=cut_at(step)
-            )
+            large_messages.store(database, net, raw, now=NOW, told=beat(source), probe=cut_at(step))
         ((outcome, events, _),) = ledger(database)
         assert (outcome, events >= steps) == ("pending", True)
         steps = events

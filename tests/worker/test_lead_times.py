@@ -81,9 +81,7 @@ def order(house: House, number: int, day: str, took: int, asked: int = 10) -> To
 
 def orders(house: House, days: Sequence[str], took: int, first: int, asked: int = 10) -> Told:
     return [
-        told
-        for n, day in enumerate(days)
-        for told in order(house, first + n, day, took, asked)
+        told for n, day in enumerate(days) for told in order(house, first + n, day, took, asked)
     ]
 
 

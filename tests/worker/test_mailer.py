@@ -76,7 +76,6 @@ def test_a_sender_that_dies_after_sending_repeats_the_same_bytes(
     with late.engine.begin() as conn:
         [mail] = box.lease(conn, late.now, LEASE, 10)
 
-
     with smtplib.SMTP(post_office.host, post_office.port) as smtp:
         smtp.sendmail("tower@northwind.example", [mail.address], mail.message)
     # It died before it could mark the row; the lease ends and another sender takes over.

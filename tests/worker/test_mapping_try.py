@@ -58,9 +58,7 @@ def test_a_good_file_is_shown_with_its_events_and_stored_nowhere(desk: Desk) -> 
 
 def test_the_answer_as_json_has_the_shape_of_the_page(desk: Desk) -> None:
     file = desk.file("a.csv", GOOD + "4500001234;20;many;04/01/2026;MAYBE\n")
-    code, out, _ = desk.tower(
-        file, "--source", "supplier_files", "--partner", "ORCHARD", "--json"
-    )
+    code, out, _ = desk.tower(file, "--source", "supplier_files", "--partner", "ORCHARD", "--json")
     assert code == 1
     answer = json.loads(out)
     assert shapes.faults(answer, shapes.promised()["mapping try"]) == []

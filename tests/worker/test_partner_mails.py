@@ -61,10 +61,7 @@ def parsed(row: Any) -> Any:
 
 def bodies(row: Any) -> list[str]:
     message = parsed(row)
-    return [
-        str(message.get_body((kind,)).get_content())
-        for kind in ("plain", "html")
-    ]
+    return [str(message.get_body((kind,)).get_content()) for kind in ("plain", "html")]
 
 
 def customer_waits(house: House, po: str, name: str) -> None:
@@ -203,7 +200,6 @@ def test_times_are_told_in_the_zone_of_the_partner(house_of: Any) -> None:
     house.released("4711", "03-30 08:00")
     house.live("03-30 13:00")
     [mail] = [m for m in house.mails() if m.recipient == "partner:ACME"]
-
 
     assert "Mon 30 Mar 2026 05:00 America/Chicago (10:00 UTC)" in bodies(mail)[0]
 

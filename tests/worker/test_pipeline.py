@@ -290,9 +290,7 @@ def test_a_connection_that_breaks_while_storing_makes_no_dead_letter(
                 "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"
             )
         )
-        conn.execute(
-            text("CREATE TRIGGER hangs BEFORE INSERT ON event EXECUTE FUNCTION hang_up()")
-        )
+        conn.execute(text("CREATE TRIGGER hangs BEFORE INSERT ON event EXECUTE FUNCTION hang_up()"))
     with pytest.raises(OperationalError):
         pipeline.ingest_raws(known, net, [raw("a"), raw("b")], now=NOW)
     assert rows(known, ingest_ledger) == []

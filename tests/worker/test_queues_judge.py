@@ -210,9 +210,7 @@ def test_order_duplicates_and_delay_change_nothing_that_stands(
     for n in range(0, len(shuffled), size):
         at = f"13:{n * 50 // len(shuffled):02}"
         now = berlin(f"03-30 {at}")
-        store_retrying(
-            house.engine, (), net=house.network, now=now, samples=shuffled[n : n + size]
-        )
+        store_retrying(house.engine, (), net=house.network, now=now, samples=shuffled[n : n + size])
         if chance.random() < 0.7:
             house.until(f"03-30 {at}")
     house.until("03-30 14:30")
@@ -256,9 +254,7 @@ def test_a_visit_reads_the_last_hours_only_and_a_sample_of_yesterday_is_still_ju
         QueueSample("rabbit", "erp.posting", berlin("03-30 10:00") + timedelta(seconds=s), total=3)
         for s in (1, 30)
     ]
-    store_retrying(
-        broker.engine, (), net=broker.network, now=berlin("03-30 21:05"), samples=late
-    )
+    store_retrying(broker.engine, (), net=broker.network, now=berlin("03-30 21:05"), samples=late)
     broker.until("03-30 21:05")
     assert len(broker.journal("queue.backlog")) == before  # thirty seconds are no ten minutes
     assert [c.state for c in broker.cases()] == ["new"]

@@ -212,9 +212,7 @@ class Failing:
 def test_each_kind_of_failure_keeps_the_mark_and_says_why(
     database: Engine, net: Network, error: Exception, state: str, wait: timedelta
 ) -> None:
-    result = reading.read_source(
-        database, net, "files", Failing(error), holder="w1", now=NOW
-    )
+    result = reading.read_source(database, net, "files", Failing(error), holder="w1", now=NOW)
     assert result.state == state
     with database.connect() as conn:
         found = sources.states(conn)[0]
@@ -238,9 +236,7 @@ class Poisoned:
             Raw("files", f"k{n}", body % n, now, "text/csv", name="bad\x00name" if n == 1 else "a")
             for n in range(3)
         )
-        yield Batch(
-            "files", raws, heartbeat=Heartbeat("files", now, now), mark=Mark(1, {"at": 3})
-        )
+        yield Batch("files", raws, heartbeat=Heartbeat("files", now, now), mark=Mark(1, {"at": 3}))
 
     def settle(self, batch: Batch) -> None:
         """Nothing to put away."""

@@ -111,16 +111,14 @@ def test_a_rehearsal_says_what_the_worker_did(
 def test_a_rehearsal_reminds_and_escalates_as_the_worker_does(
     engine: Engine, shipped_text: str, tmp_path: Path
 ) -> None:
-    words = "    digest: \"08:00\"\n"
+    words = '    digest: "08:00"\n'
     changed = shipped_text.replace(
         words, f"{words}    repeat: 3bh\n    escalate: [{{after: 5bh, to: purchasing_lead}}]\n", 1
     )
     rules = tmp_path / "sla_rules.yaml"
     rules.write_text(changed, encoding="utf-8")
     house = House(engine, load_network(NETWORK, "network.yaml"), load_rulebook(changed))
-    house.tell(
-        "po.released", {"po": "4711", "erp": "main", "supplier": "ACME"}, "03-27 14:00"
-    )
+    house.tell("po.released", {"po": "4711", "erp": "main", "supplier": "ACME"}, "03-27 14:00")
     house.live("04-01 12:00")
     assert {m.reason for m in house.mails()} >= {"reminder", "escalated"}
     events = [("2026-03-27 14:00", "2026-03-27 14:00", "po.released")]

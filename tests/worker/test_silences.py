@@ -61,9 +61,7 @@ def test_a_silence_changes_no_clock_and_no_case(house: Any, make_house: Any) -> 
     query = select(*told).order_by(*told)
     assert house.rows(query) == loud.rows(query)
     kept = [exception_case.c[n] for n in ("fingerprint", "state", "severity", "levels", "owner")]
-    assert house.rows(select(*kept).order_by(kept[0])) == loud.rows(
-        select(*kept).order_by(kept[0])
-    )
+    assert house.rows(select(*kept).order_by(kept[0])) == loud.rows(select(*kept).order_by(kept[0]))
     about = "PO not answered"
     assert any(about in m.subject for m in loud.mails())
     assert not any(about in m.subject for m in house.mails())

@@ -196,9 +196,7 @@ def test_repaired_by_hand_and_still_true_comes_back_next_business_morning(house:
     house.live("03-27 13:00")
     [case] = house.cases()
     with house.engine.begin() as conn:
-        kept.resolve(
-            conn, EVERYTHING, case.id, "anna", "repaired", "called them", case.detected_at
-        )
+        kept.resolve(conn, EVERYTHING, case.id, "anna", "repaired", "called them", case.detected_at)
     house.live("03-27 15:00")
     assert house.cases()[0].state == "resolved"
     house.live("03-30 08:00")
@@ -212,9 +210,7 @@ def test_a_false_alarm_stays_closed_though_its_facts_stand(house: Any) -> None:
     house.live("03-27 13:00")
     [case] = house.cases()
     with house.engine.begin() as conn:
-        kept.resolve(
-            conn, EVERYTHING, case.id, "anna", "false_alarm", "phoned", case.detected_at
-        )
+        kept.resolve(conn, EVERYTHING, case.id, "anna", "false_alarm", "phoned", case.detected_at)
     house.live("03-31 12:00")
     assert [c.resolution for c in house.cases()] == ["false_alarm"]
 

@@ -87,9 +87,7 @@ def capture(
         with engine.connect() as conn:
             migrate.check(conn)
         net = configuration.activate(engine, chosen.network, chosen.rules, now).network
-        found = take(
-            engine, net, source, queue, most=most, keep=keep, now=now, secrets=os.environ
-        )
+        found = take(engine, net, source, queue, most=most, keep=keep, now=now, secrets=os.environ)
 
     def show(console: Console) -> None:
         where = "still in the queue" if found.left else "taken out of the queue"

@@ -45,9 +45,7 @@ def bundle(
     now, who = datetime.now(UTC), by or user()
     scope = Scope(reveals=frozenset()) if masked else EVERYTHING
     with db_engine.connected(settings_module.load()) as engine, engine.begin() as conn:
-        found = [
-            f for f in stories.search(conn, EVERYTHING, ref) if f.kind not in ("raw", "id")
-        ]
+        found = [f for f in stories.search(conn, EVERYTHING, ref) if f.kind not in ("raw", "id")]
         body = None
         if len(found) == 1:
             body = evidence.bundle(

@@ -152,9 +152,7 @@ def _ages(
                 inside = hours.between(row["opened_at"], end).total_seconds()
             except TowerError:  # beyond the years of the calendar
                 inside = None
-        found.append(
-            {"age_s": (end - row["opened_at"]).total_seconds(), "open_hours_s": inside}
-        )
+        found.append({"age_s": (end - row["opened_at"]).total_seconds(), "open_hours_s": inside})
     return found
 
 
@@ -298,8 +296,7 @@ def wait(
 
 
 def snooze(number: Number, until: Until, by: By = "", as_json: AsJson = False) -> int:
-    """Say nothing until then; what is still open is told. Example: tower case snooze 12 --until 4h
-    """
+    """Say nothing until then; what is open is told. Example: tower case snooze 12 --until 4h"""
     return _wish(
         number,
         by,
@@ -340,9 +337,7 @@ def resolve(
         number,
         by,
         as_json,
-        lambda conn, who, now: wishes.resolve(
-            conn, EVERYTHING, number, who, how, why, now, cause
-        ),
+        lambda conn, who, now: wishes.resolve(conn, EVERYTHING, number, who, how, why, now, cause),
     )
 
 

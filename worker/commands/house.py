@@ -67,9 +67,7 @@ def up() -> int:
         return supervisor.run()
 
 
-def add_processes(
-    supervisor: Supervisor, environment: Mapping[str, str] | None = None
-) -> None:
+def add_processes(supervisor: Supervisor, environment: Mapping[str, str] | None = None) -> None:
     """The three processes of a tower, in the order in which they stop."""
     for name, module in (("ui", "app.serve"), ("api", "api.serve")):
         supervisor.add(name, [sys.executable, "-m", module], environment)

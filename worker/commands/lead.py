@@ -192,9 +192,7 @@ def risk(
     only = orders_at_risk.Only(cause, None if told is None else told == "yes", customer)
     with asking() as (conn, now):
         narrowed = Filter(Period.last(days, now), supplier, buyer, warehouse, category)
-        page = orders_at_risk.orders_at_risk(
-            conn, EVERYTHING, narrowed, only=only, limit=limit
-        )
+        page = orders_at_risk.orders_at_risk(conn, EVERYTHING, narrowed, only=only, limit=limit)
         groups = [
             group
             for name in get_args(orders_at_risk.Group)

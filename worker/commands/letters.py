@@ -62,9 +62,7 @@ def tell(
         groups = letters.groups(conn, EVERYTHING, now, states=states, limit=limit)
         found: list[Letter] = []
         if group is not None or as_csv:
-            found = letters.letters(
-                conn, EVERYTHING, fingerprint=group, states=states, limit=limit
-            )
+            found = letters.letters(conn, EVERYTHING, fingerprint=group, states=states, limit=limit)
         notes = letters.notes(conn, [group]).get(group, []) if group is not None else []
     if as_csv:
         written = csv.writer(sys.stdout)
@@ -220,7 +218,5 @@ def from_csv(path: Path) -> list[LetterRef]:
         attempt = (row["attempt"] or "").strip()
         if not attempt.isdecimal() or not row["source"] or not row["key"]:
             raise ReplayRefused(f"{path}:{rows.line_num} names no dead letter.")
-        found.append(
-            LetterRef(row["source"], row["key"], int(attempt), row.get("position") or "")
-        )
+        found.append(LetterRef(row["source"], row["key"], int(attempt), row.get("position") or ""))
     return found

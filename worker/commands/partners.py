@@ -128,9 +128,7 @@ def add(
     return 0
 
 
-def _pairs(
-    given: list[str] | None, sign: str, option: str, default: str | None
-) -> dict[str, str]:
+def _pairs(given: list[str] | None, sign: str, option: str, default: str | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in given or ():
         left, mark, right = one.partition(sign)

@@ -233,9 +233,7 @@ def retransmit(
                 raise ReplayRefused(f'"{ref}" names no message. Write SOURCE/KEY.')
             asked.append((source, key))
         with engine.begin() as conn:
-            made = replay_wishes.retransmit(
-                conn, net, EVERYTHING, asked, who, now, reply=reply
-            )
+            made = replay_wishes.retransmit(conn, net, EVERYTHING, asked, who, now, reply=reply)
         return _check(engine, net, made.id, who, now)
 
     return _done(make, as_json)
@@ -270,9 +268,7 @@ def show(
     return 0
 
 
-def tell(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50, as_json: AsJson = False
-) -> int:
+def tell(limit: Annotated[int, typer.Option(min=1, max=1000)] = 50, as_json: AsJson = False) -> int:
     """Replays, the newest first. Example: tower replay list"""
     with asking() as (conn, _):
         found = replays.listing(conn, limit=limit)

@@ -67,9 +67,7 @@ def untie(
     The tie stays in the list, as undone. Exit code 3 if no such tie stands.
     """
     return _fulfilled(
-        lambda conn, now: ties.ask_undo(
-            conn, EVERYTHING, what, why=why, who=by or user(), now=now
-        ),
+        lambda conn, now: ties.ask_undo(conn, EVERYTHING, what, why=why, who=by or user(), now=now),
         "Untied",
         as_json,
     )

@@ -42,9 +42,7 @@ def _network(conn: Connection) -> Network:
 
 def _story(conn: Connection, ref: str) -> stories.Story | None:
     """The story of the one document that is meant; None if there is none, or several."""
-    found = [
-        one for one in stories.search(conn, EVERYTHING, ref) if one.kind not in ("raw", "id")
-    ]
+    found = [one for one in stories.search(conn, EVERYTHING, ref) if one.kind not in ("raw", "id")]
     return stories.story(conn, EVERYTHING, found[0].ref) if len(found) == 1 else None
 
 

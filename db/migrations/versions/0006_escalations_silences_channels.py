@@ -19,9 +19,7 @@ def upgrade() -> None:
         "group_member",
         sa.Column("remind", sa.Boolean(), server_default=sa.text("false"), nullable=False),
     )
-    op.add_column(
-        "outbox", sa.Column("channel", sa.Text(), server_default="mail", nullable=False)
-    )
+    op.add_column("outbox", sa.Column("channel", sa.Text(), server_default="mail", nullable=False))
     op.create_index(op.f("ix_outbox_message_id"), "outbox", ["message_id"])
     op.create_table(
         "escalation",

@@ -49,9 +49,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("item_key", "source", "key", name=op.f("pk_payload_text")),
         info={"place": "item_key"},
     )
-    op.create_index(
-        "ix_payload_text_words", "payload_text", ["words"], postgresql_using="gin"
-    )
+    op.create_index("ix_payload_text_words", "payload_text", ["words"], postgresql_using="gin")
     op.create_index(
         "ix_payload_text_received_at", "payload_text", ["received_at"], postgresql_using="brin"
     )

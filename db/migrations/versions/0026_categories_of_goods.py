@@ -65,8 +65,7 @@ SELECT
 FROM document d LEFT JOIN partner p ON p.partner_id = d.partner_id
 WHERE d.kind = 'po_line'"""
 _COMMENT = (
-    "COMMENT ON COLUMN bi_purchase_order_lines.category IS "
-    "'category of goods the item belongs to'"
+    "COMMENT ON COLUMN bi_purchase_order_lines.category IS 'category of goods the item belongs to'"
 )
 
 
