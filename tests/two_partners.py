@@ -193,6 +193,7 @@ def _story(
             "po": number, "erp": erp, "supplier": key, "currency": "EUR", "buyer": f"B-{key}",
             "lines": [
                 {"line": "10", "item": f"{key}-ITEM", "description": f"{key} bracket", "qty": "40",
+                 "category": f"{key}-GOODS",
                  "uom": "EA", "price": side.price, "warehouse": "east",
                  "requested_date": (now - timedelta(days=2)).date().isoformat()},
             ],

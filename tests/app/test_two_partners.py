@@ -91,7 +91,7 @@ HARMLESS = {
     "period", "after", "date", "per", "show", "switch", "told", "age", "state", "sort", "set",
     "category", "severity", "owner", "rule", "event", "depth", "byte", "long", "items", "trial",
     "actor", "done", "cause", "states", "tab", "view", "kind", "group", "by", "warehouse", "queue",
-    "known",
+    "known", "opened", "closed", "topic",
 }  # fmt: skip
 """Parameters that name nothing of anybody's: words, places in lists, people of ours."""
 
@@ -106,7 +106,8 @@ def value_of(page: Page, name: str, hint: Any, side: Side) -> str | None:
         "letter": side.letter, "fingerprint": side.fingerprint, "node": side.ref,
         "one": "/".join(side.raw) if page.path == "trace" else side.key,
         "other": "/".join(side.raw) if page.path == "trace" else "",
-        "item": f"{side.key}-ITEM", "site": "east", "customer": "C-KESTREL",
+        "item": f"{side.key}-ITEM", "goods": f"{side.key}-GOODS", "site": "east",
+        "customer": "C-KESTREL",
         "subject": f"case:{side.case_id}", "hop": "edi", "feed": "feed_b",
         "recipient": f"partner:{side.key}", "mail": str(side.mail), "text": "yes",
         "within": "all",

@@ -37,7 +37,12 @@ AS_ACME = scope_of("partner", frozenset({"ACME"}))
 SOME_STAFF = scope_of("support", frozenset({"ACME"}))
 NOW = at(800)
 # Helpers of other read functions, and what opens a connection: no questions of their own.
-NO_QUESTION = {"filters.within_scope", "connection.reading", "payloads.as_shown"}
+NO_QUESTION = {
+    "counted_ahead.asked",
+    "filters.within_scope",
+    "connection.reading",
+    "payloads.as_shown",
+}
 PORTAL = {
     "answering.answering",
     "freshness.freshness",
@@ -138,7 +143,7 @@ def given(world: World, ref: str, supplier: str) -> dict[str, Any]:
         "program": "1", "one": one, "other": other, "events": [], "kpi_id": "otif",
         "step": "week", "spec": ScorecardSpec(), "limit": 10, "by": "supplier",
         "item": "A-1", "warehouse": "east", "kind": "po", "erp": "main", "number": number,
-        "at_risk": [],
+        "at_risk": [], "kpis": ["otif", "ack_on_time"], "periods": [period],
     }  # fmt: skip
 
 
