@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from db.outward import csv_file, excel_file, parquet_file
+from db.outward import csv_file
 from db.outward.fields import Field
 from db.reads.rows import Record
 from tower.errors import ConfigError
@@ -71,8 +71,12 @@ def write_rows(
     """Rows as CSV, Excel or Parquet; how many there were. Instants are UTC in each of them."""
     values = ([row[f.name] for f in fields] for row in rows)
     if form == "parquet":
+        from db.outward import parquet_file  # loads pyarrow, which most commands never need
+
         return parquet_file.write(target, fields, values)
     names = [f"{f.name} (UTC)" if f.kind == "instant" else f.name for f in fields]
     if form == "xlsx":
+        from db.outward import excel_file
+
         return excel_file.write(target, names, values, title)
     return csv_file.write(target, names, values)

@@ -145,6 +145,7 @@ def test_goods_lie_in_stock_until_they_leave_for_the_customer(
     ]
 
 
+@pytest.mark.long
 def test_nothing_else_changes_when_no_order_is_without_a_peg(
     told: Emissions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +189,7 @@ def test_live_orders_without_a_peg_tell_their_items_at_once() -> None:
     assert sum(place in told_at for place in free) > len(free) / 2
 
 
+@pytest.mark.long
 def test_how_far_each_step_goes_makes_no_difference_to_the_stock() -> None:
     def play(step: timedelta) -> list[bytes]:
         world = build(5, AS_OF, days=12, suppliers=40, pos_per_day=12)
