@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects.postgresql.base import PGDialect, PGIdentifierPreparer
 
 from db import trips
 from db.trips import Statement
@@ -68,15 +67,11 @@ def _value(table: Table, name: str, beside: tuple[str, ...]) -> str:
 
 
 def _quote(name: str) -> str:
-    return _PREPARER.quote(name)
+    return trips.DIALECT.identifier_preparer.quote(name)
 
 
 def _type(table: Table, name: str) -> str:
-    return table.c[name].type.compile(_DIALECT)
-
-
-_DIALECT: PGDialect = PGDialect()  # type: ignore[no-untyped-call]
-_PREPARER = PGIdentifierPreparer(_DIALECT)
+    return table.c[name].type.compile(trips.DIALECT)
 
 
 @lru_cache(maxsize=64)

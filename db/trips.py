@@ -21,11 +21,13 @@ from psycopg.rows import namedtuple_row, tuple_row
 from sqlalchemy import ClauseElement, Connection, Engine, event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.driver import WAITING, as_sqlalchemy, of_driver
 
 _dialects: WeakSet[Dialect] = WeakSet()  # of engines that send what waits
-_COMPILING: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # untyped there
+"""What statements are compiled for, without any connection."""
 
 Values = Mapping[str, Any]
 _FLOWING = "tower.trips.flowing"
@@ -43,19 +45,28 @@ class Statement:
 
     def __init__(self, source: str | ClauseElement, *, named: bool = False) -> None:
         self._source = source
-        self._sql: str | None = source if isinstance(source, str) else None
+        self._sql = source if isinstance(source, str) else None
         self._fixed: Values = {}
         self.named = named
 
     def asked(self, given: Values) -> tuple[str, Values]:
         """Text and values as the driver takes them."""
         if self._sql is None:
-            compiled = self._source.compile(dialect=_COMPILING)  # type: ignore[union-attr]
-            if compiled.post_compile_params:  # type: ignore[union-attr]
+            compiled = _compiled(self._source)
+            if compiled.post_compile_params:
                 raise ValueError("a list that grows with its values: ask with ANY of an array")
             self._fixed = {name: v for name, v in compiled.params.items() if v is not None}
             self._sql = str(compiled)
         return self._sql, {**self._fixed, **given} if self._fixed else given
+
+
+def _compiled(source: str | ClauseElement) -> SQLCompiler:
+    if isinstance(source, str):
+        raise TypeError("text is what it is: nothing to compile")
+    compiled = source.compile(dialect=DIALECT)
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError(f"{type(source).__name__} is no statement")
+    return compiled
 
 
 Asked = tuple[Statement, Values]

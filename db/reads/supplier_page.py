@@ -384,14 +384,15 @@ def answers(conn: Connection, scope: Scope, key: str, period: Period) -> Answers
         select(due.c.place, due.c.verdict, func.count(), *spread).group_by(
             due.c.place, due.c.verdict
         )
-    )
+    ).all()
+    if not rows:
+        return Answers((), None, None, None)
+    low, middle, high = rows[0][3:]  # the same in every row
     counted: dict[tuple[int | None, bool], int] = {}
-    low = middle = high = None
-    for place, verdict, n, low, middle, high in rows:  # noqa: B007 - the same in every row
+    for row in rows:
+        place, verdict, n = row[:3]
         at = (place, verdict == "met")
         counted[at] = counted.get(at, 0) + n
-    if not counted:
-        return Answers((), None, None, None)
     edges: list[tuple[int | None, float | None, float | None]] = [
         (place, float(HOURS[place - 1]) if place else 0.0, _edge(place))
         for place in range(len(HOURS) + 1)
