@@ -10,13 +10,15 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import nats
 import pytest
 
+from tests.collectors.conformance import World
 from tests.collectors.worlds import network
 from tower.network import Network
 
@@ -87,3 +89,28 @@ def net_with(url: str, options: str = "", user: str = "tower") -> Network:
         "sources:\n  feed: {kind: nats, format: queue, system: erp, options: "
         f"{{url: '{url}', user: {user}, password_variable: PW, timeout: 3s{options}}}}}"
     )
+
+
+class ServerWorld(World):
+    """A server that can go away."""
+
+    secret = PASSWORD
+    pace = timedelta(minutes=1)
+
+    def __init__(self, folder: Path) -> None:
+        self.server = Server()
+        super().__init__(folder)
+
+    def secrets(self) -> Mapping[str, str]:
+        return {"PW": PASSWORD}
+
+    @contextlib.contextmanager
+    def broken(self, fault: str) -> Iterator[None]:
+        self.server.stop()
+        try:
+            yield
+        finally:
+            self.server.start()
+
+    def close(self) -> None:
+        self.server.close()

@@ -17,7 +17,6 @@ from nats.js.api import ConsumerConfig, StreamConfig
 from collectors.nats_streams import ADVISORY, REFUSED
 from collectors.registry import interpret, reader_for
 from tests.collectors.conformance import (
-    World,
     a_bookmark_of_another_version_is_refused,
     a_kill_loses_and_doubles_nothing,
     a_quiet_source_beats,
@@ -33,7 +32,7 @@ from tests.collectors.conformance import (
     the_budget_is_kept,
     what_comes_later_is_read_too,
 )
-from tests.collectors.nats_server import PASSWORD, Server, net_with
+from tests.collectors.nats_server import PASSWORD, Server, ServerWorld, net_with
 from tower.errors import ConfigError, SourceUnavailable
 from tower.network import Network
 from tower.raw import Batch, Budget, Mark, Raw
@@ -190,40 +189,23 @@ def test_a_stream_of_notices_that_does_not_exist_is_named(server: Server) -> Non
         read(net_of(server))
 
 
-class LettersWorld(World):
-    """Messages that nobody could work off; a server that can go away."""
+class LettersWorld(ServerWorld):
+    """Messages that nobody could work off."""
 
-    secret = PASSWORD
-    pace = timedelta(minutes=1)
     faults: ClassVar[Mapping[str, type[Exception]]] = {"away": SourceUnavailable}
 
     def __init__(self, folder: Path) -> None:
-        self.server = Server()
         super().__init__(folder)
         self.server.do(lambda js: js.add_stream(KEEPER))
 
     def network(self) -> Network:
         return net_of(self.server)
 
-    def secrets(self) -> Mapping[str, str]:
-        return {"PW": PASSWORD}
-
     def put(self, n: int) -> None:
         self.server.do(lambda js: give_up(js, [(self.content(n), {})], how="term"))
 
     def content(self, n: int) -> bytes:
         return orjson.dumps({**ORDER, "po": f"45000{n:05}"})
-
-    @contextlib.contextmanager
-    def broken(self, fault: str) -> Iterator[None]:
-        self.server.stop()
-        try:
-            yield
-        finally:
-            self.server.start()
-
-    def close(self) -> None:
-        self.server.close()
 
 
 test_letters = collector_conformance(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,10 @@ from collectors.nats_streams import ADVISORY, _consumer_sample, _stream_sample
 from collectors.registry import reader_for
 from tests.collectors.conformance import (
     SAMPLER_CHECKS,
-    World,
     collector_conformance,
     no_secret_is_kept_or_logged,
 )
-from tests.collectors.nats_server import PASSWORD, Server, net_with
+from tests.collectors.nats_server import PASSWORD, Server, ServerWorld, net_with
 from tower.errors import AccessDenied, ConfigError, SourceUnavailable
 from tower.network import Network
 from tower.raw import Budget, QueueSample
@@ -101,38 +99,17 @@ def test_refusals_of_a_real_server_are_told_as_what_they_are(server: Server) -> 
         read(net_with("nats://127.0.0.1:1"))
 
 
-class NatsWorld(World):
-    """A server that can go away."""
-
-    secret = PASSWORD
-    pace = timedelta(minutes=1)
-
-    def __init__(self, folder: Path) -> None:
-        self.server = Server()
-        super().__init__(folder)
+class NatsWorld(ServerWorld):
+    """Samples are no messages."""
 
     def network(self) -> Network:
         return net_with(self.server.url)
 
-    def secrets(self) -> Mapping[str, str]:
-        return {"PW": PASSWORD}
-
     def put(self, n: int) -> None:
-        """Samples are no messages."""
+        """Nothing arrives."""
 
     def content(self, n: int) -> bytes:
         raise AssertionError("samples are no messages")
-
-    @contextlib.contextmanager
-    def broken(self, fault: str) -> Iterator[None]:
-        self.server.stop()
-        try:
-            yield
-        finally:
-            self.server.start()
-
-    def close(self) -> None:
-        self.server.close()
 
 
 test_streams = pytest.mark.nats(
