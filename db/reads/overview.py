@@ -305,8 +305,8 @@ def _moved(
     since: datetime,
     now: datetime,
 ) -> int:
-    """Purchase orders with this milestone in the span. An order is answered within a month of its
-    release or not at all, and the index serves the release."""
+    """Purchase orders with this milestone in the span, which an index serves. An order is answered
+    within a month of its release or not at all."""
     d = document.c
     return conn.execute(
         select(func.count()).where(

@@ -136,7 +136,8 @@ def purchase_orders(
     if start.hot:
         found = list(conn.execute(_troubled(conditions, start).limit(limit + 1)))
     if len(found) <= limit:
-        rest = _untroubled(conditions, start).limit(limit + 1 - len(found))
+        released = view == "all"  # each has a release, or it would not be in the period
+        rest = _untroubled(conditions, start, released).limit(limit + 1 - len(found))
         found += conn.execute(rest)
     following = None
     if len(found) > limit:
@@ -359,7 +360,10 @@ def _troubled(conditions: Sequence[ColumnElement[bool]], start: _Start) -> Selec
     return statement.order_by(trouble.sorted_by.desc(), document.c.home_key)
 
 
-def _untroubled(conditions: Sequence[ColumnElement[bool]], start: _Start) -> Select[Any]:
+def _untroubled(
+    conditions: Sequence[ColumnElement[bool]], start: _Start, released: bool
+) -> Select[Any]:
+    """``released``: all of them are, so that the index has them in their order."""
     d, c = document.c, exception_case.c
     troubled = select(1).where(c.home_key == d.home_key, IS_OPEN, c.kind.in_(PO_KINDS)).exists()
     statement = select(*_COLUMNS, literal(0).label("cases")).where(~troubled, *conditions)
@@ -374,7 +378,8 @@ def _untroubled(conditions: Sequence[ColumnElement[bool]], start: _Start) -> Sel
                     d.released_at.is_(None),
                 )
             )
-    return statement.order_by(d.released_at.desc().nulls_last(), d.home_key)
+    latest = d.released_at.desc()
+    return statement.order_by(latest if released else latest.nulls_last(), d.home_key)
 
 
 # --- rows -----------------------------------------------------------------------------------------

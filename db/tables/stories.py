@@ -251,7 +251,17 @@ Index(
     document.c.first_seen_at,
     postgresql_where=text("NOT known AND kind IN ('po', 'order', 'asn')"),
 )
-Index("ix_document_partner_id", document.c.partner_id, postgresql_where=text("kind = 'po'"))
+Index(
+    "ix_document_partner_id",
+    document.c.partner_id,
+    document.c.released_at.desc().nulls_last(),
+    postgresql_where=text("kind = 'po'"),
+)
+Index(
+    "ix_document_acknowledged_at",
+    document.c.acknowledged_at,
+    postgresql_where=text("kind = 'po'"),
+)
 Index(
     "ix_document_open_item",
     document.c.item,
