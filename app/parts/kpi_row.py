@@ -16,12 +16,15 @@ Colour = Literal["red", "gray"]
 
 HALF_PX = 600  # of four cards; two halves side by side where there is room, else below each other
 LEAST_POINTS = 4  # of a sparkline: fewer are specks, not a course
+LINE_PX = 58  # what a sparkline adds to a card, without the gap above it
 CARD_PX = 130  # below, a card has no room for its figure
 
 
 def kpi_row(figures: Sequence[Figure], opens: Mapping[str, tuple[str, Link]]) -> None:
     """One card per figure. ``opens``: id of the figure -> words and address of what it counted."""
     halves = st.grid(2, min_column_width=HALF_PX)
+    # A grid in a grid does not take the height of its row: a half without lines gets their room.
+    lines = any(_course(figure) for figure in figures)
     for start in range(0, len(figures), 4):
         with (
             halves.cell(),
@@ -31,6 +34,8 @@ def kpi_row(figures: Sequence[Figure], opens: Mapping[str, tuple[str, Link]]) ->
             for figure in figures[start : start + 4]:
                 with st.container(border=True, height="stretch", gap="xsmall"):
                     show_card(figure)
+                    if lines and not _course(figure):
+                        st.space(LINE_PX)
                     found = opens.get(figure.definition.id)
                     if found is not None:
                         _way(*found)

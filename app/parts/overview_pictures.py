@@ -43,6 +43,7 @@ def case_flow(asked: Asked, link: OverviewLink) -> None:
         key="case flow",
         alt=f"Exceptions opened and closed per day, last {PERIOD_NAMES[link.period]}",
         about="Exceptions per day (UTC). Click a bar for those opened or closed on its day.",
+        empty="No exception was opened or closed in this period.",
         opens=lambda point: cases_of(point, link),
     )
 
@@ -94,6 +95,7 @@ def open_ages(asked: Asked, link: OverviewLink) -> None:
         key="open ages",
         alt="Open exceptions by age and severity",
         about="Clock hours since the fact was true. Click a bar for its cases.",
+        empty="No exception is open here.",
         opens=opens,
     )
 

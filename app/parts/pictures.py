@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import charts
 from app.links import Link
+from app.parts.empty import nothing_here
 from app.parts.tables import go, height_of, table
 
 Opens = Callable[[Mapping[str, Any]], Link | None]
@@ -24,6 +25,7 @@ def picture(
     alt: str,
     about: str = "",
     note: str = "",
+    empty: str = "",
     opens: Opens | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> None:
@@ -31,8 +33,13 @@ def picture(
 
     columns  the same as a table, for those who cannot see or point
     about    help beside the title; ``note`` a line under it
+    empty    why there is nothing to draw; said instead of axes where every number is zero
     opens    where a click on a bar or point leads
     """
+    if empty and not any(any(numbers) for numbers in list(columns.values())[1:]):
+        st.subheader(title, anchor=False, help=about or None)
+        nothing_here(empty)
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(title, anchor=False, help=about or None)
         st.space("stretch")

@@ -79,7 +79,7 @@ def value_at_risk(
     return Figure(definition, told[3], n, outside=outside, parts=parts, currency=told[0])
 
 
-_NO_PEGS = "no data: no customer order is pegged to a purchase order"
+_NO_PEGS = "no data: no pegs from customer orders to purchase orders"
 
 
 def _any_peg(conn: Connection) -> bool:

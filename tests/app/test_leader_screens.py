@@ -35,6 +35,15 @@ def test_an_empty_tower_says_why_it_is_empty(screens: Open, name: str) -> None:
     assert expected[name] in words(at)
 
 
+def test_where_no_case_ever_was_the_overview_draws_no_axes(screens: Open, shop: Desk) -> None:
+    """Axes of nothing run from -1 to 4, as if there were less than no cases."""
+    drawn = {"case flow as table", "open ages as table"}
+    assert drawn <= {toggle.key for toggle in screens().toggle}
+    nothing = screens(goods="of which there are none")
+    assert not drawn & {toggle.key for toggle in nothing.toggle}
+    assert "No exception was opened or closed in this period." in words(nothing)
+
+
 def test_the_overview_tells_figures_decisions_and_changes(screens: Open, shop: Desk) -> None:
     at = screens()
     assert not at.exception
