@@ -1,4 +1,7 @@
-"""Log lines as JSON: a sentence plus an ``action`` key, never a payload, never a secret."""
+"""Log lines: a sentence plus an ``action`` key, never a payload, never a secret.
+
+As JSON for machines; on a terminal as a line that a person reads.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -41,10 +44,59 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+_HEAD = frozenset({"at", "level", "message", "action", "error"})
+
+
+def for_people(line: str) -> str:
+    """A line of JsonLines as one that a person reads, with local time; any other as it is.
+
+    Nothing in it is obeyed by a terminal: partners and peers write some of its words.
+    """
+    try:
+        told = orjson.loads(line) if line.startswith('{"at":') else None
+        at = datetime.fromisoformat(told["at"]) if isinstance(told, dict) else None
+    except (ValueError, KeyError, TypeError):
+        at = None
+    if at is None or not isinstance(told, dict):
+        return line
+    details = ", ".join(
+        f"{key} {value}" for key, value in told.items() if key not in _HEAD and value is not None
+    )
+    level = "" if told.get("level") == "info" else f"{told.get('level')}: "
+    words = f"{level}{told.get('message')}" + (f" ({details})" if details else "")
+    found = [f"{at.astimezone():%H:%M:%S} {_visible(words)}"]
+    found += [f"    {_visible(part)}" for part in str(told.get("error") or "").splitlines()]
+    return "\n".join(found)
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+class _ForPeople(JsonLines):
+    def format(self, record: logging.LogRecord) -> str:
+        return for_people(super().format(record))
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error now: while a bar of progress is shown, that is above it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        raise AttributeError("this handler always writes to standard error")
+
+
 def start(level: int = logging.INFO) -> None:
     """Log to standard error; libraries only from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler = _StandardError()
+    handler.setFormatter(_ForPeople() if sys.stderr.isatty() else JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from db.postmaster import dying_with_parent
+from worker import logs
 from worker.answers import EXIT_CONFIG
 
 log = logging.getLogger(__name__)
@@ -173,6 +174,7 @@ class Supervisor:
         output = self._output or sys.stderr
         # A terminal that was closed must not end the tower.
         with self._printing, contextlib.suppress(OSError, ValueError):
+            line = logs.for_people(line) if output.isatty() else line
             output.write(f"{name:<{max(width, 5)}} | {line}\n")
             output.flush()
 
