@@ -134,6 +134,7 @@ def forget(home: Path) -> None:
             raise ConfigError(
                 f"A tower is running on {where.home}. Stop it first; then its database can go."
             )
+        postmaster.stop(where)  # whoever started it was killed
         postmaster.clear_remains(where)
         shutil.rmtree(where.base, ignore_errors=True)
         (where.home / cluster.NOTE).unlink(missing_ok=True)

@@ -73,7 +73,7 @@ class Supervisor:
         )
 
     def run(self) -> int:
-        """Start all, keep them alive until SIGINT, SIGTERM or ``stop``, then stop them in order.
+        """Start all, keep them alive until a signal to end or ``stop``, then stop them in order.
 
         Returns 0, or the exit code of a process that refused its configuration at the start:
         starting that one again could not help. A second signal kills what still runs.
@@ -99,7 +99,7 @@ class Supervisor:
                 self._impatient.set()
             self._stopping.set()
 
-        before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, told) for number in asked_to_end()}
         try:
             yield
         finally:
@@ -203,6 +203,21 @@ class Supervisor:
             pump.join(5)
         process.pumps.clear()
         process.child = None
+
+
+def asked_to_end() -> list[signal.Signals]:
+    """The signals by which people and machines ask for an end: Ctrl-C, kill, a closed terminal.
+
+    Who was started with nohup is not asked by the last one.
+    """
+    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    return [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def end_as_by_ctrl_c() -> None:
+    """Let what asks for an end unwind this process, so that its database is stopped, too."""
+    for number in asked_to_end():
+        signal.signal(number, signal.default_int_handler)
 
 
 def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:

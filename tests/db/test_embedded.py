@@ -188,7 +188,8 @@ def test_a_killed_server_comes_back_with_all_that_was_committed(
                 connection.execute("TRUNCATE told")
 
 
-def test_the_server_of_a_killed_holder_is_taken_over(home: Path) -> None:
+def left_by_a_killed_holder(home: Path) -> int:
+    """A server that works on, though who started it was killed; its process."""
     script = (
         "import sys, time; from pathlib import Path; from db import embedded\n"
         "with embedded.running(Path(sys.argv[1])) as server:\n"
@@ -202,6 +203,18 @@ def test_the_server_of_a_killed_holder_is_taken_over(home: Path) -> None:
     holder.kill()
     holder.communicate()
     assert not ended(pid)
+    return pid
+
+
+def test_the_server_of_a_killed_holder_goes_with_its_data(home: Path) -> None:
+    pid = left_by_a_killed_holder(home)
+    embedded.forget(home)
+    assert ended(pid)
+    assert embedded.find(home) is None
+
+
+def test_the_server_of_a_killed_holder_is_taken_over(home: Path) -> None:
+    pid = left_by_a_killed_holder(home)
     with embedded.running(home) as server:
         assert server.pid == pid
         assert server.started_here

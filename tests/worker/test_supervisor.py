@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -69,15 +69,50 @@ def test_processes_stop_in_order_and_their_lines_carry_their_names() -> None:
     assert byes == ["ui", "worker", "database"]
 
 
-def test_ctrl_c_stops_all_and_gives_the_signals_back() -> None:
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """As a shell starts a command, also where these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_and_a_closed_terminal_stop_all_and_give_the_signals_back(asked: int) -> None:
     output = io.StringIO()
     tower = Supervisor(output)
     tower.add("worker", python(POLITE))
-    before = signal.getsignal(signal.SIGINT)
-    when(said(output, "| up"), lambda: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.getsignal(asked)
+    when(said(output, "| up"), lambda: os.kill(os.getpid(), asked))
     assert tower.run() == 0
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(asked) is before
     assert "bye" in output.getvalue()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
+    assert signal.SIGHUP in supervisor.asked_to_end()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert supervisor.asked_to_end() == [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_before_there_are_processes_an_end_unwinds_what_was_begun(asked: int) -> None:
+    code = (
+        "import time; from worker.supervisor import end_as_by_ctrl_c\n"
+        "end_as_by_ctrl_c()\n"
+        "try: print('up', flush=True); time.sleep(60)\n"
+        "finally: print('unwound', flush=True)\n"
+    )
+    begun = subprocess.Popen(
+        python(code), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert begun.stdout is not None
+    assert begun.stdout.readline() == "up\n"
+    begun.send_signal(asked)
+    assert begun.communicate(timeout=30)[0] == "unwound\n"
 
 
 def test_what_dies_is_started_again_with_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

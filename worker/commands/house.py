@@ -26,7 +26,7 @@ from tower.weak_settings import weaknesses
 from worker import configuration, logs
 from worker.answers import EXIT_CONFIG, EXIT_FAULT, AsJson, emit, shown, table
 from worker.commands.ask import asking
-from worker.supervisor import Supervisor
+from worker.supervisor import Supervisor, end_as_by_ctrl_c
 
 SAFE_PYTHON = (3, 11, 15)  # before it, mail headers decode hostile encoded words
 LOW_DISK_BYTES = 5 * 1024**3
@@ -55,6 +55,7 @@ def database(chosen: Settings) -> Iterator[None]:
 def up() -> int:
     """Run the whole tower on this machine until Ctrl-C. Example: tower up"""
     logs.start()
+    end_as_by_ctrl_c()
     chosen = settings_module.load()
     configuration.read(chosen.network, chosen.rules)
     console = Console(stderr=True, highlight=False)
@@ -104,6 +105,7 @@ def demo(
     )
     chosen = settings_module.load()
     logs.start(30)
+    end_as_by_ctrl_c()
     if not once:
         return run_live(chosen, options)
     answer = run_once(chosen, options)

@@ -82,7 +82,9 @@ def beside(settings: Settings, late_after: timedelta) -> Iterator[Judge]:
 
 def _work(settings: Settings, late_after: timedelta, steps: Any, sent: Any) -> None:
     # Ctrl-C is for the process that builds history; it ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal tells all of its processes; we end with the one that started us.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     logs.start(30)
     engine = db_engine.connect(settings, hurried=True)
     with engine.connect() as conn:
