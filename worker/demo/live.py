@@ -158,7 +158,8 @@ def run_live(chosen: Settings, options: Options) -> int:
 def _build(mine: Settings, world: World, memory: Memory, console: Console) -> None:
     console.print(
         f"Building {memory.options.days} days of history of a distributor with "
-        f"{memory.options.suppliers} suppliers ..."
+        f"{memory.options.suppliers} suppliers ... Faults are planted in it: a warning that "
+        "a source was not read is one of them."
     )
     engine = db_engine.connect(mine, hurried=True)
     try:
