@@ -470,7 +470,12 @@ def feeds_of(homes: Iterable[int], sources: Iterable[str]) -> tuple[trips.Asked,
     """The two questions of how complete these sources are, with all spells that can matter to these
     units; the answers go to ``Feeds.of_rows``."""
     names = sorted(set(sources))
-    given = {"homes": list(homes), "names": names, "back": LOOK_BACK, "beginning": BEGINNING}
+    given = {
+        "homes": records.numbers(homes),
+        "names": names,
+        "back": LOOK_BACK,
+        "beginning": BEGINNING,
+    }
     return (_SPELLS, given), _complete(names)
 
 

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
-from db import trips, week_marks
+from db import trips
 from db.clocks import ELSEWHERE, Feeds, feeds_of
-from db.records import as_json
+from db.records import as_json, numbers
 from db.trips import Statement
 from tower.cycles import Verdict
-from tower.signs import Subject
 
 
 @dataclass(slots=True)
-class OpenClock:
-    """An open cycle. ``state`` and ``last`` (number of its last journal entry) only if due."""
+class DueClock:
+    """An open cycle that time has moved.
+
+    place    where its row is, while this transaction holds the timer of its unit
+    state    what is kept of it (``Cycle.to_json``) but for the receipt
+    receipt  how its due was worked out, which no warning changes: JSON
+    last     number of its last journal entry, None if there is none
+    """
 
     rule: str
-    subject: Subject
-    cycle: int
-    next_at: datetime | None
     rule_version: str
     calendar_version: str | None
-    state: dict[str, Any] | None
+    place: str
+    state: dict[str, Any]
+    receipt: str
     last: int | None
+
+
+OtherClock = tuple[str, str, str | None, datetime | None]
+"""An open cycle that is not due: rule, versions of rule and calendar, when time changes it next."""
 
 
 @dataclass(slots=True)
@@ -39,7 +49,8 @@ class Waiting:
     partner_id: int | None
     instant: datetime
     impact_at: datetime | None
-    clocks: list[OpenClock] = field(default_factory=list)
+    due: list[DueClock] = field(default_factory=list)
+    others: list[OtherClock] = field(default_factory=list)
 
 
 # Two questions: as one, the planner may read all events for those that no clock took yet. For the
@@ -53,15 +64,16 @@ _TOLD = Statement(
 )
 _OPEN = Statement(
     """
-    SELECT j.home_key, k.partner_id, j.instant, j.impact_at, k.rule, k.kind, k.scope, k.number,
-           k.line, k.cycle, k.next_at, k.rule_hash, k.calendar_hash,
-           CASE WHEN k.next_at <= %(now)s THEN k.state END,
+    SELECT j.home_key, k.partner_id, j.instant, j.impact_at, k.rule, k.rule_hash, k.calendar_hash,
+           k.next_at,
+           CASE WHEN k.next_at <= %(now)s THEN k.place END,
+           CASE WHEN k.next_at <= %(now)s THEN k.state::text END,
            CASE WHEN k.next_at <= %(now)s THEN
                (SELECT max(t.n) FROM transition t
                 WHERE t.home_key = k.home_key AND t.rule = k.rule AND t.kind = k.kind
                   AND t.scope = k.scope AND t.number = k.number AND t.line = k.line) END
     FROM judged_unit j, LATERAL (
-        SELECT * FROM clock c
+        SELECT c.*, c.ctid AS place FROM clock c
         WHERE c.home_key = j.home_key AND c.open AND NOT c.kind = ANY(%(elsewhere)s::text[])
         OFFSET 0) k
     WHERE j.home_key = ANY(%(homes)s::bigint[])
@@ -69,6 +81,23 @@ _OPEN = Statement(
       AND (j.impact_at IS NULL OR j.impact_at > %(now)s)
     """
 )
+
+
+# What is asked and written here is found by key, row by row. The planner, who guesses how many rows
+# a list will match, would read whole tables instead.
+_JOINS = ("enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_seqscan")
+_BY_KEY, _ANY_WAY = (
+    Statement("SELECT " + ", ".join(f"set_config('{name}', '{to}', true)" for name in _JOINS))
+    for to in ("off", "on")
+)
+
+
+@contextlib.contextmanager
+def by_key(conn: Connection) -> Iterator[None]:
+    """Within it, rows are found by the keys they are asked for with."""
+    trips.tell(conn, _BY_KEY, {})
+    yield
+    trips.tell(conn, _ANY_WAY, {})
 
 
 def waiting(
@@ -82,131 +111,147 @@ def waiting(
     crash, and whose lines need no look for the day; and what is known of the sources, for all of
     the units given. One trip to the server."""
     asked = sorted(set(homes))
+    given = numbers(asked)
     told, rows, *fed = trips.ask(
         conn,
-        (_TOLD, {"homes": asked, "unheard": sorted(unheard)}),
-        (_OPEN, {"homes": asked, "now": now, "elsewhere": list(ELSEWHERE)}),
+        (_TOLD, {"homes": given, "unheard": sorted(unheard)}),
+        (_OPEN, {"homes": given, "now": now, "elsewhere": list(ELSEWHERE)}),
         *feeds_of(asked, sources),
     )
     heard = {row[0] for row in told}
     found: dict[int, Waiting] = {}
-    for home, partner, instant, impact_at, rule, kind, scope, number, line, *rest in rows:
+    for home, partner, instant, impact_at, rule, version, calendar, next_at, *due in rows:
         if home in heard:
             continue
         unit = found.get(home)
         if unit is None:
             unit = found[home] = Waiting(home, partner, instant, impact_at)
-        cycle, next_at, rule_hash, calendar_hash, state, last = rest
-        unit.clocks.append(
-            OpenClock(
-                rule,
-                Subject(kind, scope, number, line),
-                cycle,
-                next_at,
-                rule_hash,
-                calendar_hash,
-                state,
-                last,
-            )
-        )
+        place, state, last = due
+        if place is None:
+            unit.others.append((rule, version, calendar, next_at))
+        else:
+            unit.due.append(DueClock(rule, version, calendar, place, *_parted(state), last))
     return list(found.values()), Feeds.of_rows(*fed)
 
 
-@dataclass(frozen=True, slots=True)
+_RECEIPT = ',"receipt":'
+
+
+def _parted(state: str) -> tuple[dict[str, Any], str]:
+    """A kept cycle without its receipt, and that as it is: half of the text, and never looked into.
+
+    What follows the last thing before it would not be whole if it were not of the cycle itself.
+    """
+    head, _, receipt = state.partition(_RECEIPT)
+    try:
+        return orjson.loads(f"{head}}}"), receipt[:-1]
+    except orjson.JSONDecodeError:  # written by another hand
+        body = orjson.loads(state)
+        return body, as_json(body.pop("receipt"))
+
+
+Warned = tuple[str, datetime, datetime]
+"""A level, its instant, and the logical instant at which it was known."""
+
+
+@dataclass(slots=True)
 class Moved:
     """A clock that warned.
 
-    warnings  (level, effective, logical instant at which it was known) of each
-    state     the cycle as it now is
+    state     the cycle as it now is, but for the receipt
     next_at   when time alone changes it again
+    instant   the last logical instant of its unit
     """
 
     home: int
-    clock: OpenClock
-    warnings: Sequence[tuple[str, datetime, datetime]]
+    clock: DueClock
+    warnings: Sequence[Warned]
     state: dict[str, Any]
     next_at: datetime
+    instant: datetime
 
 
 # Small values come as JSON, which costs the driver least, the large ones beside them as arrays,
-# which cost the server least.
+# which cost the server least. A clock is found by the place of its row, which stays what it is
+# while the timer of the unit is held: so most of what names it need not travel there and back.
+_GIVEN = """
+    SELECT * FROM ROWS FROM (
+        json_to_recordset(%(rows)s::json) AS (
+            place tid, home bigint, n int, name text, effective timestamptz,
+            detected timestamptz, next_at timestamptz, instant timestamptz),
+        unnest(%(why)b::text[], %(state)b::text[])
+    ) AS g (place, home, n, name, effective, detected, next_at, instant, why, state)
+"""
+_JOURNAL = """
+    INSERT INTO transition (home_key, rule, kind, scope, number, line, n, cycle, name,
+                            effective_at, detected_at, handled_at, rule_hash, why)
+    SELECT home_key, rule, kind, scope, number, line, n, cycle, name, effective, detected, %(now)s,
+           rule_hash, why::json
+"""
 _MOVE = Statement(
-    """
-    WITH g AS (
-        SELECT * FROM ROWS FROM (
-            json_to_recordset(%(rows)s::json) AS (
-                home bigint, rule text, kind text, scope text, number text, line text, cycle int,
-                n int, name text, effective timestamptz, detected timestamptz, rule_hash text,
-                next_at timestamptz),
-            unnest(%(state)b::text[], %(why)b::text[])
-        ) AS g (home, rule, kind, scope, number, line, cycle, n, name, effective, detected,
-                rule_hash, next_at, state, why)
+    f"""
+    WITH g AS ({_GIVEN}), seen AS (
+        UPDATE judged_unit j SET instant = g.instant FROM g WHERE j.home_key = g.home
     ), moved AS (
         UPDATE clock c SET verdict = %(verdict)s, next_at = g.next_at, state = g.state::json
         FROM g
-        WHERE c.home_key = g.home AND c.rule = g.rule AND c.kind = g.kind AND c.scope = g.scope
-          AND c.number = g.number AND c.line = g.line AND c.cycle = g.cycle
-          AND g.state IS NOT NULL
+        WHERE c.ctid = g.place AND c.home_key = g.home
+        RETURNING c.home_key, c.rule, c.kind, c.scope, c.number, c.line, c.cycle, c.rule_hash,
+                  g.n, g.name, g.effective, g.detected, g.why
     )
-    INSERT INTO transition (home_key, rule, kind, scope, number, line, n, cycle, name,
-                            effective_at, detected_at, handled_at, rule_hash, why)
-    SELECT home, rule, kind, scope, number, line, n, cycle, name, effective, detected, %(now)s,
-           rule_hash, why::json
-    FROM g
-    """
+    {_JOURNAL} FROM moved
+    """  # noqa: S608
 )
-_SEEN = Statement(
-    """
-    UPDATE judged_unit j SET instant = g.instant
-    FROM json_to_recordset(%(rows)s::json) AS g (home bigint, instant timestamptz)
-    WHERE j.home_key = g.home
+_EARLIER = Statement(
+    f"""
+    WITH g AS ({_GIVEN})
+    {_JOURNAL} FROM g JOIN clock c ON c.ctid = g.place AND c.home_key = g.home
     """
 )
 
 
-def save(
-    conn: Connection,
-    moved: Sequence[Moved],
-    instants: Sequence[tuple[int, datetime]],
-    now: datetime,
-) -> None:
-    """Store clocks that warned, their journal, and the last logical instant of each unit."""
+def save(conn: Connection, moved: Sequence[Moved], now: datetime) -> None:
+    """Store clocks that warned, their journal, and the last logical instant of their units."""
     if not moved:
         return
-    rows: list[dict[str, Any]] = []
-    states: list[str | None] = []
-    reasons: list[str] = []
+    earlier, last = _Rows(), _Rows()
     for one in moved:
-        clock, last = one.clock, len(one.warnings) - 1
-        subject, why = clock.subject, as_json(one.state["receipt"])
-        for n, (name, effective, detected) in enumerate(one.warnings):
-            rows.append(
-                {
-                    "home": one.home,
-                    "rule": clock.rule,
-                    "kind": subject.kind,
-                    "scope": subject.scope,
-                    "number": subject.number,
-                    "line": subject.line,
-                    "cycle": clock.cycle,
-                    "n": (clock.last or 0) + 1 + n,
-                    "name": name,
-                    "effective": effective,
-                    "detected": detected,
-                    "rule_hash": clock.rule_version,
-                    "next_at": one.next_at,
-                }
-            )
-            states.append(as_json(one.state) if n == last else None)
-            reasons.append(why)
-    given = {
-        "rows": as_json(rows),
-        "state": states,
-        "why": reasons,
-        "verdict": Verdict.AT_RISK.value,
-        "now": now,
-    }
-    trips.tell(conn, _MOVE, given)
-    week_marks.mark_homes(conn, (home for home, _ in instants))
-    seen = [{"home": home, "instant": instant} for home, instant in sorted(instants)]
-    trips.tell(conn, _SEEN, {"rows": as_json(seen)})
+        *before, final = one.warnings
+        n = (one.clock.last or 0) + 1
+        for warning in before:
+            earlier.add(one, n, warning, None)
+            n += 1
+        state = f"{as_json(one.state)[:-1]}{_RECEIPT}{one.clock.receipt}}}"
+        last.add(one, n, final, state)
+    if earlier.rows:
+        trips.tell(conn, _EARLIER, earlier.given(now))
+    trips.tell(conn, _MOVE, last.given(now) | {"verdict": Verdict.AT_RISK.value})
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Journal entries, and beside them what becomes of their clocks."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    states: list[str | None] = field(default_factory=list)
+
+    def add(self, moved: Moved, n: int, warning: Warned, state: str | None) -> None:
+        name, effective, detected = warning
+        self.rows.append(
+            {
+                "place": moved.clock.place,
+                "home": moved.home,
+                "n": n,
+                "name": name,
+                "effective": effective,
+                "detected": detected,
+                "next_at": moved.next_at,
+                "instant": moved.instant,
+            }
+        )
+        self.reasons.append(moved.clock.receipt)
+        self.states.append(state)
+
+    def given(self, now: datetime) -> dict[str, Any]:
+        return {"rows": as_json(self.rows), "why": self.reasons, "state": self.states, "now": now}

@@ -122,6 +122,13 @@ def set_(conn: Connection, timers: Iterable[Timer]) -> None:
     put(conn, timer, rows, conflict=("kind", "key"), changed=("due",))
 
 
+def move(conn: Connection, kind: str, due: Iterable[tuple[str, datetime]]) -> None:
+    """Set timers of this kind that the caller has claimed: in any order, each once."""
+    # Not as an update: the planner would join with a guess of how many timers there are.
+    rows = [{"kind": kind, "key": key, "due": at} for key, at in due]
+    put(conn, timer, rows, conflict=("kind", "key"), changed=("due",))
+
+
 def drop(conn: Connection, keys: Sequence[tuple[str, str]]) -> None:
     """Take these out of the queue: nothing waits for them any more."""
     if keys:

@@ -9,15 +9,13 @@ breach above all, is judged from the events (tower/clocks.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from tower.cycles import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """A clock after warnings.
 
     warnings  (level, instant) of each, in order
@@ -37,9 +35,13 @@ def passed(state: Mapping[str, Any], now: datetime) -> Passed | None:
     body = state.get("ahead")
     if body is None:
         return None
-    told = body["warnings"]  # as ``Ahead.to_json`` writes it
-    instants = [(name, datetime.fromisoformat(at)) for name, at in told]
-    reached = tuple([warning for warning in instants if warning[1] <= now])
+    told = body["warnings"]  # in order, as ``Ahead.to_json`` writes it
+    reached: list[tuple[str, datetime]] = []
+    for name, at in told:
+        instant = datetime.fromisoformat(at)
+        if instant > now:
+            break
+        reached.append((name, instant))
     if not reached:
         return None
     left = told[len(reached) :]
@@ -51,7 +53,7 @@ def passed(state: Mapping[str, Any], now: datetime) -> Passed | None:
         **state,
         "verdict": Verdict.AT_RISK.value,
         "next": following,
-        "facts": [*state["facts"], *([name, at, {}] for name, at in told[: len(reached)])],
+        "facts": [*state["facts"], *[[name, at, {}] for name, at in told[: len(reached)]]],
         "ahead": {**body, "warnings": left} if left else None,
     }
-    return Passed(reached, after, next_at, timedelta(seconds=body["wait"]))
+    return Passed(tuple(reached), after, next_at, timedelta(seconds=body["wait"]))

@@ -190,7 +190,6 @@ def _units(
 ) -> _Counts:
     """Visit units together: their rows are read and written set by set."""
     quiet = passing.let_pass(conn, code, claimed, now)
-    _ring(conn, [(home, at) for home, at in quiet.next.items()], now)
     homes = [home for t in claimed if (home := int(t.key)) not in quiet.next]
     done = _Counts(units=len(quiet.next), transitions=quiet.transitions)
     if homes:
@@ -298,7 +297,7 @@ def _set_timers(
 
 def _ring(conn: Connection, homes: Sequence[tuple[int, datetime]], now: datetime) -> None:
     """Set the timers of units. Never at once: what could be done now is done."""
-    soon = now + timedelta(milliseconds=1)
+    soon = now + passing.SOON
     timers.set_(conn, [Timer(UNIT, str(home), max(at, soon)) for home, at in homes])
 
 

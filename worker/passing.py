@@ -10,21 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from db import passing, trips
+from db import passing, timers, trips, week_marks
 from db.clocks import BEGINNING, LOOK_BACK, Feeds
-from db.passing import Moved, OpenClock, Waiting
-from db.timers import Timer
+from db.passing import DueClock, Moved, Waiting
+from db.timers import UNIT, Timer
 from tower.court import Code
 from tower.evidence import of_source
 from tower.passing import Passed, passed
 from tower.rulebook import AgreementRule, DeadlineRule, ImpactRule
 from tower.signs import RuleInForce
 
-PART = 200  # units of which the server writes what came of them while the next are looked at
+FOREVER = datetime.max.replace(tzinfo=UTC)
+SOON = timedelta(milliseconds=1)  # a timer never rings at once: what could be done now is done
+PART = 250  # units of which the server writes what came of them while the next are looked at
 
 
 @dataclass(slots=True)
@@ -44,37 +46,49 @@ class Quiet:
 def let_pass(conn: Connection, code: Code, claimed: Sequence[Timer], now: datetime) -> Quiet:
     """Judge what only time has moved among these units, whose timers the caller holds."""
     homes = [int(timer.key) for timer in claimed]
-    units, feeds = passing.waiting(conn, homes, code.unheard, code.network.sources, now)
-    done = Quiet(feeds)
-    if not units:
-        return done
-    begin = min(unit.instant for unit in units)
-    since = begin - LOOK_BACK if begin > BEGINNING else None
-    lane = _Lane(code, feeds, since, now)
-    if len(units) <= PART:
-        _judge(conn, lane, units, done, now)
-        return done
-    with trips.flowing(conn):
-        for first in range(0, len(units), PART):
-            _judge(conn, lane, units[first : first + PART], done, now)
+    with passing.by_key(conn):
+        units, feeds = passing.waiting(conn, homes, code.unheard, code.network.sources, now)
+        done = Quiet(feeds)
+        if units:
+            _judge(conn, code, units, done, now)
     return done
 
 
 def _judge(
+    conn: Connection, code: Code, units: Sequence[Waiting], done: Quiet, now: datetime
+) -> None:
+    begin = min(unit.instant for unit in units)
+    since = begin - LOOK_BACK if begin > BEGINNING else None
+    lane = _Lane(code, done.feeds, since, now)
+    if len(units) <= PART:
+        _judge_part(conn, lane, units, done, now)
+    else:
+        with trips.flowing(conn):
+            for first in range(0, len(units), PART):
+                _judge_part(conn, lane, units[first : first + PART], done, now)
+    week_marks.mark_homes(conn, done.next)
+
+
+def _judge_part(
     conn: Connection, lane: _Lane, units: Sequence[Waiting], done: Quiet, now: datetime
 ) -> None:
     moved: list[Moved] = []
-    instants: list[tuple[int, datetime]] = []
+    ringing: list[tuple[str, datetime]] = []
+    soon = now + SOON
     for unit in units:
         found = lane.moved(unit)
         if found is None:
             continue
-        its, following, instant = found
+        its, following = found
         moved.extend(its)
-        instants.append((unit.home, instant))
+        following = max(following, soon)
+        ringing.append((str(unit.home), following))
         done.next[unit.home] = following
-        done.transitions += sum(len(one.warnings) for one in its)
-    passing.save(conn, moved, instants, now)
+        for one in its:
+            done.transitions += len(one.warnings)
+    if moved:
+        passing.save(conn, moved, now)
+        timers.move(conn, UNIT, ringing)
 
 
 class _Lane:
@@ -87,7 +101,7 @@ class _Lane:
         self._troubled = {
             name for name, one in sources.items() if feeds.blind([of_source(name, one)], since, now)
         }
-        self._waits: dict[tuple[str, int | None], timedelta | None] = {}
+        self._waits: dict[tuple[str, str, str | None, int | None], timedelta | None] = {}
         walk = code.impact.rule if code.impact is not None else None
         told = walk.walk_from if isinstance(walk, ImpactRule) else {}
         self._spoken = {
@@ -95,59 +109,60 @@ class _Lane:
             for rule in code.rules
         }
 
-    def moved(self, unit: Waiting) -> tuple[list[Moved], datetime, datetime] | None:
-        """The clocks of a unit that warned, when to come again, and its last logical instant; None
-        if it must be judged from its events."""
-        now = self._now
-        due: list[tuple[OpenClock, Passed]] = []
-        ahead = [] if unit.impact_at is None else [unit.impact_at]
-        instant = unit.instant
-        for one in unit.clocks:
-            rule = self._rules.get(one.rule)
-            if rule is None or self._is_earlier(one, rule):
+    def moved(self, unit: Waiting) -> tuple[list[Moved], datetime] | None:
+        """The clocks of a unit that warned, and when to come again; None if it must be judged from
+        its events."""
+        if not unit.due:
+            return None
+        now, partner = self._now, unit.partner_id
+        following = unit.impact_at or FOREVER
+        for rule, version, calendar, next_at in unit.others:
+            if self._wait(rule, version, calendar, partner) is None:
                 return None
-            wait = self._wait(rule, unit.partner_id)
-            if wait is None:  # a silence may have moved any of its clocks, due or not
-                return None
-            if one.next_at is None or one.state is None:
-                ahead.extend([one.next_at] if one.next_at is not None else [])
-                continue
+            if next_at is not None and next_at < following:
+                following = next_at
+        instant = known = unit.instant
+        due: list[tuple[DueClock, Passed]] = []
+        for one in unit.due:
+            wait = self._wait(one.rule, one.rule_version, one.calendar_version, partner)
             after = passed(one.state, now)
-            if after is None or after.wait != wait:
+            if wait is None or after is None or after.wait != wait:
                 return None
             spoken = self._spoken[one.rule]
             for name, at in after.warnings:
                 if name in spoken:
                     return None
-                instant = max(instant, at)
+                if at > instant:
+                    instant = at
             due.append((one, after))
-            ahead.append(after.next)
-        if not due:
-            return None
+            following = min(following, after.next)
         moved = [
             Moved(
                 unit.home,
                 one,
-                [(name, at, max(at, unit.instant)) for name, at in after.warnings],
+                [(name, at, at if at > known else known) for name, at in after.warnings],
                 after.state,
                 after.next,
+                instant,
             )
             for one, after in due
         ]
-        return moved, min(ahead), instant
+        return moved, following
 
-    def _is_earlier(self, one: OpenClock, rule: RuleInForce) -> bool:
-        """Whether another version of its rule or calendar judged it."""
-        calendar = one.calendar_version
-        return one.rule_version != rule.version or (
-            calendar is not None and calendar not in self._code.calendar_versions
-        )
-
-    def _wait(self, rule: RuleInForce, partner_id: int | None) -> timedelta | None:
-        """How long a miss waits; None where a source that could tell is or was silent."""
-        key = (rule.id, partner_id)
+    def _wait(
+        self, rule: str, version: str, calendar: str | None, partner_id: int | None
+    ) -> timedelta | None:
+        """How long a miss waits; None where the clock must be judged from its events: another
+        version of its rule or calendar judged it, or a source that could tell is or was silent,
+        which may have moved any clock of the unit, due or not."""
+        key = (rule, version, calendar, partner_id)
         if key not in self._waits:
-            self._waits[key] = self._reckoned(rule, partner_id)
+            in_force = self._rules.get(rule)
+            known = calendar is None or calendar in self._code.calendar_versions
+            if in_force is None or version != in_force.version or not known:
+                self._waits[key] = None
+            else:
+                self._waits[key] = self._reckoned(in_force, partner_id)
         return self._waits[key]
 
     def _reckoned(self, rule: RuleInForce, partner_id: int | None) -> timedelta | None:

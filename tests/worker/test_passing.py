@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from db import clocks
 from db.tables import clock, judged_unit, source_spell, timer, transition
@@ -47,7 +48,7 @@ def read_events(house: House, now: str, *, fresh: bool = True) -> tuple[bool, Ti
         house.all_fresh(berlin(now))
     with listening() as said:
         result = tick(house.engine, house.config, berlin(now))
-    return any("event_object.words" in text for text in said.texts), result
+    return any("event_object.words" in told for told in said.texts), result
 
 
 def two_houses(make: Make, monkeypatch: pytest.MonkeyPatch, live: Callable[[House], None]) -> None:
@@ -96,6 +97,49 @@ def test_what_is_written_in_parts_is_the_same(
         assert (result.units, result.transitions) == (5, 5)
 
     two_houses(make_house, monkeypatch, live)
+
+
+def test_warnings_that_passed_together_are_each_in_the_journal(
+    make_house: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    shipped_text: str,
+    rules_of: Callable[[str], Any],
+) -> None:
+    warn = "warn: {at: 75%, severity: low}"
+    assert shipped_text.count(warn) == 1
+    early = "early: {at: 25%, severity: low}\n      half: {at: 50%, severity: low}"
+    rules = rules_of(shipped_text.replace(warn, f"{early}\n      {warn}"))
+
+    def live(house: House) -> None:
+        house.use(rules)
+        house.released("4711", "03-30 08:00")
+        house.until("03-30 08:00")
+        told, result = read_events(house, WARNED)
+        assert (result.units, result.transitions) == (1, 3)
+        if not told:
+            names = [name for name, _ in house.journal("po.unacknowledged")]
+            assert names == ["started", "early", "half", "warn"]
+        house.until("03-30 12:30")
+
+    two_houses(make_house, monkeypatch, live)
+
+
+def test_a_cycle_written_in_another_hand_is_read_as_well(house: House) -> None:
+    house.released("4711", "03-30 08:00")
+    house.until("03-30 08:00")
+    of_rule = clock.c.rule == "po.unacknowledged"
+    [[state]] = house.rows(select(clock.c.state).where(of_rule))
+    spaced = json.dumps(dict(reversed(state.items())), indent=1)
+    with house.engine.begin() as conn:
+        given = {"state": spaced, "rule": "po.unacknowledged"}
+        said = "UPDATE clock SET state = CAST(:state AS json) WHERE rule = :rule"
+        conn.execute(text(said), given)
+    assert not read_events(house, WARNED)[0]
+    [[after]] = house.rows(select(clock.c.state).where(of_rule))
+    assert after["receipt"] == state["receipt"]
+    assert [name for name, *_ in after["facts"]] == ["started", "warn"]
+    whys = house.rows(select(transition.c.why).where(transition.c.name == "warn"))
+    assert whys == [(state["receipt"],)]
 
 
 def test_what_was_told_meanwhile_is_heard_before_the_warning(
