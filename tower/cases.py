@@ -20,6 +20,7 @@ from tower.identity import fingerprint
 from tower.network import Network
 from tower.signs import Subject
 from tower.timeline import REJUDGED
+from tower.values import value
 
 REOPEN_WINDOW = timedelta(hours=72)  # a case that heals on Friday and fails on Monday is one story
 ESCALATES_FOR = timedelta(days=30)  # what nobody mended in a month is no news
@@ -86,7 +87,7 @@ class Brief:
     shares: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Happening:
     """One entry of a clock's journal, as far as cases care.
 
@@ -103,7 +104,7 @@ class Happening:
     why: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Case:
     """The machine's and the person's state of one exception case; ``id`` None until stored.
 
@@ -154,7 +155,7 @@ class Case:
         return self.state != "resolved"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Note:
     """One line in the history of a case."""
 
@@ -164,7 +165,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Changed:
     """A case as it now stands, the notes that led there, and whether people may want to hear."""
 

@@ -195,13 +195,15 @@ def addressees(case: Case, config: Judging) -> list[tuple[GroupKey, str]]:
 
 def person_for(asked: str, case: Case, config: Judging, policy: NotifyPolicy) -> str:
     """The recipient a rule or policy asks for; the policy's fallback if that leads nowhere."""
-    wanted = {
-        "case.owner": case.owner,
-        "po.buyer": str(case.why.get("buyer") or case.owner),
-        PARTNER_CONTACT: contact_of(config.network, case),
-    }.get(asked, asked)
-    if wanted and asked == PARTNER_CONTACT:
-        return wanted
+    wanted = asked
+    if asked == "case.owner":
+        wanted = case.owner
+    elif asked == "po.buyer":
+        wanted = str(case.why.get("buyer") or case.owner)
+    elif asked == PARTNER_CONTACT:
+        wanted = contact_of(config.network, case)
+        if wanted:
+            return wanted
     people = config.network.people
     for name in (wanted, config.network.owners.get(wanted), policy.fallback):
         if name in people:

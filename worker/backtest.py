@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from db.driver import no_garbage
 from db.reads import connection
 from db.reads import hindsight as past
 from tower.court import Code
@@ -104,7 +105,9 @@ class _Beside:
 
     def _hear(self, wait: float) -> bool:
         try:
-            word = self._said.get(timeout=wait) if wait else self._said.get_nowait()
+            # Not one collection after the other while a large result is unpacked.
+            with no_garbage():
+                word = self._said.get(timeout=wait) if wait else self._said.get_nowait()
         except queue.Empty:
             return False
         if isinstance(word, int):

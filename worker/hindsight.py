@@ -174,10 +174,12 @@ class Hindsight:
         """The mails that would have gone out in that time, after all documents were taken."""
         told = Rehearsal(self._config, self._code, self._raise_by, self._hushes)
         self._news.sort(key=lambda item: item[:3])
-        for at, _, _, work in self._news:
-            told.until(at - timedelta(microseconds=1))
-            told.happen([work], at)
-        told.until(self._end - timedelta(microseconds=1))
+        # As in ``judge_past``: a collection would look at all alerts and news again and again.
+        with no_garbage():
+            for at, _, _, work in self._news:
+                told.until(at - timedelta(microseconds=1))
+                told.happen([work], at)
+            told.until(self._end - timedelta(microseconds=1))
         return [posting for posting in told.postings if posting.at >= self._begin]
 
     def _known(self, signs: Iterable[Sign]) -> list[Sign]:
