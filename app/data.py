@@ -382,20 +382,24 @@ Switches = tuple[tuple[str, str], ...]
 """Choices of a definition as pairs, which can be a key."""
 
 
-@st.cache_resource(ttl=300, max_entries=4 * MOST, show_spinner=False)
-def figure(scope: Scope, narrowed: Filter, kpi: str, switches: Switches = ()) -> KeyFigure:
-    with connected(scope) as conn:
-        return figures.figure(conn, scope, kpi, narrowed, narrowed.period.end, dict(switches))
+Asked = tuple[tuple[str, Switches], ...]
+"""Figures, each with its choices: asked for in one transaction."""
 
 
-@st.cache_resource(ttl=300, max_entries=4 * MOST, show_spinner=False)
-def figures_by(
-    scope: Scope, narrowed: Filter, kpi: str, by: str, switches: Switches = ()
-) -> tuple[figures.Told, ...]:
-    """By week or month it is the course."""
+@st.cache_resource(ttl=300, max_entries=2 * MOST, show_spinner=False)
+def several(scope: Scope, narrowed: Filter, asked: Asked) -> tuple[KeyFigure, ...]:
     with connected(scope) as conn:
-        end = narrowed.period.end
-        return tuple(figures.figures_by(conn, scope, kpi, by, narrowed, end, dict(switches)))
+        chosen = [(kpi, dict(switches)) for kpi, switches in asked]
+        return tuple(figures.several(conn, scope, chosen, narrowed, narrowed.period.end))
+
+
+@st.cache_resource(ttl=300, max_entries=2 * MOST, show_spinner=False)
+def several_by(
+    scope: Scope, narrowed: Filter, asked: Asked, by: str
+) -> tuple[tuple[figures.Told, ...], ...]:
+    with connected(scope) as conn:
+        chosen, end = [(kpi, dict(switches)) for kpi, switches in asked], narrowed.period.end
+        return tuple(map(tuple, figures.several_by(conn, scope, chosen, by, narrowed, end)))
 
 
 @st.cache_resource(ttl=300, max_entries=MOST, show_spinner=False)

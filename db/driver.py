@@ -9,12 +9,14 @@ from typing import Any
 
 import psycopg
 from psycopg import Cursor
-from sqlalchemy import Connection
+from psycopg.pq import Format
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from tower.errors import TowerError
 
 WAITING = "tower.trips"  # where a connection keeps writes that wait (db/trips.py)
+BINARY = "tower_binary"  # option of a statement: its rows come in binary form
 
 
 class Conflict(TowerError):
@@ -59,6 +61,17 @@ def of_driver(conn: Connection) -> psycopg.Connection[Any]:
     if not isinstance(driver, psycopg.Connection):
         raise TypeError("the driver must be psycopg 3 (postgresql+psycopg://...)")
     return driver
+
+
+def binary_where_asked(engine: Engine) -> None:
+    """Rows of statements with the option BINARY come in binary form: arrays of numbers cost the
+    server half, and reading them a third."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def choose(_: Connection, cursor: Any, *rest: Any) -> None:
+        context = rest[2]
+        if context is not None and context.execution_options.get(BINARY):
+            cursor.format = Format.BINARY
 
 
 def as_sqlalchemy(conn: Connection, error: psycopg.Error, said: str = "ingest") -> BaseException:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from db import audit, embedded, roles, trips
+from db import audit, driver, embedded, roles, trips
 from db.trips import Statement
 from tower.access import Scope
 from tower.errors import DatabaseAway
@@ -76,6 +76,7 @@ def create(
             return
         connection.exec_driver_sql(f"{opening}; {taken}" if taken else opening)
 
+    driver.binary_where_asked(engine)
     audit.keep_at_commit(engine)
     trips.send_in_time(engine)
     return engine

@@ -149,7 +149,7 @@ def told_apart(
     first = next(iter(known))
     by = link.by if link.by in known else first
     segments("by", "Told apart", known, by, first)
-    told = data.figures_by(viewer.scope, narrowed, of.id, by, chosen)
+    told = data.several_by(viewer.scope, narrowed, ((of.id, chosen),), by)[0]
     if not told:
         nothing_here("Nothing fell due in this period.")
         return

@@ -56,7 +56,8 @@ def cards(link: FulfilmentLink, viewer: Viewer, narrowed: Filter) -> None:
         segments("date", "Due by", DATES, link.date, "first_confirmed")
         st.caption("OTIF", width="content")
         segments("per", "OTIF per", PER, link.per, "line")
-    found = [data.figure(viewer.scope, narrowed, kpi, switches_of(link, kpi)) for kpi in CARDS]
+    asked = tuple((kpi, switches_of(link, kpi)) for kpi in CARDS)
+    found = data.several(viewer.scope, narrowed, asked)
     opens: dict[str, tuple[str, Link]] = {
         kpi: ("the rows", _figure_link(link, kpi)) for kpi in CARDS
     }
@@ -109,12 +110,11 @@ def by(link: FulfilmentLink, viewer: Viewer, narrowed: Filter) -> None:
         st.subheader("Told apart", anchor=False)
         st.space("stretch")
         segments("by", "Told apart", BY, link.by, "supplier")
+    asked = tuple((kpi, switches_of(link, kpi)) for kpi in _BY_FIGURES)
+    columns = data.several_by(viewer.scope, narrowed, asked, link.by)
     told = {
-        kpi: {
-            one.key: one
-            for one in data.figures_by(viewer.scope, narrowed, kpi, link.by, switches_of(link, kpi))
-        }
-        for kpi in _BY_FIGURES
+        kpi: {one.key: one for one in column}
+        for kpi, column in zip(_BY_FIGURES, columns, strict=True)
     }
     first = {key: one.name for of in told.values() for key, one in of.items()}
     if not first:

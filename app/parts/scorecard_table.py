@@ -85,10 +85,10 @@ def scorecard_table(
 def _columns(
     cards: Sequence[SupplierCard], link: SuppliersLink, viewer: Viewer, narrowed: Filter
 ) -> dict[str, list[Any]]:
-    beside = {
-        kpi: _by_key(data.figures_by(viewer.scope, narrowed, kpi, "supplier")) for kpi in _BESIDE
-    }
-    otif = _by_key(data.figures_by(viewer.scope, narrowed, "otif", "supplier", otif_switches(link)))
+    asked = (*((kpi, ()) for kpi in _BESIDE), ("otif", otif_switches(link)))
+    *columns, of_otif = data.several_by(viewer.scope, narrowed, asked, "supplier")
+    beside = {kpi: _by_key(told) for kpi, told in zip(_BESIDE, columns, strict=True)}
+    otif = _by_key(of_otif)
 
     def part(name: str) -> list[float | None]:
         return [_percent(_component(card, name)) for card in cards]

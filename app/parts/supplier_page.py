@@ -73,7 +73,7 @@ def identity(card: Card, viewer: Viewer, narrowed: Filter) -> None:
 def figures(card: Card, link: SupplierLink, viewer: Viewer, narrowed: Filter) -> None:
     """The cards; each opens the subjects that it counted."""
     same: dict[str, Any] = {"period": link.period, "supplier": card.key}
-    found = [data.figure(viewer.scope, narrowed, kpi) for kpi in FIGURES]
+    found = data.several(viewer.scope, narrowed, tuple((kpi, ()) for kpi in FIGURES))
     opens: dict[str, tuple[str, Link]] = {
         kpi: ("the rows", FiguresLink(id=kpi, **same)) for kpi in FIGURES
     }

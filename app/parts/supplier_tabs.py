@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -78,23 +77,22 @@ def tabs(page: SupplierPage, link: SupplierLink, viewer: Viewer, narrowed: Filte
 
 
 def _trends(page: SupplierPage, link: SupplierLink, viewer: Viewer, narrowed: Filter) -> None:
-    end = narrowed.period.end
-    weeks = replace(narrowed, period=Period(end - timedelta(weeks=TREND_WEEKS), end))
+    weeks = replace(narrowed, period=Period.weeks(TREND_WEEKS, narrowed.period.end))
     _score(page, viewer, narrowed)
     st.caption(
         f"The last {TREND_WEEKS} weeks, from Mondays, UTC. The green band is where the target is "
         "met, the grey one the 95 % interval; ▼ missed it; a gap is a week with too few subjects. "
         "Click a point for what it counted."
     )
+    courses = data.several_by(viewer.scope, weeks, tuple((kpi, ()) for kpi in TRENDS), "week")
     with st.grid(2, min_column_width=TREND_PX) as grid:
-        for kpi in TRENDS:
+        for kpi, course in zip(TRENDS, courses, strict=True):
             with grid.cell(), st.container(border=True, height="stretch"):
-                _trend(kpi, page.card.key, viewer, weeks)
+                _trend(kpi, page.card.key, _since_first(course))
 
 
-def _trend(kpi: str, supplier: str, viewer: Viewer, weeks: Filter) -> None:
+def _trend(kpi: str, supplier: str, points: Sequence[Told]) -> None:
     of = DEFINITIONS[kpi]
-    points = _since_first(data.figures_by(viewer.scope, weeks, kpi, "week"))
     if all(told.figure.value is None for told in points):
         st.subheader(of.name, anchor=False)
         most = max((told.figure.n for told in points), default=0)

@@ -26,7 +26,7 @@ if of is None:
     st.stop()
 
 switches = figure_page.switches(of, link)
-figure = data.figure(viewer.scope, narrowed, of.id, switches)
+figure = data.several(viewer.scope, narrowed, ((of.id, switches),))[0]
 left, right = st.columns([3, 9])
 with left.container(border=True, height="stretch"):
     figure_page.card(figure)

@@ -7,14 +7,14 @@ what a silent feed may have told. Whoever asks for more than it holds is answere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, text
+from sqlalchemy import Connection, func, or_, select
 
-from db.reads import kpi_ahead
+from db.reads import kpi_ahead, spans
 from db.reads.counting import (
     LONGEST_ORDER,
     PENDING,
@@ -90,6 +90,11 @@ def told_by(question: Question) -> str | None:
     return next(iter(asked), "")
 
 
+Parts = tuple[Sums, Sums, tuple[Sums, ...]]
+Place = Callable[[date], Any]
+"""A word for days that are told together."""
+
+
 @dataclass(frozen=True)
 class Ahead:
     """What was counted ahead of a question.
@@ -104,27 +109,13 @@ class Ahead:
     outside: tuple[str, ...]
     late: Counted | None = None
 
-    def in_parts(self) -> tuple[Sums, Sums, tuple[Sums, ...]]:
+    def in_parts(self) -> Parts:
         """(the period, the one before, each part of the period)."""
-        period = self.question.period
-        seconds = period.length.total_seconds() / period.parts
-
-        def part(day: date) -> int:
-            return int((midnight(day) - period.start).total_seconds() // seconds)
-
-        # The period before is one part: nobody draws its course.
-        piles = self.piles(lambda day: max(part(day), -1))
-        parts = [self._sums(piles.get((place, None))) for place in range(period.parts)]
-        before = self._sums(piles.get((-1, None)))
-        whole = Pile()
-        for (place, _), pile in piles.items():
-            if place != -1:
-                whole.add(pile)
-        return self._sums(whole), before, tuple(parts)
+        return in_parts([self])[0]
 
     def by_dimension(self, by: str) -> dict[Hashable, Sums]:
         """By number of the supplier, buyer or warehouse; None where a subject has none."""
-        return {key: self._sums(pile) for (_, key), pile in self.piles(lambda _: 0).items()}
+        return {key: self._sums(pile) for (_, key), pile in self.piles(_as_one).items()}
 
     def by_calendar(self, step: str) -> dict[date, Sums]:
         """By first day of each week or month, UTC."""
@@ -134,9 +125,9 @@ class Ahead:
         first = monday if step == "week" else _first_of_month
         return {key: self._sums(pile) for key, pile in self.piles(first).items()}
 
-    def piles(self, place: Callable[[date], Any]) -> dict[tuple[Any, Hashable], Pile]:
+    def piles(self, place: Place) -> dict[tuple[Any, Hashable], Pile]:
         """Subjects by place, a word for days, and by party where the question asks for one."""
-        return piled([self], place)[0]
+        return piled([self], [place])[0]
 
     def _sums(self, pile: Pile | None) -> Sums:
         return (pile or Pile()).sums(self.question.definition, self.words, self.outside)
@@ -144,6 +135,10 @@ class Ahead:
 
 def _first_of_month(day: date) -> date:
     return day.replace(day=1)
+
+
+def _as_one(_: date) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +150,36 @@ class _Spans:
     days: list[tuple[int, date]] = field(default_factory=list)
 
 
+def in_parts(aheads: Sequence[Ahead]) -> list[Parts]:
+    """``Ahead.in_parts`` of several questions by the same parties, in one reading."""
+
+    def place_of(period: Period) -> Place:
+        seconds = period.length.total_seconds() / period.parts
+
+        def place(day: date) -> int:
+            part = int((midnight(day) - period.start).total_seconds() // seconds)
+            return max(part, -1)  # the period before is one part: nobody draws its course
+
+        return place
+
+    found = []
+    piles_of = piled(aheads, [place_of(one.question.period) for one in aheads])
+    for one, piles in zip(aheads, piles_of, strict=True):
+        number = range(one.question.period.parts)
+        parts = tuple(one._sums(piles.get((place, None))) for place in number)
+        whole = Pile()
+        for (place, _), pile in piles.items():
+            if place != -1:
+                whole.add(pile)
+        found.append((one._sums(whole), one._sums(piles.get((-1, None))), parts))
+    return found
+
+
 def piled(
-    aheads: Sequence[Ahead], place: Callable[[date], Any]
+    aheads: Sequence[Ahead], places: Sequence[Place]
 ) -> list[dict[tuple[Any, Hashable], Pile]]:
-    """The subjects of several questions by the same parties, in one reading."""
+    """The subjects of several questions by the same parties, each with its word for days, in one
+    reading."""
     if not aheads:
         return []
     one = aheads[0].question
@@ -167,35 +188,35 @@ def piled(
     if party is not None and by == "supplier":
         party = partner_id(party)
     found: list[dict[tuple[Any, Hashable], Pile]] = [{} for _ in aheads]
-    wanted: list[tuple[int, Ahead, _Spans]] = []
-    for number, ahead in enumerate(aheads):
-        wanted += [(number, ahead, spans) for spans in _spans_of(ahead.question, place)]
-    asked = [
-        (SAME_AS.get(a.question.definition.id, a.question.definition.id), number, days, start)
-        for number, (_, a, spans) in enumerate(wanted)
-        for days, start in spans.days
-    ]
-    if asked:
-        kinds = {a.question.definition.id for a in aheads}
-        median = any(a.question.definition.statistic == "median" for a in aheads)
-        by_day = not kinds.isdisjoint(BY_DAY_ALONE)
-        weighs = any(not a.words or not a.words.isdisjoint(_WEIGHING) for a in aheads)
-        for row in _read(
-            one.conn, asked, by, party, values=median or by_day, weighs=weighs, days=by_day
-        ):
-            number, ahead, spans = wanted[row.place]
-            key = row.party if by in one.needs else None
-            if key in (0, ""):
-                key = None
-            pile = found[number].setdefault((spans.place, key), Pile())
-            _lay(pile, ahead, spans, row)
-    for number, ahead in enumerate(aheads):
+    # Figures of the same subjects read them once.
+    wanted: dict[spans.Days, list[tuple[int, _Spans]]] = {}
+    for number, (ahead, place) in enumerate(zip(aheads, places, strict=True)):
+        for alike in _spans_of(ahead.question, place):
+            wanted.setdefault(_days(ahead, alike), []).append((number, alike))
+    asked = list(wanted)
+    for told in spans.read(one.conn, asked, by, party):
+        for number, alike in wanted[asked[told.place]]:
+            _lay(found[number], aheads[number].question, by, alike, told)
+    for number, (ahead, place) in enumerate(zip(aheads, places, strict=True)):
         if ahead.late is not None:
             _add_late(ahead.question, ahead.late, place, found[number])
     return found
 
 
-def _spans_of(question: Question, place: Callable[[date], Any]) -> list[_Spans]:
+def _days(ahead: Ahead, alike: _Spans) -> spans.Days:
+    of = ahead.question.definition
+    by_day = of.id in BY_DAY_ALONE
+    weighs = not ahead.words or not ahead.words.isdisjoint(_WEIGHING)
+    return spans.Days(
+        SAME_AS.get(of.id, of.id),
+        tuple(alike.days),
+        values=by_day or of.statistic == "median",
+        weighs=weighs,
+        apart=by_day,
+    )
+
+
+def _spans_of(question: Question, place: Place) -> list[_Spans]:
     """The days that count, those of one place that are judged alike together; whole calendar weeks
     among them as such."""
     cuts = {question.today, question.today - RECEIVED_WITHIN, question.receipts_known_to}
@@ -224,159 +245,71 @@ def _spans_of(question: Question, place: Callable[[date], Any]) -> list[_Spans]:
 
 
 _WEIGHING = frozenset({"amount", "weight"})
-_READ = """
-SELECT a.place, s.verdict, s.healed, s.word, s.start, {columns}
-FROM unnest(CAST(:figures AS text[]), CAST(:places AS int[]), CAST(:days AS int[]),
-    CAST(:starts AS date[])) AS a (figure, place, days, start)
-JOIN figure_span AS s
-    ON s.figure = a.figure AND s.by = :by AND s.days = a.days AND s.start = a.start
-"""
-_OF_PARTY = """
-CROSS JOIN LATERAL (
-    SELECT array_position(s.{parties}, :party) AS first,
-        cardinality(array_positions(s.{parties}, :party)) AS n) AS place
-WHERE place.n > 0
-"""  # what is told of one party stands together
 
 
-@dataclass(slots=True)
-class _Alike:
-    """Subjects of one place, verdict, word and party."""
-
-    place: int
-    verdict: str
-    healed: bool
-    word: str
-    day: date | None
-    party: Hashable
-    n: int
-    amount: Any
-    weight: Any
-    each: Mapping[float, int]
-
-
-def _read(
-    conn: Connection,
-    asked: Sequence[tuple[str, int, int, date]],
+def _lay(
+    found: dict[tuple[Any, Hashable], Pile],
+    question: Question,
     by: str,
-    party: Any,
-    *,
-    values: bool,
-    weighs: bool,
-    days: bool,
-) -> Iterator[_Alike]:
-    """What the days and weeks asked for come to by place, verdict and party.
-
-    asked   figure, place, 1 or 7 days, first day
-    values  with what the subjects measure; ``weighs`` with what they weigh
-    days    each day for itself
-
-    The arrays are added up here: the database takes ten times as long to take them apart.
-    """
-    parties = "suppliers" if by == "supplier" else "parties"
-    wanted = [parties, "n"] + ["each"] * values + ["amount", "weight"] * weighs
-    told: dict[str, Any] = {
-        "figures": [one[0] for one in asked],
-        "places": [one[1] for one in asked],
-        "days": [one[2] for one in asked],
-        "starts": [one[3] for one in asked],
-        "by": by,
-    }
-    columns = [f"s.{name}" for name in wanted]
-    if party is not None:
-        told["party"] = party
-        columns = [f"{one}[place.first:place.first + place.n - 1]" for one in columns]
-    statement = _READ.format(columns=", ".join(columns))
-    if party is not None:
-        statement += _OF_PARTY.format(parties=parties)
-    bags: dict[tuple[Any, ...], _Bag] = {}
-    for place, verdict, healed, word, start, of, n, *more in conn.execute(text(statement), told):
-        key = (place, verdict, healed, word, start if days else None)
-        bag = bags.get(key)
-        if bag is None:
-            bag = bags[key] = _Bag()
-        # Where all measure nothing, no array says so.
-        each = (more[0] or [0.0] * len(n)) if values else None
-        bag.take(of, n, each, *(more[-2:] if weighs else (None, None)))
-    for key, bag in bags.items():
-        for who, number in bag.n.items():
-            yield _Alike(*key, who, number, bag.amount.get(who), bag.weight.get(who),
-                         bag.each.get(who, _NONE))  # fmt: skip
-
-
-_NONE: Mapping[float, int] = {}
-
-
-@dataclass(slots=True)
-class _Bag:
-    """Arrays of alike subjects, added up by party."""
-
-    n: dict[Hashable, int] = field(default_factory=dict)
-    amount: dict[Hashable, Any] = field(default_factory=dict)
-    weight: dict[Hashable, Any] = field(default_factory=dict)
-    each: dict[Hashable, dict[float, int]] = field(default_factory=dict)
-
-    def take(self, of: Any, n: Any, each: Any, amount: Any, weight: Any) -> None:
-        of = of or [None] * len(n)  # of the whole house
-        found = self.n
-        for who, number in zip(of, n, strict=True):
-            found[who] = found.get(who, 0) + number
-        if each is not None:
-            values = self.each
-            for who, number, value in zip(of, n, each, strict=True):
-                known = values.get(who)
-                if known is None:
-                    known = values[who] = {}
-                known[value] = known.get(value, 0) + number
-        for sums, told in ((self.amount, amount), (self.weight, weight)):
-            if told:
-                for who, one in zip(of, told, strict=True):
-                    if one is not None:
-                        sums[who] = sums.get(who, 0) + one
-
-
-def _lay(pile: Pile, ahead: Ahead, spans: _Spans, row: _Alike) -> None:
-    question = ahead.question
-    of, kpi, verdict, n = question.definition, question.definition.id, row.verdict, row.n
-    if kpi == "coverage":
-        _lay_covered(pile, question, row)
-        return
-    amount, values = row.amount, _NONE
+    alike: _Spans,
+    told: spans.Alike,
+) -> None:
+    """What was read, to the piles of its place and parties."""
+    kpi = question.definition.id
+    verdict = _verdict(question, alike.since, told)
+    days = None
     if kpi == "unit_days_late":
-        end = min(question.beyond, question.today)
-        amount += row.weight * (end - SINCE).days
-    if of.statistic == "median":
-        values = row.each
-    if of.dated and kpi not in _WHEN_DONE and spans.since >= question.today:
-        verdict = PENDING
-    elif verdict == MISS:
+        days = (min(question.beyond, question.today) - SINCE).days
+    median = question.definition.statistic == "median"
+    for who, n in told.n.items():
+        key = (alike.place, who if by in question.needs and who not in (0, "") else None)
+        pile = found.get(key)
+        if pile is None:
+            pile = found[key] = Pile()
+        if kpi == "coverage":
+            _lay_covered(pile, question, told, told.each[who])
+            continue
+        amount, weight = told.amount.get(who), told.weight.get(who)
+        if days is not None:
+            amount = told.amount[who] + told.weight[who] * days
+        pile.lay(verdict, n, healed=told.healed, unit=told.word, amount=amount, weight=weight,
+                 values=told.each.get(who) if median else None)  # fmt: skip
+
+
+def _verdict(question: Question, since: date, told: spans.Alike) -> str:
+    """As of the instant of asking; of days from ``since`` on."""
+    of, verdict = question.definition, told.verdict
+    if of.dated and of.id not in _WHEN_DONE and since >= question.today:
+        return PENDING
+    if verdict == MISS:
         blind = question.receipts_known_to
-        if kpi in _BLIND and blind is not None and not row.healed and spans.since >= blind:
-            verdict = UNKNOWN
-        elif kpi == "asn_accurate" and spans.since >= question.today - RECEIVED_WITHIN:
-            verdict = RECEIVING
-    pile.lay(verdict, n, healed=row.healed, unit=row.word, amount=amount, weight=row.weight,
-             values=values)  # fmt: skip
+        if of.id in _BLIND and blind is not None and not told.healed and since >= blind:
+            return UNKNOWN
+        if of.id == "asn_accurate" and since >= question.today - RECEIVED_WITHIN:
+            return RECEIVING
+    return verdict
 
 
-def _lay_covered(pile: Pile, question: Question, row: _Alike) -> None:
+def _lay_covered(
+    pile: Pile, question: Question, told: spans.Alike, each: Mapping[float, int]
+) -> None:
     """Each order once in each period, on the first of its days in it. All days of orders are there
     as hits; those on which a feed was silent as misses beside."""
     start = question.period.start.date()
-    if row.day is None:
+    if told.day is None:
         return
-    begin = start if row.day >= start else question.first
-    for each, times in row.each.items():
-        if each < 0 or row.day - timedelta(days=int(each)) < begin:
-            pile.lay(row.verdict, times)
-            if row.verdict == MISS:
+    begin = start if told.day >= start else question.first
+    for since, times in each.items():
+        if since < 0 or told.day - timedelta(days=int(since)) < begin:
+            pile.lay(told.verdict, times)
+            if told.verdict == MISS:
                 pile.lay(HIT, -times)
 
 
 def _add_late(
     question: Question,
     late: Counted,
-    place: Callable[[date], Any],
+    place: Place,
     found: dict[tuple[Any, Hashable], Pile],
 ) -> None:
     """What fell due today, from its documents."""
@@ -393,7 +326,7 @@ def _add_late(
         told = row._mapping
         n = told.get("n", 1) * (1 if median else row.of)
         pile = found.setdefault((place(question.today), told.get(party)), Pile())
-        values = {float(row.amount): 1} if median and row.amount is not None else _NONE
+        values = {float(row.amount): 1} if median and row.amount is not None else None
         pile.lay(row.verdict, n, healed=bool(told.get("healed")), values=values)
 
 
@@ -446,7 +379,7 @@ def by_party(questions: Sequence[Question]) -> list[dict[Hashable, Sums]] | None
     aheads = [Ahead(question, frozenset(), ()) for question in questions]
     return [
         {key: pile.sums(one.definition, frozenset(), ()) for (_, key), pile in piles.items()}
-        for one, piles in zip(questions, piled(aheads, lambda _: 0), strict=True)
+        for one, piles in zip(questions, piled(aheads, [_as_one] * len(aheads)), strict=True)
     ]
 
 
@@ -454,7 +387,7 @@ def by_dimension(aheads: Sequence[Ahead]) -> list[dict[Hashable, Sums]]:
     """``Ahead.by_dimension`` of several questions by the same party, in one reading."""
     return [
         {key: one._sums(pile) for (_, key), pile in piles.items()}
-        for one, piles in zip(aheads, piled(aheads, lambda _: 0), strict=True)
+        for one, piles in zip(aheads, piled(aheads, [_as_one] * len(aheads)), strict=True)
     ]
 
 
@@ -462,7 +395,7 @@ def words(question: Question) -> dict[str, int] | None:
     """Subjects that count, by their word; None where only documents tell."""
     if not holds(question):
         return None
-    pile = Ahead(question, frozenset(), ()).piles(lambda _: 0).get((0, None), Pile())
+    pile = Ahead(question, frozenset(), ()).piles(_as_one).get((0, None), Pile())
     return {word: n for word, (n, _) in pile.units.items()}
 
 

@@ -45,6 +45,8 @@ DIMENSIONS = ("supplier", "buyer", "warehouse", "category", "topic")
 SCORE = "supplier_score"
 
 Maker = Callable[[Question], Counted]
+Asked = tuple[str, Switches]
+"""A figure and its switches."""
 
 MAKERS: Mapping[str, Maker] = {
     "ack_on_time": kpi_answers.ack_on_time,
@@ -109,29 +111,85 @@ def figure(
     ``now``: what is due after it is pending; figures of now are told as of it. Raises
     UnknownChoice for a figure, switch or word that the catalogue does not know.
     """
-    of = definition(kpi_id)
-    words = chosen(of, switches)
-    if (nothing := _lacking(of, words, narrowed)) is not None:
-        return nothing
-    if kpi_id == SCORE:
-        weights, targets = scoring(conn)
-        parts = {c: figure(conn, scope, c, narrowed, now) for c in weights}
-        return score(parts, weights, targets)
-    if kpi_id in kpi_now.SPECIAL:
-        found = kpi_now.SPECIAL[kpi_id](conn, scope, narrowed, now)
-        return _finished(conn, found, words)
-    question = _question(conn, scope, of, narrowed, now, words)
-    counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
-    if of.snapshot and isinstance(counted, Counted):
-        told = figure_of(
-            of, sums.of_all(question, counted), beside=kpi_now.beside(question, kpi_id)
-        )
+    return several(conn, scope, [(kpi_id, switches)], narrowed, now)[0]
+
+
+def several(
+    conn: Connection, scope: Scope, asked: Sequence[Asked], narrowed: Filter, now: datetime
+) -> list[Figure]:
+    """The same of several figures, each with its switches. What is counted ahead of them, and of
+    the parts of a score, is read at once."""
+    wanted = [(kpi_id, chosen(definition(kpi_id), switches)) for kpi_id, switches in asked]
+    found: dict[_Key, Figure] = {}
+    aheads: dict[_Key, Ahead] = {}
+    for kpi_id, words in _with_parts(conn, wanted):
+        key = _key(kpi_id, words)
+        if key in found or key in aheads:
+            continue
+        of = definition(kpi_id)
+        if (nothing := _lacking(of, words, narrowed)) is not None:
+            found[key] = nothing
+        elif kpi_id in kpi_now.SPECIAL:
+            told = kpi_now.SPECIAL[kpi_id](conn, scope, narrowed, now)
+            found[key] = _finished(conn, told, words)
+        elif kpi_id != SCORE:
+            question = _question(conn, scope, of, narrowed, now, words)
+            counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
+            if isinstance(counted, Ahead):
+                aheads[key] = counted
+            else:
+                found[key] = _of_documents(question, counted)
+    read = counted_ahead.in_parts(list(aheads.values()))
+    for (key, ahead), parts in zip(aheads.items(), read, strict=True):
+        told = figure_of(ahead.question.definition, *parts)
+        found[key] = _completed(ahead.question, ahead, told)
+    figures = []
+    for kpi_id, words in wanted:
+        key = _key(kpi_id, words)
+        if key not in found:
+            weights, targets = scoring(conn)
+            found[key] = score({c: found[_key(c, _usual(c))] for c in weights}, weights, targets)
+        figures.append(found[key])
+    return figures
+
+
+_Key = tuple[str, frozenset[tuple[str, str]]]
+
+
+def _key(kpi_id: str, words: Switches) -> _Key:
+    return kpi_id, frozenset(words.items())
+
+
+def _usual(kpi_id: str) -> Switches:
+    return chosen(definition(kpi_id), NO_SWITCHES)
+
+
+def _with_parts(conn: Connection, wanted: Sequence[Asked]) -> list[Asked]:
+    """The figures, those that a score is made of beside it."""
+    found = list(wanted)
+    if any(kpi_id == SCORE for kpi_id, _ in wanted):
+        found += [(part, _usual(part)) for part in scoring(conn)[0]]
+    return found
+
+
+def _of_documents(question: Question, counted: Counted) -> Figure:
+    of = question.definition
+    if of.snapshot:
+        beside = kpi_now.beside(question, of.id)
+        told = figure_of(of, sums.of_all(question, counted), beside=beside)
     else:
         told = figure_of(of, *sums.in_parts(question, counted))
-    if told.value == 0 and (why := _untold(conn, kpi_id, words)):
+    return _completed(question, counted, told)
+
+
+def _completed(question: Question, counted: Counted | Ahead, told: Figure) -> Figure:
+    """A figure with why it is nothing, what was told of its period later, and when."""
+    conn, of, words, now = question.conn, question.definition, question.switches, question.now
+    if told.value == 0 and (why := _untold(conn, of.id, words)):
         told = replace(told, value=None, interval=None, reason=f"no data: {why}")
-    if told.n and not of.snapshot and narrowed.period.end <= midnight(now.astimezone(UTC).date()):
-        listed = MAKERS[kpi_id](replace(question, span=question.period, detailed=True))
+    ended = question.narrowed.period.end <= midnight(now.astimezone(UTC).date())
+    if told.n and not of.snapshot and ended:
+        listed = MAKERS[of.id](replace(question, span=question.period, detailed=True))
         told = replace(told, restated=restated(conn, listed, question.period.end))
     return _stamped(told, words, _as_of(conn, counted))
 
@@ -150,20 +208,45 @@ def figures_by(
 
     Without course and period before: compare with ``course`` of one. Raises UnknownChoice.
     """
+    return several_by(conn, scope, [(kpi_id, switches)], by, narrowed, now)[0]
+
+
+def several_by(
+    conn: Connection,
+    scope: Scope,
+    asked: Sequence[Asked],
+    by: str,
+    narrowed: Filter,
+    now: datetime,
+) -> list[list[Told]]:
+    """The same of several figures, each with its switches; but by week or month what is counted
+    ahead of them is read at once."""
     if by in ("week", "month"):
-        return course(conn, scope, kpi_id, by, narrowed, now, switches)
-    of = definition(kpi_id)
-    words = chosen(of, switches)
-    check_dimension(of, by)
-    if kpi_id == SCORE:
-        weights, targets = scoring(conn)
-        parts = {c: figures_by(conn, scope, c, by, narrowed, now) for c in weights}
-        return _scores(parts, weights, targets)
-    if _lacking(of, words, narrowed, by) is not None:
-        return []
-    question = _question(conn, scope, of, narrowed, now, words, needs=frozenset({by}), before=False)
-    counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
-    return _named(question, by, sums.by_dimension(question, counted, by), _as_of(conn, counted))
+        return [course(conn, scope, kpi, by, narrowed, now, switches) for kpi, switches in asked]
+    found: list[list[Told]] = [[] for _ in asked]
+    aheads: dict[int, Ahead] = {}
+    for place, (kpi_id, switches) in enumerate(asked):
+        of = definition(kpi_id)
+        words = chosen(of, switches)
+        check_dimension(of, by)
+        if kpi_id == SCORE:
+            weights, targets = scoring(conn)
+            parts = [(part, NO_SWITCHES) for part in weights]
+            told = several_by(conn, scope, parts, by, narrowed, now)
+            found[place] = _scores(dict(zip(weights, told, strict=True)), weights, targets)
+        elif _lacking(of, words, narrowed, by) is None:
+            needs = frozenset({by})
+            question = _question(conn, scope, of, narrowed, now, words, needs=needs, before=False)
+            counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
+            if isinstance(counted, Ahead):
+                aheads[place] = counted
+            else:
+                of_each = sums.by_dimension(question, counted, by)
+                found[place] = _named(question, by, of_each, _as_of(conn, counted))
+    read = counted_ahead.by_dimension(list(aheads.values()))
+    for (place, ahead), of_each in zip(aheads.items(), read, strict=True):
+        found[place] = _named(ahead.question, by, of_each, _as_of(conn, ahead))
+    return found
 
 
 def values_by_periods(

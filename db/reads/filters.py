@@ -44,6 +44,12 @@ class Period:
         begin = moment.date() - timedelta(days=days)
         return cls(datetime.combine(begin, time(), UTC), moment)
 
+    @classmethod
+    def weeks(cls, number: int, now: datetime) -> Period:
+        """So many whole weeks from Mondays, UTC, and this one up to ``now``."""
+        today = now.astimezone(UTC).date()
+        return cls.last(7 * number + today.weekday(), now)
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:

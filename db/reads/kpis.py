@@ -47,7 +47,8 @@ def leader_figures(
     conn: Connection, scope: Scope, narrowed: Filter, now: datetime
 ) -> tuple[Figure, ...]:
     """The cards of the overview, in their order."""
-    return tuple(figures.figure(conn, scope, name, narrowed, now) for name in CARDS)
+    asked = [(name, figures.NO_SWITCHES) for name in CARDS]
+    return tuple(figures.several(conn, scope, asked, narrowed, now))
 
 
 def ack_by_week(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -20,6 +20,7 @@ from db.tables import checkpoint, figure_count, figure_line, figure_mark, figure
 from tests.acceptance.installation import Installation
 from tests.acceptance.made_up_month import NETWORK, NOW, PERIOD, RULES, made_up
 from tests.acceptance.running import Running
+from tests.statements import listening
 from tower.access import EVERYTHING
 from tower.kpi_catalogue import definition
 from tower.kpis import Figure
@@ -131,6 +132,7 @@ def _equal_the_documents(conn: Connection) -> None:
     kpis_told = (*counted_ahead.FIGURES, *counted_ahead.SAME_AS)
     places = [(kpi, narrowed) for kpi in kpis_told for narrowed in NARROWED]
     ahead = {place: _asked(conn, *place) for place in places}
+    _told_together_as_alone(conn, kpis_told)
     beside = _beside(conn)
     used = conn.execute(delete(figure_span)).rowcount  # what is read from it is nothing now
     assert used
@@ -150,6 +152,26 @@ def _equal_the_documents(conn: Connection) -> None:
     assert beside["lines"].rows
     assert beside["lead times"]
     conn.rollback()
+
+
+def _told_together_as_alone(conn: Connection, kpis_told: Sequence[str]) -> None:
+    """Several figures at once, in one reading; some twice, some of documents alone."""
+    asked: list[figures.Asked] = [(kpi, figures.NO_SWITCHES) for kpi in (*kpis_told, "mttr")]
+    asked += [("supplier_score", {}), ("otif", {"per": "order"}), ("otif", {})]
+    house = {"coverage", "mttr"}  # not told by supplier here
+    by_supplier = [one for one in asked if one[0] not in house]
+    for narrowed in NARROWED:
+        readings = 0 if narrowed.category else 1
+        with listening() as said:
+            found = figures.several(conn, EVERYTHING, asked, narrowed, NOW)
+        assert sum("figure_span" in text for text in said.texts) == readings
+        alone = [figures.figure(conn, EVERYTHING, k, narrowed, NOW, w) for k, w in asked]
+        assert found == alone
+        same = (narrowed, NOW)
+        told = figures.several_by(conn, EVERYTHING, by_supplier, "supplier", *same)
+        assert told == [
+            figures.figures_by(conn, EVERYTHING, k, "supplier", *same, w) for k, w in by_supplier
+        ]
 
 
 def _beside(conn: Connection) -> dict[Any, Any]:

@@ -22,7 +22,7 @@ APP = Path(data.__file__).parent
 WITHOUT_ROWS = {"_engine", "_address", "at_home", "in_demo"}
 # Names change so rarely that an answer may be ten minutes old.
 # Figures over weeks are five minutes old at most, and say as of when they are.
-OVER_WEEKS = {"figure", "figures_by", "subjects", "scorecards", "supplier", "outlook", "told"}
+OVER_WEEKS = {"several", "several_by", "subjects", "scorecards", "supplier", "outlook", "told"}
 OVER_WEEKS |= {"perfect_parts", "discrepancies", "discrepancy_page", "invoices", "cohorts"}
 WITHOUT_VERSION = {"choices"} | OVER_WEEKS
 

@@ -55,12 +55,14 @@ ONE = Filter(Period.last(30, NOW), supplier="SUP040")
 Question = Callable[[Connection], Any]
 
 
-def _figure(kpi: str, narrowed: Filter = HOUSE) -> Question:
-    return lambda conn: figures.figure(conn, EVERYTHING, kpi, narrowed, NOW)
+def _figures(*kpis: str, narrowed: Filter = HOUSE) -> Question:
+    asked = [(kpi, figures.NO_SWITCHES) for kpi in kpis]
+    return lambda conn: figures.several(conn, EVERYTHING, asked, narrowed, NOW)
 
 
-def _by(kpi: str, by: str, narrowed: Filter = HOUSE) -> Question:
-    return lambda conn: figures.figures_by(conn, EVERYTHING, kpi, by, narrowed, NOW)
+def _by(by: str, *kpis: str, narrowed: Filter = HOUSE) -> Question:
+    asked = [(kpi, figures.NO_SWITCHES) for kpi in kpis]
+    return lambda conn: figures.several_by(conn, EVERYTHING, asked, by, narrowed, NOW)
 
 
 PAGES: Mapping[str, Mapping[str, Question]] = {
@@ -74,39 +76,36 @@ PAGES: Mapping[str, Mapping[str, Question]] = {
     },
     "Suppliers": {
         "scorecards": lambda c: scorecards.scorecards(c, EVERYTHING, HOUSE, NOW, trend=4),
-        **{
-            f"{kpi} by supplier": _by(kpi, "supplier")
-            for kpi in (
-                *("ack_cycle_clock", "ack_cycle_business", "asn_accurate", "fill_line", "otif"),
-            )
-        },
+        "columns": _by(
+            "supplier",
+            *("ack_cycle_clock", "ack_cycle_business", "asn_accurate", "fill_line", "otif"),
+        ),
     },
     "Supplier": {
         "page": lambda c: supplier_page.supplier_page(c, EVERYTHING, "SUP040", ONE, NOW),
-        **{
-            kpi: _figure(kpi, ONE)
-            for kpi in (
-                *("supplier_score", "ack_on_time", "ack_cycle_clock", "first_confirm"),
-                *("commit_reliability", "asn_on_time", "otif", "lead_time"),
-            )
-        },
+        "cards": _figures(
+            *("supplier_score", "ack_on_time", "ack_cycle_clock", "first_confirm"),
+            *("commit_reliability", "asn_on_time", "otif", "lead_time"),
+            narrowed=ONE,
+        ),
+        "parts of the score": lambda c: scorecards.scorecards(c, EVERYTHING, ONE, NOW),
+        "figures by week": _by(
+            "week",
+            *("ack_on_time", "first_confirm", "commit_reliability", "asn_on_time", "asn_valid"),
+            *("otif", "ack_cycle_clock", "lead_time"),
+            narrowed=Filter(Period.weeks(13, NOW), supplier="SUP040"),
+        ),
     },
     "Fulfilment": {
-        **{
-            kpi: _figure(kpi)
-            for kpi in (
-                *("otif", "fill_line", "fill_value", "perfect_order", "asn_accurate"),
-                *("invoice_match", "lead_time", "unit_days_late"),
-            )
-        },
+        "cards": _figures(
+            *("otif", "fill_line", "fill_value", "perfect_order", "asn_accurate"),
+            *("invoice_match", "lead_time", "unit_days_late"),
+        ),
         "perfect parts": lambda c: fulfilment.perfect_parts(c, EVERYTHING, HOUSE, NOW),
-        **{
-            f"{kpi} by supplier": _by(kpi, "supplier")
-            for kpi in (
-                *("otif", "fill_line", "fill_value", "perfect_order"),
-                *("lead_time", "unit_days_late"),
-            )
-        },
+        "told apart": _by(
+            "supplier",
+            *("otif", "fill_line", "fill_value", "perfect_order", "lead_time", "unit_days_late"),
+        ),
         "discrepancies": lambda c: fulfilment.discrepancies(c, EVERYTHING, HOUSE),
         "discrepancy page": lambda c: fulfilment.discrepancy_page(c, EVERYTHING, HOUSE),
     },

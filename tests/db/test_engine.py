@@ -6,12 +6,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.pq import Format
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded, engine
-from db.driver import Conflict, raw_cursor
+from db.driver import BINARY, Conflict, raw_cursor
 from tower.errors import DatabaseAway
 from tower.settings import load
 
@@ -62,6 +63,20 @@ def test_json_comes_back_as_it_went_in(database_url: str) -> None:
             text("SELECT CAST(:value AS jsonb)").bindparams(value=engine.dump_json(value))
         ).scalar_one()
     assert row == value
+    made.dispose()
+
+
+def test_rows_come_in_binary_form_only_where_asked(database_url: str) -> None:
+    made = engine.create(database_url)
+    told = """SELECT ARRAY[1, -9223372036854775808]::bigint[], ARRAY[1.5, NULL]::numeric[],
+        ARRAY[0.25, 'Infinity']::float8[], date '2026-03-01', true, 'ä', NULL::int[]"""
+    with engine.begin(made) as connection:
+        asked = text(told).execution_options(**{BINARY: True})
+        found = connection.execute(asked)
+        assert found.context.cursor.format == Format.BINARY
+        usual = connection.execute(text(told))
+        assert usual.context.cursor.format == Format.TEXT
+        assert found.all() == usual.all()
     made.dispose()
 
 

@@ -144,6 +144,7 @@ def given(world: World, ref: str, supplier: str) -> dict[str, Any]:
         "step": "week", "spec": ScorecardSpec(), "limit": 10, "by": "supplier",
         "item": "A-1", "warehouse": "east", "kind": "po", "erp": "main", "number": number,
         "at_risk": [], "kpis": ["otif", "ack_on_time"], "periods": [period],
+        "asked": [("otif", {}), ("supplier_score", {})],
     }  # fmt: skip
 
 

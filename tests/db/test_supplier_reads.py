@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -170,3 +170,11 @@ def test_weeks_of_orders_wait_until_their_time_has_passed(connection: Connection
         monday.date(), 5, 5, 4
     )  # fmt: skip
     assert week.complete[:4] == (2, 3, 4, None)
+
+
+def test_weeks_of_a_course_are_whole_but_for_the_one_that_goes_on() -> None:
+    wednesday = datetime(2026, 3, 4, 15, 30, tzinfo=UTC)
+    weeks = Period.weeks(3, wednesday)
+    assert weeks == Period(datetime(2026, 2, 9, tzinfo=UTC), wednesday)
+    monday = datetime(2026, 3, 2, tzinfo=UTC)
+    assert Period.weeks(3, monday) == Period(weeks.start, monday)
