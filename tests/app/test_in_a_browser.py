@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
-import httpx
 import openpyxl
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from sqlalchemy import Engine
 
 from tests.desk import Desk
-from tests.e2e.visiting import PATIENCE_S, be_patient, settle, sign_in
+from tests.e2e.serving import screens, windows
+from tests.e2e.visiting import settle, sign_in
 
 pytestmark = pytest.mark.chromium
 
@@ -29,46 +23,16 @@ pytestmark = pytest.mark.chromium
 @pytest.fixture
 def address(database_url: str, shop: Desk) -> Iterator[str]:
     """The real server over the small shop."""
-    yield from served(database_url)
-
-
-def served(database_url: str) -> Iterator[str]:
-    """The address of a server of its own."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "TOWER_DATABASE_URL": database_url, "TOWER_UI_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                if httpx.get(f"{url}/_stcore/health", timeout=2).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                pass
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server did not answer in time"
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+    with screens({"TOWER_DATABASE_URL": database_url}) as served:
+        yield served
 
 
 @pytest.fixture
 def page(chromium: str, address: str, database: Engine) -> Iterator[Page]:
     """A window of support, wide and high enough for every table of these pages."""
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        context = browser.new_context(viewport={"width": 1440, "height": 1200})
-        be_patient(context)
+    with windows(chromium, 1200) as context:
         sign_in(context, database, address, "sam", "support")
         yield context.new_page()
-        browser.close()
 
 
 def test_the_overview_tells_its_numbers_and_asks_nobody_outside(address: str, page: Page) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 
-import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from sqlalchemy import Engine
 
 from db import configuration, replays
 from tests.collectors.brokers import RabbitHost
-from tests.e2e.visiting import PATIENCE_S, be_patient, settle, sign_in
+from tests.e2e.serving import screens, windows
+from tests.e2e.visiting import settle, sign_in
 from tests.worker.replaying import REPLAY, SECRETS, Dock, number
 from tower.access import Role
 from worker.replay_checks import check_waiting
@@ -57,40 +51,15 @@ def dock(database: Engine) -> Iterator[Present]:
 
 @pytest.fixture
 def address(database_url: str, dock: Present) -> Iterator[str]:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "TOWER_DATABASE_URL": database_url, "TOWER_UI_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "-m", "app.serve"], env=environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                if httpx.get(f"{url}/_stcore/health", timeout=2).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                pass
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server did not answer in time"
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+    with screens({"TOWER_DATABASE_URL": database_url}) as served:
+        yield served
 
 
 @pytest.fixture
 def page(chromium: str, address: str, database: Engine) -> Iterator[Page]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        context = browser.new_context(viewport={"width": 1440, "height": 1300})
-        be_patient(context)
+    with windows(chromium, 1300) as context:
         sign_in(context, database, address, "local", "support")
         yield context.new_page()
-        browser.close()
 
 
 def click_cell(page: Page, table: int, row: int) -> None:

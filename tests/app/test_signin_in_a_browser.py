@@ -9,21 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from sqlalchemy import Engine
 
 from db import accounts, demo_people, engine, sessions
-from tests.app.test_in_a_browser import served
 from tests.desk import Desk
-from tests.e2e.visiting import be_patient, settle
+from tests.e2e.serving import screens, windows
+from tests.e2e.visiting import settle
 
 pytestmark = pytest.mark.chromium
 
 
 @pytest.fixture
-def address(
-    database_url: str, shop: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def address(database_url: str, shop: Desk, tmp_path: Path) -> Iterator[str]:
     """The server of a demo: with accounts of its own, in its own home."""
     folder = tmp_path / "demo"
     folder.mkdir()
@@ -33,21 +31,15 @@ def address(
         demo_people.prepare(conn, folder, people, "acme", datetime.now(UTC))  # type: ignore[arg-type]
     database.dispose()
     assert (folder / demo_people.FILE).stat().st_mode & 0o077 == 0
-    monkeypatch.setenv("TOWER_HOME", str(tmp_path))
-    monkeypatch.setenv("TOWER_NETWORK", str(folder / "network.yaml"))
-    yield from served(database_url)
+    home = {"TOWER_HOME": str(tmp_path), "TOWER_NETWORK": str(folder / "network.yaml")}
+    with screens({"TOWER_DATABASE_URL": database_url, **home}) as served:
+        yield served
 
 
 @pytest.fixture
 def page(chromium: str) -> Iterator[Page]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        context = browser.new_context(viewport={"width": 1440, "height": 1000})
-        be_patient(context)
+    with windows(chromium, 1000) as context:
         yield context.new_page()
-        browser.close()
 
 
 def test_in_with_a_click_out_by_oneself_and_out_by_an_admin(

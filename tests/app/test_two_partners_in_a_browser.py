@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import Engine
 
 from app.cookies import PLAIN
@@ -16,9 +16,9 @@ from app.pages import PAGES
 from db import accounts, passwords, sessions
 from tests import two_partners
 from tests.app.test_hostile_texts import NAME, told
-from tests.app.test_in_a_browser import served
 from tests.app.test_two_partners import addresses, marks_against
-from tests.e2e.visiting import be_patient, settle
+from tests.e2e.serving import screens, windows
+from tests.e2e.visiting import settle
 from tests.hostile import EVIL
 from tests.two_partners import ALDER, NETWORK, leaks, raw_of
 from tower.access import Role, scope_of
@@ -28,19 +28,14 @@ pytestmark = pytest.mark.chromium
 
 @pytest.fixture
 def address(database_url: str) -> Iterator[str]:
-    yield from served(database_url)
+    with screens({"TOWER_DATABASE_URL": database_url}) as served:
+        yield served
 
 
 @pytest.fixture
 def context(chromium: str) -> Iterator[BrowserContext]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        made = browser.new_context(viewport={"width": 1440, "height": 1000})
-        be_patient(made)
+    with windows(chromium, 1000) as made:
         yield made
-        browser.close()
 
 
 def enter(context: BrowserContext, database: Engine, address: str, role: Role) -> None:

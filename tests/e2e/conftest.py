@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
 from db import embedded, engine
+from tests.e2e.serving import browsing, screens
 from tests.e2e.visiting import Tower, Visitor, be_patient, sign_in
 from tower import settings
 from worker.demo import Options, run_once
+from worker.demo.stage import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-WAIT_S = 120.0
 
 
 @pytest.fixture(scope="session")
 def tower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tower]:
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     home = tmp_path_factory.mktemp("tower")
     chosen = settings.load(
@@ -47,26 +34,11 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tower]:
         message_from_bytes(path.read_bytes(), policy=policy.default)
         for path in sorted((home / "once" / "mailbox").glob("*.eml"))
     )
-    with embedded.running(home / "once"):
-        screens = subprocess.Popen(
-            [sys.executable, "-m", "app.serve"],
-            env={
-                **os.environ,
-                "TOWER_HOME": str(home / "once"),
-                "TOWER_UI_PORT": str(port),
-                "TOWER_BASE_URL": address,
-            },
-            cwd=home,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _await(f"{address}/_stcore/health", screens)
-            database = engine.connect(settings.load(home=home / "once"))
-            yield Tower(address, mails, answer, _an_edi_order(home / "once"), database)
-        finally:
-            screens.terminate()
-            screens.wait(20)
+    here = {"TOWER_HOME": str(home / "once"), "TOWER_BASE_URL": address}
+    with embedded.running(home / "once"), screens(here, port=port, folder=home):
+        database = engine.connect(settings.load(home=home / "once"))
+        yield Tower(address, mails, answer, _an_edi_order(home / "once"), database)
+        database.dispose()
 
 
 def _an_edi_order(home: Path) -> str:
@@ -78,30 +50,10 @@ def _an_edi_order(home: Path) -> str:
     raise AssertionError("no order went out by EDI")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _await(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the screens ended at once"
-        try:
-            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own screens
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"no answer from {address}")
-
-
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+    with browsing(chromium) as opened:
         yield opened
-        opened.close()
 
 
 def _visit(
