@@ -6,9 +6,11 @@ A command checks its words, calls one function and prints. Every answer also com
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -170,10 +172,16 @@ def version(as_json: AsJson = False) -> None:
     emit({"version": installed("tower")}, as_json, lambda c: c.print(installed("tower")))
 
 
+@functools.cache
+def _command() -> Callable[..., Any]:
+    """All words made ready, a tenth of a second: tests ask many times in one process."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Annotated[list[str] | None, "for tests"] = None) -> int:
     """Run the command; errors become a sentence on standard error and an exit code."""
     try:
-        result = app(arguments, standalone_mode=False)
+        result = _command()(arguments, standalone_mode=False)
     except typer.Exit as error:
         return int(error.exit_code)
     except Exception as error:
