@@ -251,11 +251,15 @@ class _Line:
         self, now: datetime, group: Mapping[Subject, Sequence[Sign]], because: str = ""
     ) -> None:
         """Fold signs that share an instant into every clock that listens to one of them."""
-        for subject in sorted(group):
+        applied, last = self._applied, None
+        for subject in sorted(group) if len(group) > 1 else group:
             signs = group[subject]
             self._signs.setdefault(subject, []).extend(signs)
             for sign in signs:
-                self._applied[sign.event_id] = now
+                # Mostly the lines of one order, which share what is said of it.
+                if sign.event_id is not last:
+                    last = sign.event_id
+                    applied[last] = now
             listeners = self._listeners(subject)
             if len(signs) == 1:
                 for rule, part in listeners.by_type.get(signs[0].type, ()):

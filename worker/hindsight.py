@@ -214,11 +214,14 @@ class Hindsight:
     ) -> None:
         until = self._end - timedelta(microseconds=1)
         for (rule, _), cycles in clocks.items():
+            counts = self.verdicts.get(rule)
+            if counts is None:
+                counts = self.verdicts[rule] = Counter()
             for cycle in cycles:
                 if cycle.started < self._end and (
                     cycle.open or cycle.ended is None or cycle.ended >= self._begin
                 ):
-                    self.verdicts.setdefault(rule, Counter())[cycle.verdict.value] += 1
+                    counts[cycle.verdict.value] += 1
         self._note(journal, clocks)
         for brief, happenings in news(journal, court, home, {}, until):
             self._raises[case_fingerprint(brief.category, brief.rule, brief.subject)] = _raise(
