@@ -59,8 +59,19 @@ def seat(monkeypatch: pytest.MonkeyPatch) -> Seat:
     return sit
 
 
+@pytest.fixture(scope="session")
+def addresses() -> dict[str, Any]:
+    """The pages by the names that Streamlit gives them: filled by the first page that is drawn."""
+    return {}
+
+
 @pytest.fixture
-def screens(database_url: str, monkeypatch: pytest.MonkeyPatch, seat: Seat) -> Iterator[Open]:
+def screens(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    seat: Seat,
+    addresses: dict[str, Any],
+) -> Iterator[Open]:
     """Opens a screen by its file and query parameters, as a person with its address would."""
     monkeypatch.setenv("TOWER_DATABASE_URL", database_url)
     st.cache_data.clear()
@@ -69,7 +80,11 @@ def screens(database_url: str, monkeypatch: pytest.MonkeyPatch, seat: Seat) -> I
     def open_screen(file: str | None = None, **query: str) -> AppTest:
         at = AppTest.from_file(str(MAIN), default_timeout=30)
         if file is not None:
-            at.run()
+            # An AppTest knows addresses only after a run: the front page need not be drawn, though,
+            # before every other one.
+            if not addresses:
+                addresses.update(at.run()._registered_pages)
+            at._registered_pages = dict(addresses)
             at.switch_page(f"screens/{file}.py")
         for name, value in query.items():
             at.query_params[name] = value
