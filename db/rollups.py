@@ -142,7 +142,7 @@ def _find_lines(conn: Connection, week: date) -> None:
     names = ("home_key", "scope", "number", "line", "week", "received_at", "partner_id", "buyer",
              "warehouse", "worth")  # fmt: skip
     h = document.alias("of_week").c
-    header = Week(None if week == NO_RELEASE else week, _LATE).released(h)
+    header = Week(None if week == NO_RELEASE else week, _LATE).released(h, "po")
     found = select(*told).where(
         d.kind == "po_line",
         d.goods_received_at.is_not(None),

@@ -57,8 +57,9 @@ class Week:
     monday: date | None
     asked: datetime
 
-    def released(self, header: Columns) -> list[ColumnElement[bool]]:
-        kinds: list[ColumnElement[bool]] = [header.kind.in_(HEADERS), header.line == ""]
+    def released(self, header: Columns, *only: str) -> list[ColumnElement[bool]]:
+        """Of all kinds, or of these ``only``."""
+        kinds: list[ColumnElement[bool]] = [header.kind.in_(only or HEADERS), header.line == ""]
         if self.monday is None:
             return [*kinds, header.released_at.is_(None)]
         begin = midnight(self.monday)
@@ -88,12 +89,16 @@ class Question:
     detailed: bool = False
     week: Week | None = None
 
-    def of_week(self, home: ColumnElement[int]) -> list[ColumnElement[bool]]:
-        """The documents and clocks of families whose header was released in the week asked for."""
+    def of_week(self, home: ColumnElement[int], *only: str) -> list[ColumnElement[bool]]:
+        """The documents and clocks of families whose header was released in the week asked for.
+
+        ``only``: kinds of that header, where others have none of them: two homes of three, of
+        notices and invoices, need not be looked at for lines of orders.
+        """
         if self.week is None:
             return []
         h = document.alias("of_week").c
-        return [home.in_(select(h.home_key).where(*self.week.released(h)))]
+        return [home.in_(select(h.home_key).where(*self.week.released(h, *only)))]
 
     def wants(self, *dimensions: str) -> bool:
         """Whether the answer needs one of these: told apart by it, narrowed to it, or listed."""

@@ -61,7 +61,7 @@ def _lead_days(question: Question) -> Counted:
             d.kind == "po_line",
             d.ordered_qty > 0,
             d.cancelled_at.is_(None),
-            *question.of_week(d.home_key),
+            *question.of_week(d.home_key, "po"),
         )
         .group_by(d.partner_id, d.home_key, d.scope, d.number, sent)
         .having(func.bool_and(whole), day >= question.first, day < question.beyond)
@@ -94,7 +94,7 @@ def _received(question: Question) -> Counted:
         select(*columns).where(
             d.kind == "po_line",
             *within(d.goods_received_at, question.span),
-            *question.of_week(d.home_key),
+            *question.of_week(d.home_key, "po"),
         )
     )
 

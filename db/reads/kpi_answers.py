@@ -301,7 +301,7 @@ def first_confirm(question: Question) -> Counted:
             d.released_at >= question.span.start - LONGEST_ORDER,
             d.released_at < question.span.end,
             *within(d.acknowledged_at, question.span),
-            *question.of_week(d.home_key),
+            *question.of_week(d.home_key, "po"),
             *parties(question, d),
         ),
         ("not_measured", UNKNOWN, UNDECIDED),

@@ -109,7 +109,7 @@ def lines(
         d.released_at >= midnight(question.first) - LONGEST_ORDER,
     ]
     found += [due.is_not(None)] if whole else [due >= question.first, due < question.beyond]
-    found += question.of_week(d.home_key)
+    found += question.of_week(d.home_key, *(("po",) if kind == "po_line" else ()))
     if whole:
         found += goods.narrowed(question, d.home_key)
     if kind == "po_line":

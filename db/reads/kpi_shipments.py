@@ -196,8 +196,8 @@ def asn_on_time(question: Question) -> Counted:
         select(*told)
         .select_from(document)
         .outerjoin(partner, partner.c.partner_id == d.partner_id)
-        .where(*notices(*_asked(question)), *question.of_week(d.home_key)),
-        select(*silent).where(*unannounced(*_asked(question)), *question.of_week(d.home_key)),
+        .where(*notices(*_asked(question)), *question.of_week(d.home_key, "asn")),
+        select(*silent).where(*unannounced(*_asked(question)), *question.of_week(d.home_key, "po")),
     ).subquery()
     return Counted(select(*both.c))
 
@@ -216,7 +216,7 @@ def asn_valid(question: Question) -> Counted:
         facts={"announced": d.released_at, "verdict_now": d.asn_status, "failed": d.failed_at},
     )
     return Counted(
-        select(*columns).where(*notices(*_asked(question)), *question.of_week(d.home_key))
+        select(*columns).where(*notices(*_asked(question)), *question.of_week(d.home_key, "asn"))
     )
 
 
@@ -245,7 +245,7 @@ def asn_accurate(question: Question) -> Counted:
             d.released_at < question.span.end,
             *within(d.goods_received_at, question.span),
             d.shipped_at.is_not(None),
-            *question.of_week(d.home_key),
+            *question.of_week(d.home_key, "po"),
             *parties(question, d),
         ),
         (RECEIVING,),
