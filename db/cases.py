@@ -131,16 +131,19 @@ _FIGURES = tuple(field.name for field in fields(Figures))
 
 
 def for_round(
-    conn: Connection, fingerprints: Iterable[str], homes: Iterable[int]
-) -> list[tuple[Case, Figures]]:
-    """Every case of these fingerprints and every open case of these homes, locked, by number."""
+    conn: Connection,
+    fingerprints: Iterable[str],
+    homes: Iterable[int],
+    beside: Sequence[trips.Asked] = (),
+) -> tuple[list[tuple[Case, Figures]], list[list[Any]]]:
+    """Every case of these fingerprints and every open case of these homes, locked, by number; and
+    the answers to what is asked beside."""
     marks, places = sorted(set(fingerprints)), sorted(set(homes))
     if not marks and not places:
-        return []
-    return [
-        (of_row(row), Figures(*(getattr(row, name) for name in _FIGURES)))
-        for row in trips.ask_one(conn, _for_round, {"marks": marks, "places": places})
-    ]
+        return [], []
+    rows, *answers = trips.ask(conn, (_for_round, {"marks": marks, "places": places}), *beside)
+    found = [(of_row(row), Figures(*(getattr(row, name) for name in _FIGURES))) for row in rows]
+    return found, answers
 
 
 _for_round = Statement(

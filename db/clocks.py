@@ -121,16 +121,21 @@ _judged = Statement(
 
 def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict[int, UnitRows]:
     """Units with all signs but those of types that nothing listens to."""
-    found = {home: UnitRows(home) for home in sorted(set(homes))}
-    if not found:
-        return found
-    given = {"homes": list(found)}
-    events, cycles, judged = trips.ask(
-        conn,
-        (_events, {**given, "unheard": sorted(unheard)}),
-        (_cycles, given),
-        (_judged, given),
-    )
+    wanted = sorted(set(homes))
+    return of_rows(wanted, *trips.ask(conn, *asking(wanted, unheard))) if wanted else {}
+
+
+def asking(homes: Sequence[int], unheard: Iterable[str]) -> tuple[trips.Asked, ...]:
+    """The questions of what is kept of these units; the answers go to ``of_rows``."""
+    given = {"homes": homes}
+    return (_events, {**given, "unheard": sorted(unheard)}), (_cycles, given), (_judged, given)
+
+
+def of_rows(
+    homes: Sequence[int], events: list[Any], cycles: list[Any], judged: list[Any]
+) -> dict[int, UnitRows]:
+    """The units that were asked for."""
+    found = {home: UnitRows(home) for home in homes}
     subjects: dict[tuple[str, str, str, str], Subject] = {}
     for row in events:
         home, header, scope, number, type_, occurred, arrived, event_id, words, *rest = row
@@ -486,14 +491,18 @@ def _complete(names: list[str]) -> trips.Asked:
 def feeds(conn: Connection, sources: Iterable[str], since: datetime | None) -> Feeds:
     """How complete these sources are, with spells that are open or ended after ``since``."""
     names = sorted(set(sources))
-    s = source_spell.c
-    query = select(s.source, s.from_at, s.known_at, s.to_at).where(s.source.in_(names))
-    if since is not None:
-        query = query.where(or_(s.to_at.is_(None), s.to_at >= since))
-    spells = conn.execute(query.order_by(s.source, s.from_at)).all()
-    return Feeds.of_rows(spells, trips.ask_one(conn, *_complete(names)))
+    given = {"names": names, "since": since}
+    return Feeds.of_rows(*trips.ask(conn, (_SPELLS_SINCE, given), _complete(names)))
 
 
+_SPELLS_SINCE = Statement(
+    """
+    SELECT source, from_at, known_at, to_at FROM source_spell
+    WHERE source = ANY(%(names)s::text[])
+      AND (to_at IS NULL OR %(since)s::timestamptz IS NULL OR to_at >= %(since)s::timestamptz)
+    ORDER BY source, from_at
+    """
+)
 _UNTROUBLED = text(
     """
     SELECT c.source, c.complete_to

@@ -157,8 +157,7 @@ def stakes(conn: Connection, reach: Iterable[int], weighed: Iterable[int]) -> St
     near, homes = sorted(set(reach)), sorted(set(weighed))
     asked: list[trips.Asked] = [(_affected, {"homes": near})] if near else []
     if homes:
-        asked.append((_documents, {"homes": homes, "kinds": ["po", "po_line"]}))
-        asked.append((_pegged, {"homes": homes}))
+        asked.extend(_asking_documents(homes))
     answers = iter(trips.ask(conn, *asked)) if asked else iter(())
     found = Stakes()
     if near:
@@ -167,6 +166,32 @@ def stakes(conn: Connection, reach: Iterable[int], weighed: Iterable[int]) -> St
         found.documents = next(answers)
         found.pegged = {(row[0], row[1]): row[2] for row in next(answers)}
     return found
+
+
+def _asking_documents(homes: Sequence[int]) -> tuple[trips.Asked, trips.Asked]:
+    return (
+        (_documents, {"homes": homes, "kinds": ["po", "po_line"]}),
+        (_pegged, {"homes": homes}),
+    )
+
+
+def asking_stakes(homes: Iterable[int]) -> tuple[trips.Asked, ...]:
+    """The questions of ``stakes`` of all these, asked before it is known which of them matter; the
+    answers go to ``stakes_among``."""
+    wanted = sorted(set(homes))
+    return ((_affected, {"homes": wanted}), *_asking_documents(wanted))
+
+
+def stakes_among(
+    answers: Iterable[list[Any]], reach: Collection[int], weighed: Collection[int]
+) -> Stakes:
+    """What ``stakes`` would have told."""
+    affected, documents, pegged = answers
+    return Stakes(
+        [row for row in map(_affected_row, affected) if row.po_home in reach],
+        [row for row in documents if row.home_key in weighed],
+        {(home, line): qty for home, line, qty in pegged if home in weighed},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +251,20 @@ class Near:
     stock: bool
 
 
-def near(conn: Connection, homes: Iterable[int]) -> Near:
-    """What stands around these, in one trip to the server."""
+def asking_near(homes: Iterable[int]) -> tuple[trips.Asked, ...]:
+    """The questions of what stands around these; the answers go to ``near``."""
     given = {"homes": sorted(set(homes))}
-    pegged, links, stock = trips.ask(conn, (_any_pegs, given), (_linked, given), ANY_STOCK)
-    return Near({row[0] for row in pegged}, links, bool(stock[0][0]))
+    return (_any_pegs, given), (_linked, given), ANY_STOCK
+
+
+def near(answers: Iterable[list[Any]], homes: Collection[int]) -> Near:
+    """What stands around these, which may be fewer than were asked for."""
+    pegged, links, stock = answers
+    return Near(
+        {home for [home] in pegged if home in homes},
+        [(home, other) for home, other in links if home in homes],
+        bool(stock[0][0]),
+    )
 
 
 _any_pegs = Statement("SELECT DISTINCT home_key FROM peg WHERE home_key = ANY(%(homes)s::bigint[])")

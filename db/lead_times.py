@@ -14,9 +14,10 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import records, timers
+from db import records, timers, trips
 from db.tables import measured_unit
 from db.timers import PARTNER, Timer
+from db.trips import Statement
 from tower.agreement import LeadTime
 from tower.identity import partner_id
 from tower.signs import LEAD_TIME, Sign
@@ -54,17 +55,23 @@ Readings = dict[str, list[Reading]]
 
 def readings(conn: Connection, homes: Iterable[int] | None = None) -> dict[int, Readings]:
     """What was read of these suppliers; without ``homes`` of all."""
-    m = measured_unit.c
-    asked = select(m.home_key, m.footings).where(m.kind == KIND)
-    given: dict[str, Any] = {}
-    if homes is not None:
-        asked, given = asked.where(m.home_key == any_(_HOMES)), {"homes": sorted(set(homes))}
+    if homes is None:
+        found = trips.ask_one(conn, _ALL, {})
+    else:
+        found = trips.ask_one(conn, _OF_HOMES, {"homes": sorted(set(homes))})
     return {
-        row.home_key: {
-            rule: [Reading.from_json(one) for one in its] for rule, (_, its) in row.footings.items()
-        }
-        for row in conn.execute(asked, given)
+        home: {rule: [Reading.from_json(one) for one in its] for rule, (_, its) in footings.items()}
+        for home, footings in found
     }
+
+
+_every = select(measured_unit.c.home_key, measured_unit.c.footings).where(
+    measured_unit.c.kind == KIND
+)
+_ALL, _OF_HOMES = (
+    Statement(_every),
+    Statement(_every.where(measured_unit.c.home_key == any_(_HOMES))),
+)
 
 
 def signs(conn: Connection, homes: Iterable[int]) -> dict[int, list[Sign]]:

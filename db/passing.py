@@ -106,17 +106,19 @@ def waiting(
     unheard: Iterable[str],
     sources: Iterable[str],
     now: datetime,
-) -> tuple[list[Waiting], Feeds]:
+    beside: Sequence[trips.Asked] = (),
+) -> tuple[list[Waiting], Feeds, list[list[Any]]]:
     """Of these units those with open clocks that have taken every event, lost none since, did not
     crash, and whose lines need no look for the day; and what is known of the sources, for all of
-    the units given. One trip to the server."""
+    the units given. One trip to the server, with the answers to what is asked beside."""
     asked = sorted(set(homes))
     given = numbers(asked)
-    told, rows, *fed = trips.ask(
+    told, rows, spells, complete, *answers = trips.ask(
         conn,
         (_TOLD, {"homes": given, "unheard": sorted(unheard)}),
         (_OPEN, {"homes": given, "now": now, "elsewhere": list(ELSEWHERE)}),
         *feeds_of(asked, sources),
+        *beside,
     )
     heard = {row[0] for row in told}
     found: dict[int, Waiting] = {}
@@ -131,7 +133,7 @@ def waiting(
             unit.others.append((rule, version, calendar, next_at))
         else:
             unit.due.append(DueClock(rule, version, calendar, place, *_parted(state), last))
-    return list(found.values()), Feeds.of_rows(*fed)
+    return list(found.values()), Feeds.of_rows(spells, complete), answers
 
 
 _RECEIPT = ',"receipt":'

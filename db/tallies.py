@@ -15,13 +15,14 @@ from uuid import UUID
 
 import orjson
 from psycopg import Cursor
-from sqlalchemy import BigInteger, Connection, Text, any_, bindparam, func, or_, select, text
+from sqlalchemy import BigInteger, Connection, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from db import records, staging
+from db import records, staging, trips
 from db.clocks import UnitRows
 from db.families import partner_id
 from db.tables import clock, judged_unit, measured_unit
+from db.trips import Statement
 from tower.cycles import Cycle
 from tower.event import Event
 from tower.registers import microseconds
@@ -181,48 +182,61 @@ def load(conn: Connection, partners: Mapping[int, str]) -> list[PartnerRow]:
     """Partners (home -> key) with the cycles that may still change: open ones, and those that ended
     no earlier than what is new began."""
     homes = sorted(partners)
-    given = {"homes": homes}
-    m, j, c = measured_unit.c, judged_unit.c, clock.c
     found = {home: PartnerRow(partners[home], None, UnitRows(home), {}) for home in homes}
-    for home, new_from in conn.execute(
-        select(m.home_key, m.new_from).where(m.home_key == any_(_HOMES), m.kind == "partner"), given
-    ):
+    if not found:
+        return []
+    given = {"homes": homes}
+    news, judged, numbers, cycles = trips.ask(
+        conn, (_news, given), (_judged, given), (_numbers, given), (_cycles, given)
+    )
+    for home, new_from in news:
         found[home].new_from = new_from
-    for home, instant, failed_at in conn.execute(
-        select(j.home_key, j.instant, j.failed_at).where(j.home_key == any_(_HOMES)), given
-    ):
+    for home, instant, failed_at in judged:
         found[home].unit.instant, found[home].unit.failed_at = instant, failed_at
-    named = (c.home_key, c.rule, c.kind, c.scope, c.number, c.line)
-    for home, rule, *subject, cycle in conn.execute(
-        select(*named, func.max(c.cycle)).where(c.home_key == any_(_HOMES)).group_by(*named), given
-    ):
+    for home, rule, *subject, cycle in numbers:
         found[home].last[rule, Subject(*subject)] = cycle
-    fresh = select(m.new_from).where(m.home_key == c.home_key, m.kind == "partner")
-    for home, rule, *subject, state in conn.execute(
-        select(*named, c.state)
-        .where(
-            c.home_key == any_(_HOMES),
-            or_(c.open, c.ended_at >= fresh.scalar_subquery()),
-        )
-        .order_by(c.home_key, c.rule, c.cycle),
-        given,
-    ):
+    for home, rule, *subject, state in cycles:
         clocks = found[home].unit.clocks
         key = (rule, Subject(*subject))
         clocks[key] = (*clocks.get(key, ()), Cycle.from_json(state))
     return list(found.values())
 
 
-_COUNTS = text(
+_m, _j, _c = measured_unit.c, judged_unit.c, clock.c
+_NAMED = (_c.home_key, _c.rule, _c.kind, _c.scope, _c.number, _c.line)
+_news = Statement(
+    select(_m.home_key, _m.new_from).where(_m.home_key == any_(_HOMES), _m.kind == "partner")
+)
+_judged = Statement(
+    select(_j.home_key, _j.instant, _j.failed_at).where(_j.home_key == any_(_HOMES))
+)
+_numbers = Statement(
+    select(*_NAMED, func.max(_c.cycle)).where(_c.home_key == any_(_HOMES)).group_by(*_NAMED)
+)
+_cycles = Statement(
+    select(*_NAMED, _c.state)
+    .where(
+        _c.home_key == any_(_HOMES),
+        or_(
+            _c.open,
+            _c.ended_at
+            >= select(_m.new_from)
+            .where(_m.home_key == _c.home_key, _m.kind == "partner")
+            .scalar_subquery(),
+        ),
+    )
+    .order_by(_c.home_key, _c.rule, _c.cycle)
+)
+_COUNTS = Statement(
     """
     SELECT c.home_key, c.type, c.at, c.known_at, c.n
-    FROM json_to_recordset(CAST(:rows AS json)) AS g(home bigint, since timestamptz)
+    FROM json_to_recordset(%(rows)s::json) AS g(home bigint, since timestamptz)
     JOIN partner_count c
-        ON c.home_key = g.home AND c.type = any(:types) AND c.at >= g.since
+        ON c.home_key = g.home AND c.type = ANY(%(types)s::text[]) AND c.at >= g.since
     WHERE c.n > 0
     ORDER BY c.home_key, c.at, c.known_at, c.type
     """
-).bindparams(bindparam("types", type_=ARRAY(Text)))
+)
 
 
 def signs(
@@ -232,10 +246,9 @@ def signs(
     found: dict[int, list[Sign]] = {home: [] for home in since}
     rows = [{"home": home, "since": at} for home, at in sorted(since.items())]
     given = {"rows": records.as_json(rows), "types": sorted(set(types))}
-    for number, row in enumerate(conn.execute(_COUNTS, given) if rows else ()):
-        found[row.home_key].append(
-            Sign(row.type, row.at, row.known_at, UUID(int=number + 1), {"n": row.n})
-        )
+    counts = trips.ask_one(conn, _COUNTS, given) if rows else []
+    for number, (home, type_, at, known_at, n) in enumerate(counts, 1):
+        found[home].append(Sign(type_, at, known_at, UUID(int=number), {"n": n}))
     return found
 
 
@@ -252,7 +265,7 @@ class Orders:
     idle: datetime | None = None
 
 
-_ORDERS = text(
+_ORDERS = Statement(
     """
     SELECT d.partner_id, count(*) FILTER (WHERE d.over IS NULL) AS open,
            min(d.released_at) FILTER (WHERE d.over IS NULL) AS since, max(d.over) AS idle
@@ -260,11 +273,12 @@ _ORDERS = text(
         SELECT partner_id, released_at,
                CASE WHEN closed THEN coalesce(closed_at, cancelled_at, last_event_at) END AS over
         FROM document
-        WHERE kind = 'po' AND known AND partner_id = any(:homes) AND released_at IS NOT NULL
+        WHERE kind = 'po' AND known AND partner_id = ANY(%(homes)s::bigint[])
+          AND released_at IS NOT NULL
     ) AS d
     GROUP BY d.partner_id
     """
-).bindparams(bindparam("homes", type_=ARRAY(BigInteger)))
+)
 
 
 def orders(conn: Connection, homes: Iterable[int]) -> dict[int, Orders]:
@@ -272,10 +286,8 @@ def orders(conn: Connection, homes: Iterable[int]) -> dict[int, Orders]:
     wanted = sorted(set(homes))
     if not wanted:
         return {}
-    return {
-        row.partner_id: Orders(row.open, row.since, row.idle)
-        for row in conn.execute(_ORDERS, {"homes": wanted})
-    }
+    found = trips.ask_one(conn, _ORDERS, {"homes": wanted})
+    return {partner: Orders(*its) for partner, *its in found}
 
 
 def save(conn: Connection, rows: Mapping[int, tuple[str, datetime | None]]) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import trips
+from db import roles, trips
 
-_PING = ";"  # of the pool, before it hands out a connection
+_OF_A_CONNECTION = (";", roles.SEPARATED)
+"""Of the pool, before it hands one out, and of its first transaction: work of no round."""
 
 
 @dataclass
@@ -42,7 +43,7 @@ def listening() -> Iterator[Said]:
     execute, sent = psycopg.Cursor.execute, trips._sent
 
     def note(cursor: Any, query: Any, *given: Any, **options: Any) -> Any:
-        if query != _PING:
+        if query not in _OF_A_CONNECTION:
             said.cursors.append((str(query), cursor))
         return execute(cursor, query, *given, **options)
 

@@ -30,6 +30,7 @@ from tower.priority import AffectedLine, Hurt, hurt, priority
 from worker import grouping
 
 Work = tuple[Brief, Sequence[Happening]]
+FEW = 8  # units: a trip to the server costs more than asking more than needed of so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,11 @@ def apply(
     places = set(homes)
     linked = _Links.of(rows.linked(conn, places) if links is None else links)
     marks = {_mark(brief): (brief, happenings) for brief, happenings in work}
-    found = kept.for_round(conn, marks, places | linked.others)
+    # Of a few, all is asked that may be weighed; the rest of a flood makes no case.
+    maybe = places | linked.others if marks and len(places) <= FEW else set[int]()
+    found, answers = kept.for_round(
+        conn, marks, places | linked.others, rows.asking_stakes(maybe) if maybe else ()
+    )
     figures = {case.id: known for case, known in found}
     latest: dict[str, Case] = {}
     for case, _ in found:
@@ -77,7 +82,8 @@ def apply(
     current = {(case.fingerprint, case.cycle): case for case in latest.values()}
     current |= {key: changed.case for key, changed in changes.items()}
     open_now = {key: case for key, case in current.items() if case.open}
-    weighed = _Weights(conn, code, open_now.values(), places, linked, now)
+    known = _Known(maybe, answers)
+    weighed = _Weights(conn, code, open_now.values(), places, linked, known, now)
     for key, case in open_now.items():
         lifted = with_raise(case, weighed.raise_of(case), now, weighed.because(case))
         if lifted is not None:
@@ -155,6 +161,14 @@ class _Links:
         return set(self.po_of)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was told of these homes before it was known which of them matter."""
+
+    homes: set[int]
+    answers: list[list[Any]]
+
+
 class _Weights:
     """Whom the open cases of a round hurt. Reads what it needs once, for all of them."""
 
@@ -165,6 +179,7 @@ class _Weights:
         cases: Iterable[Case],
         homes: set[int],
         links: _Links,
+        known: _Known,
         now: datetime,
     ) -> None:
         self._code, self._now = code, now
@@ -182,7 +197,10 @@ class _Weights:
         for home, other in rows.linked(conn, shipments):
             links.po_of.setdefault(home, set()).add(other)
         reach = places | {po for s in shipments for po in links.po_of.get(s, ())} | homes
-        stakes = rows.stakes(conn, reach, places)
+        if known.homes and reach | places <= known.homes:
+            stakes = rows.stakes_among(known.answers, reach, places)
+        else:
+            stakes = rows.stakes(conn, reach, places)
         self.affected = stakes.affected
         self._by_home: dict[int, list[rows.AffectedRow]] = {}
         for row in self.affected:

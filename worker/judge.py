@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -60,6 +61,7 @@ __all__ = ["Judging", "TickResult", "tick"]
 log = logging.getLogger(__name__)
 
 AGAIN = timedelta(hours=1)  # until a unit that crashed is tried again
+FEW = 8  # units: a trip to the server costs more than asking more than needed of so many
 _TAKE_TURNS = frozenset({"40001", "40P01", "55P03"})  # serialisation, deadlock, lock not available
 _TRIES = 4
 
@@ -127,10 +129,9 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
     """
     code = code_for(engine, config, now)
     done = _Counts()
-    with engine.connect() as conn, trips.begin(conn):
-        following, due = timers.look(conn, now, limit)
+    following, due, left = _begin(engine, config, code, now, limit, done)
     for kind in _IN_TURN:
-        if kind in due:
+        if kind in left:
             done.add(_step(engine, kind, config, code, now, limit))
     if done.looked:
         following = done.following
@@ -155,20 +156,46 @@ def tick(engine: Engine, config: Judging, now: datetime, limit: int = 500) -> Ti
     )
 
 
+def _begin(
+    engine: Engine, config: Judging, code: Code, now: datetime, limit: int, done: _Counts
+) -> tuple[datetime | None, set[str], set[str]]:
+    """The earliest instant at which something waits, the kinds that are due, and those that are
+    left: the first of them is done at once, in the transaction that looked."""
+    following, due, first = None, set[str](), None
+    try:
+        with no_garbage(), engine.connect() as conn, trips.begin(conn):
+            following, due = timers.look(conn, now, limit)
+            first = next((kind for kind in _IN_TURN if kind in due), None)
+            if first is None:
+                return following, due, set()
+            counts = _claimed(conn, first, config, code, now, limit)
+    except DBAPIError:
+        if first is None:
+            raise
+        return following, due, due  # all anew, as a step like the others
+    done.add(counts)
+    return following, due, due - {first}
+
+
+def _claimed(
+    conn: Connection, kind: str, config: Judging, code: Code, now: datetime, limit: int
+) -> _Counts:
+    claimed = timers.claim(conn, [kind], now, limit)
+    if not claimed:
+        return _Counts()
+    done = _WORK[kind](conn, config, code, claimed, now)
+    done.claimed[kind] = len(claimed)
+    done.looked, done.following = True, timers.next_due(conn)
+    return done
+
+
 def _step(
     engine: Engine, kind: str, config: Judging, code: Code, now: datetime, limit: int
 ) -> _Counts:
-    work = _WORK[kind]
     for attempt in range(_TRIES):
         try:
             with no_garbage(), engine.connect() as conn, trips.begin(conn):
-                claimed = timers.claim(conn, [kind], now, limit)
-                if not claimed:
-                    return _Counts()
-                done = work(conn, config, code, claimed, now)
-                done.claimed[kind] = len(claimed)
-                done.looked, done.following = True, timers.next_due(conn)
-                return done
+                return _claimed(conn, kind, config, code, now, limit)
         except DBAPIError as error:
             if not _may_repeat(error) or attempt == _TRIES - 1:
                 if kind == UNIT and not error.connection_invalidated:
@@ -189,24 +216,35 @@ def _units(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
     """Visit units together: their rows are read and written set by set."""
-    quiet = passing.let_pass(conn, code, claimed, now)
-    homes = [home for t in claimed if (home := int(t.key)) not in quiet.next]
+    homes = sorted({int(timer.key) for timer in claimed})
+    few = len(homes) <= FEW  # one of them is likely to have heard something
+    quiet = passing.let_pass(conn, code, claimed, now, _asking(code, homes) if few else ())
     done = _Counts(units=len(quiet.next), transitions=quiet.transitions)
-    if homes:
-        done.add(_visited(conn, config, code, homes, quiet.feeds, now))
+    left = [home for home in homes if home not in quiet.next]
+    if left:
+        told = homes if few else left
+        events, cycles, judged, *around = quiet.answers or trips.ask(conn, *_asking(code, told))
+        rows = clocks.of_rows(told, events, cycles, judged)
+        found = {home: rows[home] for home in left}
+        done.add(_visited(conn, config, code, found, quiet.feeds, around, now))
     return done
+
+
+def _asking(code: Code, homes: Sequence[int]) -> tuple[trips.Asked, ...]:
+    """What is kept of these units, and what stands around them."""
+    return (*clocks.asking(homes, code.unheard), *impact.asking_near(homes))
 
 
 def _visited(
     conn: Connection,
     config: Judging,
     code: Code,
-    homes: Sequence[int],
+    found: dict[int, UnitRows],
     feeds: Feeds,
+    around: list[list[Any]],
     now: datetime,
 ) -> _Counts:
     """Units of which more than time is to be judged, from their events."""
-    found = clocks.load(conn, homes, code.unheard)
     visits: list[Visit] = []
     crashed: list[tuple[int, Exception]] = []
     for home, rows in found.items():
@@ -227,7 +265,8 @@ def _visited(
         for cycle in cycles
         if cycle.held_by is not None
     }
-    done.tell(_follow_up(conn, config, code, visits, found, now))
+    near = impact.near(around, {v.judged.home for v in visits})
+    done.tell(_follow_up(conn, config, code, visits, found, near, now))
     _set_timers(conn, visits, [home for home, _ in crashed], now)
     for home, cause in crashed:
         clocks.mark_failed(conn, home, now)
@@ -244,12 +283,12 @@ def _follow_up(
     code: Code,
     visits: list[Visit],
     found: dict[int, UnitRows],
+    near: impact.Near,
     now: datetime,
 ) -> list[Changed]:
     """Whom it hurts, which cases that makes, and who must hear of them."""
     orders = {v.judged.home for v in visits if _is_order(found[v.judged.home])}
     shipments = {v.judged.home for v in visits if v.judged.journal} - orders
-    near = impact.near(conn, [v.judged.home for v in visits])
     reached = {po for home, po in near.links if home in shipments}
     if reached or orders & near.pegged:
         hurt = recompute(conn, code, orders | reached, now)

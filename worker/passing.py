@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -36,19 +37,30 @@ class Quiet:
     feeds        how complete the sources are, with all that can matter to any of the units given
     next         when each unit is to be looked at again
     transitions  journal entries written
+    answers      to what was asked beside
     """
 
     feeds: Feeds
     next: dict[int, datetime] = field(default_factory=dict)
     transitions: int = 0
+    answers: list[list[Any]] = field(default_factory=list)
 
 
-def let_pass(conn: Connection, code: Code, claimed: Sequence[Timer], now: datetime) -> Quiet:
-    """Judge what only time has moved among these units, whose timers the caller holds."""
+def let_pass(
+    conn: Connection,
+    code: Code,
+    claimed: Sequence[Timer],
+    now: datetime,
+    beside: Sequence[trips.Asked] = (),
+) -> Quiet:
+    """Judge what only time has moved among these units, whose timers the caller holds. What is
+    asked ``beside`` goes with the first question."""
     homes = [int(timer.key) for timer in claimed]
     with passing.by_key(conn):
-        units, feeds = passing.waiting(conn, homes, code.unheard, code.network.sources, now)
-        done = Quiet(feeds)
+        units, feeds, answers = passing.waiting(
+            conn, homes, code.unheard, code.network.sources, now, beside
+        )
+        done = Quiet(feeds, answers=answers)
         if units:
             _judge(conn, code, units, done, now)
     return done

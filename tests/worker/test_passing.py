@@ -14,7 +14,7 @@ from db import clocks
 from db.tables import clock, judged_unit, source_spell, timer, transition
 from tests.statements import listening
 from tests.worker.conftest import House, berlin
-from worker import passing
+from worker import judge, passing
 from worker.judge import TickResult, tick
 from worker.passing import Quiet
 
@@ -28,6 +28,12 @@ WALKED = """
     walk_from: {po.unacknowledged: warn}
     levels: {breach: {severity: high, notify: business}}
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_unit_is_asked_for_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a few units have heard is read beside; here it shall show which rounds need it."""
+    monkeypatch.setattr(judge, "FEW", 0)
 
 
 def kept(house: House) -> list[list[tuple[Any, ...]]]:
