@@ -7,6 +7,7 @@ Settings of Streamlit are in ``app/.streamlit/config.toml``.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -60,6 +61,9 @@ async def _lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in PRELOADED:
         import_module(name)
+    # What is loaded stays: a page of many suppliers is not stopped to look through all of it.
+    gc.collect()
+    gc.freeze()
     squeezing = asyncio.create_task(asyncio.to_thread(compress_ahead))
     warming = asyncio.create_task(asyncio.to_thread(passwords.warm_up))
     yield {}

@@ -218,16 +218,11 @@ def score(
 ) -> Score:
     """The score of one supplier from the figures of a period, and of the period before."""
     earlier = before or {}
-    scored = {name: _credit(spec, name, tier, measured.get(name, NOTHING)) for name in spec.figures}
-    weights = sum(
-        spec.figures[name].weight for name, credit in scored.items() if credit is not None
-    )
-    whole = sum(figure.weight for figure in spec.figures.values())
-    with_data = 100 * weights / whole
+    credited, weights, with_data = _credits(spec, tier, measured)
     enough = weights > 0 and with_data >= spec.least_weight
     components = []
     for name, figure in spec.figures.items():
-        now, credit = measured.get(name, NOTHING), scored[name]
+        now, credit = measured.get(name, NOTHING), credited[name]
         then = earlier.get(name, NOTHING)
         share = 100 * figure.weight / weights if enough else None
         components.append(
@@ -251,12 +246,39 @@ def score(
         standing=standing(spec, value),
         weight=with_data,
         components=tuple(components),
-        previous=score(spec, tier, before).value if before is not None else None,
+        previous=score_value(spec, tier, before) if before is not None else None,
         reason=""
         if enough
         else f"no data: figures with {with_data:.0f} % of the weight are known, "
         f"{spec.least_weight} % are needed",
     )
+
+
+def score_value(
+    spec: ScorecardSpec, tier: str | None, measured: Mapping[str, Measured]
+) -> float | None:
+    """The value of such a score alone, which a trend needs."""
+    credited, weights, with_data = _credits(spec, tier, measured)
+    if not weights or with_data < spec.least_weight:
+        return None
+    return sum(
+        100 * spec.figures[name].weight / weights * credit
+        for name, credit in credited.items()
+        if credit is not None
+    )
+
+
+def _credits(
+    spec: ScorecardSpec, tier: str | None, measured: Mapping[str, Measured]
+) -> tuple[dict[str, float | None], int, float]:
+    """The credit of each figure, the weights of those that have one, and their percent of all."""
+    credited = {
+        name: _credit(spec, name, tier, measured.get(name, NOTHING)) for name in spec.figures
+    }
+    weights = sum(
+        spec.figures[name].weight for name, credit in credited.items() if credit is not None
+    )
+    return credited, weights, 100 * weights / sum(one.weight for one in spec.figures.values())
 
 
 def standing(spec: ScorecardSpec, value: float | None) -> str | None:

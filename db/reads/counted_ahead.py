@@ -7,7 +7,7 @@ what a silent feed may have told. Whoever asks for more than it holds is answere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -371,24 +371,26 @@ _shapes: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
 """Columns of the subjects of a figure, and the words under which they are left out."""
 
 
-def by_party(questions: Sequence[Question]) -> list[dict[Hashable, Sums]] | None:
-    """What the subjects of several questions come to by the one party that all ask for, in one
-    reading; None where only documents tell of one of them."""
+def medians(questions: Sequence[Question]) -> list[dict[Hashable, tuple[int, float | None]]] | None:
+    """Number and median of the subjects of several questions by the one party that all ask for, in
+    one reading; None where only documents tell of one of them."""
     if not all(holds(question) for question in questions):
         return None
-    aheads = [Ahead(question, frozenset(), ()) for question in questions]
+    aheads = [Ahead(question, frozenset({"verdict"}), ()) for question in questions]
     return [
-        {key: pile.sums(one.definition, frozenset(), ()) for (_, key), pile in piles.items()}
-        for one, piles in zip(questions, piled(aheads, [_as_one] * len(aheads)), strict=True)
+        {
+            key: (pile.counts.get(HIT, 0) + pile.counts.get(MISS, 0), pile.median())
+            for (_, key), pile in piles.items()
+        }
+        for piles in piled(aheads, [_as_one] * len(aheads))
     ]
 
 
-def by_dimension(aheads: Sequence[Ahead]) -> list[dict[Hashable, Sums]]:
-    """``Ahead.by_dimension`` of several questions by the same party, in one reading."""
-    return [
-        {key: one._sums(pile) for (_, key), pile in piles.items()}
-        for one, piles in zip(aheads, piled(aheads, [_as_one] * len(aheads)), strict=True)
-    ]
+def by_dimension(aheads: Sequence[Ahead]) -> Iterator[dict[Hashable, Sums]]:
+    """``Ahead.by_dimension`` of several questions by the same party, in one reading; one after the
+    other, for nobody needs the sums of all of them at once."""
+    for one, piles in zip(aheads, piled(aheads, [_as_one] * len(aheads)), strict=True):
+        yield {key: one._sums(pile) for (_, key), pile in piles.items()}
 
 
 def words(question: Question) -> dict[str, int] | None:

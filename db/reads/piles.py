@@ -101,16 +101,21 @@ class Pile:
             weighed="weight" in columns,
         )
 
+    def median(self) -> float | None:
+        """The one of ``quantiles`` alone."""
+        return percentiles(self._ranked(), (0.5,))[0]
+
+    def _ranked(self) -> list[tuple[float, int]]:
+        # What still goes on ranks longest.
+        return _ascending((inf if on else value, n) for (value, on), n in self.values.items())
+
     def _quantiles(self) -> tuple[dict[str, float | None], dict[str, float | None]]:
         """All of them, and the same of what has gone by so far."""
         told = _ascending((value, n) for (value, _), n in self.values.items())
         so_far = _shares(told)
         ranked = so_far
         if any(on and n for (_, on), n in self.values.items()):
-            # What still goes on ranks longest.
-            ranked = _shares(
-                _ascending((inf if on else value, n) for (value, on), n in self.values.items())
-            )
+            ranked = _shares(self._ranked())
         total = sum(n for _, n in told)
         mean = sum(value * n for value, n in told) / total if total else None
         deviation = None

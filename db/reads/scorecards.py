@@ -21,7 +21,6 @@ from db.reads.overview import IS_OPEN, case_conditions, impact_conditions
 from db.reads.rules import rulebook
 from db.tables import document, exception_case, order_impact, partner
 from tower.access import Scope
-from tower.kpi_sums import NOTHING
 from tower.scorecards import (
     Difference,
     Drift,
@@ -31,6 +30,7 @@ from tower.scorecards import (
     compare,
     drift_of_medians,
     score,
+    score_value,
 )
 
 MONTHS = 6  # of a trend, the one told included
@@ -101,7 +101,7 @@ def scorecards(
                 continue
         scored = score(spec, tier, measured[0].get(key, {}), measured[1].get(key, {}))
         history = [scored.value, scored.previous] + [
-            score(spec, tier, earlier.get(key, {})).value for earlier in measured[2:]
+            score_value(spec, tier, earlier.get(key, {})) for earlier in measured[2:]
         ]
         orders, value, currency = risks.get(key, (0, None, None))
         points = zip(periods[:trend], history[:trend], strict=True)
@@ -190,7 +190,7 @@ def monthly(
     for key in sorted(measured):
         start = datetime.fromisoformat(key).replace(tzinfo=UTC)
         end = min((start + timedelta(days=32)).replace(day=1), narrowed.period.end)
-        found.append(ScoreAt(start, end, score(spec, tier, measured[key]).value))
+        found.append(ScoreAt(start, end, score_value(spec, tier, measured[key])))
     return tuple(found)
 
 
@@ -279,17 +279,16 @@ def _drifts_ahead(
     documents tell."""
     by = frozenset({"supplier"})
     questions = [counted_ahead.asked(conn, scope, of, narrowed, by) for of in (ACTUAL, ASKED)]
-    counted = counted_ahead.by_party(questions)
+    counted = counted_ahead.medians(questions)
     if counted is None:
         return None
     actual, asked = counted
     p = partner.c
     days = p.profile["lead_time_days"].as_integer()
     return [
-        (row.key, told.n, told.quantiles["p50"],
-         asked.get(row.partner_id, NOTHING).quantiles.get("p50"), row.days)
+        (row.key, *told, asked.get(row.partner_id, (0, None))[1], row.days)
         for row in conn.execute(select(p.key, p.partner_id, days.label("days")))
-        if (told := actual.get(row.partner_id)) is not None and told.n
+        if (told := actual.get(row.partner_id)) is not None and told[0]
     ]  # fmt: skip
 
 

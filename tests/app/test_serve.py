@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import logging
 
@@ -52,6 +53,11 @@ def test_compression_never_leaves_its_folder(client: TestClient) -> None:
         answer = client.get(path, headers={"accept-encoding": "gzip"})
         assert b"def " not in answer.content
     assert gzip.decompress(gzip.compress(b"x")) == b"x"
+
+
+def test_what_is_loaded_is_not_looked_through_again(client: TestClient) -> None:
+    assert client.get("/_stcore/health").status_code == 200
+    assert gc.get_freeze_count() > 100_000
 
 
 def stream(client: TestClient, origin: str) -> WebSocketTestSession:

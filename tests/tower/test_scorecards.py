@@ -19,6 +19,7 @@ from tower.scorecards import (
     compare,
     drift,
     score,
+    score_value,
     standing,
 )
 
@@ -51,6 +52,7 @@ def plain(values: dict[str, Measured]) -> float | None:
 @given(measured)
 def test_a_score_equals_its_formula(values: dict[str, Measured]) -> None:
     found, wanted = score(SPEC, None, values), plain(values)
+    assert score_value(SPEC, None, values) == found.value
     assert (found.value is None) == (wanted is None) == bool(found.reason)
     if wanted is not None and found.value is not None:
         assert found.value == pytest.approx(wanted)
