@@ -10,10 +10,12 @@ missing.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import secrets
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,13 +52,42 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("tower")
 
 
+# Files of few tests that take long, the longest first.
+LONG_FILES = (
+    "acceptance/test_counted_ahead.py",
+    "acceptance/test_figures_kept.py",
+    "acceptance/test_up.py",
+    "acceptance/test_small_demo.py",
+    "app/test_two_partners.py",
+    "api/test_two_partners.py",
+    "db/test_ingest_order.py",
+    "db/test_embedded.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    _order(items)
     for item in items:
         for service in SERVICES:
             if item.get_closest_marker(service) and service not in REQUIRED:
                 item.add_marker(
                     pytest.mark.skip(reason=f"needs {service}; run with TOWER_REQUIRE={service}")
                 )
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: no collection need look at it while tests run."""
+    gc.collect()
+    gc.freeze()
+
+
+def _order(items: list[pytest.Item]) -> None:
+    """Long files first, then by their number of tests: of several workers none is left with a long
+    one in the end, while the others have nothing to do. Inside a file nothing changes."""
+    here = Path(__file__).parent
+    long = {here / name: -n for n, name in enumerate(reversed(LONG_FILES), start=1)}
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (long.get(item.path, 0), -tests[item.path], item.path))
 
 
 @dataclass(frozen=True)
