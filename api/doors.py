@@ -16,6 +16,7 @@ from db import configuration, throttles
 from tower.errors import ConfigError
 from tower.keys import Principal
 from tower.network import Network, PartnerLimits, Source, load_network
+from tower.numerals import natural
 from tower.raw import Interpreted
 from worker.pipeline import Intake
 
@@ -249,8 +250,8 @@ def _one_partner(items: Sequence[Interpreted]) -> str | None:
 async def bounded_body(request: Request) -> bytes:
     """The body, counted while it streams; refused as soon as it passes the limit."""
     doors: Doors = request.app.state.doors
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > doors.most_bytes:
+    declared = natural(request.headers.get("content-length", ""))
+    if declared is not None and declared > doors.most_bytes:
         raise _too_large(doors.most_bytes)
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Refused(

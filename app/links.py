@@ -39,6 +39,7 @@ from app.pages import (
     UNMATCHED,
     Page,
 )
+from tower.numerals import natural
 
 LONGEST = 300  # characters of one parameter; a longer one is nobody's document number
 
@@ -116,7 +117,7 @@ def _read(text: str, accepted: tuple[Any, ...]) -> Any:
         if kind is str:
             return text
         if kind is int:
-            return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+            return natural(text)
         if kind is date:
             return _day(text)
         if kind == text:

@@ -19,6 +19,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from collectors.amqp_link import connection_parameters
 from collectors.dead_letters import REPLAY_ATTEMPT, REPLAY_ID, REPLAY_OF, TYPED
+from tower.numerals import natural
 
 PERSISTENT = 2
 ACCESS_REFUSED = 403
@@ -139,7 +140,7 @@ def properties_of(copy: Copy) -> pika.BasicProperties:
         if value is not None:
             known[name] = value
     if "priority" in known:
-        known["priority"] = int(known["priority"]) if known["priority"].isdigit() else None
+        known["priority"] = natural(known["priority"])
     if "timestamp" in known:
         known["timestamp"] = _seconds(known["timestamp"])
     if copy.message_id is not None:

@@ -33,6 +33,7 @@ from collectors.mapped import MappedInterpreter
 from collectors.mapped_reading import MappedReading
 from collectors.records import JsonRecord, Place
 from tower.errors import PayloadRejected
+from tower.numerals import natural
 from tower.raw import DeadLetter, Raw
 
 CAPTURED_FROM = "captured-from"
@@ -111,9 +112,9 @@ def attempt_of(headers: Mapping[str, str]) -> int:
     """Which attempt failed: what our copy says, else how often the broker saw it die; 1 if nobody
     tells.
     """
-    said = headers.get(REPLAY_ATTEMPT, "")
-    if said.isascii() and said.isdigit() and 0 < int(said) < MOST_ATTEMPTS:
-        return int(said)
+    said = natural(headers.get(REPLAY_ATTEMPT, ""))
+    if said and said < MOST_ATTEMPTS:
+        return said
     return min(max(_died(_deaths(headers)) or 1, 1), MOST_ATTEMPTS)
 
 

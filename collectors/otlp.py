@@ -33,6 +33,7 @@ from collectors.mapped import MappedInterpreter
 from collectors.mapped_reading import MappedReading
 from collectors.records import JsonRecord, Place
 from tower.errors import PayloadRejected
+from tower.numerals import natural
 from tower.raw import Raw
 
 try:
@@ -387,9 +388,10 @@ def _descend(node: Any, element: str, path: str) -> tuple[Any, str]:
             return None, ""
         head, _, rest = path.partition(".")
         if kind == "arrayValue":
-            if not head.isdigit() or int(head) >= len(values):
+            place = natural(head)
+            if place is None or place >= len(values):
                 return None, ""
-            node, element, path = values[int(head)], f"{element}.arrayValue.values[{head}]", rest
+            node, element, path = values[place], f"{element}.arrayValue.values[{head}]", rest
             continue
         for n, entry in enumerate(values):
             key = entry.get("key") if isinstance(entry, dict) else None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from tower.mapping import SCALES
+from tower.numerals import natural
 
 ORDINAL = "#"
 PARENT = "^"
@@ -106,9 +107,10 @@ def walk(value: Any, path: str) -> Any:
             value, rest = value[head], tail
         elif isinstance(value, list):
             head, dot, tail = rest.partition(".")
-            if not head.isdigit() or int(head) >= len(value):
+            place = natural(head)
+            if place is None or place >= len(value):
                 return None
-            value = value[int(head)]
+            value = value[place]
             if not dot:
                 return value
             rest = tail

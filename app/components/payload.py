@@ -13,6 +13,7 @@ from app.components.asset import asset
 from db.reads.payloads import FieldOrigin
 from tower.event_difference import leaves
 from tower.masking import Hidden, overlaps
+from tower.numerals import natural
 from tower.segments import segment_words
 from tower.structure import structure
 
@@ -268,8 +269,8 @@ def _said(data: Mapping[str, Any] | None, path: str, otherwise: str) -> str:
     for part in path.replace("]", "").replace("[", ".").split("."):
         if isinstance(value, Mapping):
             value = value.get(part)
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
+        elif isinstance(value, list) and (place := natural(part)) is not None:
+            value = value[place] if place < len(value) else None
         else:
             return otherwise
     return otherwise if value is None or isinstance(value, (Mapping, list)) else str(value)

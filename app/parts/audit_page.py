@@ -15,6 +15,7 @@ from app.parts.words import count, day_clock, many
 from app.session import Viewer
 from db.audit import Entry
 from tower.access import Scope
+from tower.numerals import natural
 
 PAGE_ROWS = 200
 BY_ITSELF = 20_000
@@ -115,7 +116,7 @@ def _detail(one: Entry) -> str:
 
 def _opens(one: Entry) -> Link:
     kind, _, rest = one.act.subject.partition(":")
-    number = rest.partition("/")[0]
-    if kind == "replay" and number.isdigit():
-        return ReplaysLink(id=int(number))
+    number = natural(rest.partition("/")[0])
+    if kind == "replay" and number is not None:
+        return ReplaysLink(id=number)
     return AuditLink(subject=one.act.subject)

@@ -30,6 +30,7 @@ from db.reads.paging import MOST_ROWS
 from db.reads.subjects import Subject, SubjectPage
 from tower.kpi_definition import Definition
 from tower.kpis import HIT, MISS, Figure
+from tower.numerals import natural
 
 SIGN: Mapping[str, str] = {HIT: "✓ in, hit", MISS: "✕ in, miss"}
 
@@ -161,7 +162,8 @@ def opened(row: Subject, page: SubjectPage) -> Link:
     """Where a subject is shown."""
     match row.kind:
         case "case":
-            return CaseLink(id=int(row.number)) if row.number.isdigit() else OverviewLink()
+            number = natural(row.number)
+            return OverviewLink() if number is None else CaseLink(id=number)
         case "queue":
             return QueuesLink(queue=row.number)
         case "source" | "feed":

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from collectors.envelope_faults import control
+from tower.numerals import natural
 
 LONGEST = 14
 """Digits of a 0020."""
@@ -34,11 +35,11 @@ def counted(reference: str, day: str, clock: str) -> int | None:
     time are those of the interchange (0017, 0019), or they are seconds or milliseconds since 1970.
     Two of them that lie a second apart would have a hole between them.
     """
-    if not (reference.isascii() and reference.isdigit() and len(reference) <= LONGEST):
+    number = natural(reference, LONGEST)
+    if number is None:
         return None
     if len(day) >= 6 and len(clock) == 4 and day[-6:] + clock in reference:
         return None
-    number = int(reference)
     return None if len(reference) in (10, 13) and _is_now(number, day) else number
 
 

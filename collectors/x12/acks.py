@@ -24,6 +24,7 @@ from tower.codes import (
     SET_ERRORS,
     UNKNOWN,
 )
+from tower.numerals import natural
 
 
 def read_functional(reading: SetReading) -> None:
@@ -43,8 +44,8 @@ def read_functional(reading: SetReading) -> None:
             answers[-1].append(segment)
     for n, segments in enumerate(answers, 1):
         _of_set(reading, ak1, ak9, segments, n)
-    included = ak9.text(2) if ak9 is not None else ""
-    omitted = included.isdigit() and int(included) > len(answers)
+    included = natural(ak9.text(2)) if ak9 is not None else None
+    omitted = included is not None and included > len(answers)
     if ak9 is not None and (not answers or omitted):
         _of_group(reading, ak1, ak9, named=len(answers))
     elif ak9 is None and not answers:

@@ -21,6 +21,7 @@ from collectors.x12.tokens import (
     read_bare,
     read_isa,
 )
+from tower.numerals import natural
 from tower.raw import Control
 
 PLAIN_LIMIT = 256
@@ -355,9 +356,9 @@ class EnvelopeReader(EnvelopeFaults):
             self._find(
                 "test_interchange", "ISA15 = T: the sender calls this a test", isa.place(15)[0]
             )
-        elif number.isascii() and number.isdigit() and len(number) <= 9:
+        elif (counted := natural(number, 9)) is not None:
             here = stream(self._interchange.sender, self._interchange.receiver)
-            self.controls.append(Control(here, int(number)))
+            self.controls.append(Control(here, counted))
 
     def _end_interchange(self, iea: Segment) -> None:
         self._close_set_early(iea)

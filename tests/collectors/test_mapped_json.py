@@ -209,6 +209,7 @@ emit:
         ("a.b.0", 1),
         ("a.b.7", None),
         ("a.b.x", None),
+        ("a.b.²", None),
         ("x.y", 3),
         ("x.y.z", None),
         ("@odata.nextLink", "n"),

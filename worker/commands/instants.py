@@ -8,14 +8,15 @@ from sqlalchemy import Connection
 
 from db.reads import names
 from tower.errors import ConfigError
+from tower.numerals import natural
 from tower.zones import zone
 
 
 def instant(conn: Connection, text: str, now: datetime) -> datetime:
     """ "4h", "3d" from now, or an instant in the company's zone."""
-    number, unit = text[:-1], text[-1:]
-    if unit in ("h", "d") and number.isdigit() and 0 < int(number) < 10_000:
-        return now + timedelta(hours=int(number) * (1 if unit == "h" else 24))
+    number, unit = natural(text[:-1]), text[-1:]
+    if unit in ("h", "d") and number and number < 10_000:
+        return now + timedelta(hours=number * (1 if unit == "h" else 24))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

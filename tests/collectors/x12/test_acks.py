@@ -73,6 +73,9 @@ def test_errors_say_where_and_what(read: Read, network: Network) -> None:
         ("AK1*PO*7~AK2*850*1~AK5*M~AK9*R*1*1*0~", [("set", "rejected")]),
         ("AK1*PO*7~AK2*850*1~AK5*X~AK9*A*2*2*1~", [("set", "rejected"), ("group", "accepted")]),
         ("AK1*PO*7~AK2*850*1~AK5*A~", [("set", "accepted")]),
+        # Counts that are none say nothing of sets that were not named.
+        ("AK1*PO*7~AK2*850*1~AK5*A~AK9*A*²*1*1~", [("set", "accepted")]),
+        (f"AK1*PO*7~AK2*850*1~AK5*A~AK9*A*{'9' * 5000}*1*1~", [("set", "accepted")]),
     ],
 )
 def test_sets_that_are_not_named_take_the_verdict_of_the_group(
