@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -46,8 +47,8 @@ owners: {B: desk, D: desk, S: desk, I: desk, W: desk, P: desk, C: desk, T: desk}
 """
 
 
-@pytest.fixture
-def door(database: Engine) -> Iterator[TestClient]:
+@contextlib.contextmanager
+def opened(database: Engine) -> Iterator[TestClient]:
     """The application with the network in force; errors become answers, as in a server."""
     now = datetime.now(UTC)
     network = load_network(NETWORK, "network.yaml")
@@ -56,6 +57,13 @@ def door(database: Engine) -> Iterator[TestClient]:
         configuration.store_partners(conn, network)
         sources.register(conn, network.sources)
     with TestClient(create_app(database), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def door(database: Engine) -> Iterator[TestClient]:
+    """The application over a database of this test's own."""
+    with opened(database) as client:
         yield client
 
 

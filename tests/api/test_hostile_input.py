@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import httpx
@@ -10,13 +11,25 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, func, select
 
 from api.main import create_app
-from db import configuration, sources
+from db import configuration, engine, sources
 from db.tables import event
-from tests.api.conftest import NETWORK
+from tests.api.conftest import NETWORK, opened
+from tests.conftest import Databases
 from tests.hostile import BODIES, NAMES, SCRIPTS, SIGNATURES
 from tower.network import load_network
 
 AT = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def door(databases: Databases) -> Iterator[TestClient]:
+    """One application for all: how a thing is answered does not hang on what came before it."""
+    name = databases.make(databases.template)
+    database = engine.create(databases.app_url(name))
+    with opened(database) as client:
+        yield client
+    database.dispose()
+    databases.drop(name)
 
 
 @pytest.mark.parametrize("name", sorted(BODIES))
