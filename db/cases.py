@@ -141,7 +141,8 @@ def for_round(
     marks, places = sorted(set(fingerprints)), sorted(set(homes))
     if not marks and not places:
         return [], []
-    rows, *answers = trips.ask(conn, (_for_round, {"marks": marks, "places": places}), *beside)
+    given = {"marks": marks, "places": records.numbers(places)}
+    rows, *answers = trips.ask(conn, (_for_round, given), *beside)
     found = [(of_row(row), Figures(*(getattr(row, name) for name in _FIGURES))) for row in rows]
     return found, answers
 

@@ -127,7 +127,7 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
 
 def asking(homes: Sequence[int], unheard: Iterable[str]) -> tuple[trips.Asked, ...]:
     """The questions of what is kept of these units; the answers go to ``of_rows``."""
-    given = {"homes": homes}
+    given = {"homes": records.numbers(homes)}
     return (_events, {**given, "unheard": sorted(unheard)}), (_cycles, given), (_judged, given)
 
 

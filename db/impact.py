@@ -155,7 +155,7 @@ def stakes(conn: Connection, reach: Iterable[int], weighed: Iterable[int]) -> St
     """Order lines that any of ``reach`` leaves uncovered, and what else is asked of ``weighed``, in
     one trip to the server."""
     near, homes = sorted(set(reach)), sorted(set(weighed))
-    asked: list[trips.Asked] = [(_affected, {"homes": near})] if near else []
+    asked: list[trips.Asked] = [(_affected, {"homes": records.numbers(near)})] if near else []
     if homes:
         asked.extend(_asking_documents(homes))
     answers = iter(trips.ask(conn, *asked)) if asked else iter(())
@@ -169,17 +169,15 @@ def stakes(conn: Connection, reach: Iterable[int], weighed: Iterable[int]) -> St
 
 
 def _asking_documents(homes: Sequence[int]) -> tuple[trips.Asked, trips.Asked]:
-    return (
-        (_documents, {"homes": homes, "kinds": ["po", "po_line"]}),
-        (_pegged, {"homes": homes}),
-    )
+    given = {"homes": records.numbers(homes)}
+    return (_documents, {**given, "kinds": ["po", "po_line"]}), (_pegged, given)
 
 
 def asking_stakes(homes: Iterable[int]) -> tuple[trips.Asked, ...]:
     """The questions of ``stakes`` of all these, asked before it is known which of them matter; the
     answers go to ``stakes_among``."""
     wanted = sorted(set(homes))
-    return ((_affected, {"homes": wanted}), *_asking_documents(wanted))
+    return ((_affected, {"homes": records.numbers(wanted)}), *_asking_documents(wanted))
 
 
 def stakes_among(
@@ -253,7 +251,7 @@ class Near:
 
 def asking_near(homes: Iterable[int]) -> tuple[trips.Asked, ...]:
     """The questions of what stands around these; the answers go to ``near``."""
-    given = {"homes": sorted(set(homes))}
+    given = {"homes": records.numbers(sorted(set(homes)))}
     return (_any_pegs, given), (_linked, given), ANY_STOCK
 
 

@@ -58,7 +58,7 @@ def readings(conn: Connection, homes: Iterable[int] | None = None) -> dict[int, 
     if homes is None:
         found = trips.ask_one(conn, _ALL, {})
     else:
-        found = trips.ask_one(conn, _OF_HOMES, {"homes": sorted(set(homes))})
+        found = trips.ask_one(conn, _OF_HOMES, {"homes": records.numbers(sorted(set(homes)))})
     return {
         home: {rule: [Reading.from_json(one) for one in its] for rule, (_, its) in footings.items()}
         for home, footings in found

@@ -185,7 +185,7 @@ def load(conn: Connection, partners: Mapping[int, str]) -> list[PartnerRow]:
     found = {home: PartnerRow(partners[home], None, UnitRows(home), {}) for home in homes}
     if not found:
         return []
-    given = {"homes": homes}
+    given = {"homes": records.numbers(homes)}
     news, judged, numbers, cycles = trips.ask(
         conn, (_news, given), (_judged, given), (_numbers, given), (_cycles, given)
     )
@@ -286,7 +286,7 @@ def orders(conn: Connection, homes: Iterable[int]) -> dict[int, Orders]:
     wanted = sorted(set(homes))
     if not wanted:
         return {}
-    found = trips.ask_one(conn, _ORDERS, {"homes": wanted})
+    found = trips.ask_one(conn, _ORDERS, {"homes": records.numbers(wanted)})
     return {partner: Orders(*its) for partner, *its in found}
 
 
