@@ -51,17 +51,24 @@ def judge_in_parts(
     books = make(conn)
     codes, seen = [code for code, _ in books], [book for _, book in books]
     kinds = {HEADER_OF.get(kind, kind) for code in codes for kind in code.by_subject}
-    if past.count_homes(conn, kinds, end) < small:
-        documents, events = judge_past(conn, seen, codes, end, told)
+    total = past.count_homes(conn, kinds, end)
+    if total < small:
+        documents, events = judge_past(conn, seen, codes, end, told, total=total)
         return books, documents, events
     context = multiprocessing.get_context("spawn")
     said: Any = context.Queue()
-    other = context.Process(target=_work, args=(address, make, end, said), daemon=True)
+    other = context.Process(target=_work, args=(address, make, end, total, said), daemon=True)
     other.start()
     beside = _Beside(other, said)
     try:
         documents, events = judge_past(
-            conn, seen, codes, end, lambda done, n: told(done + beside.done, n), parts=PARTS
+            conn,
+            seen,
+            codes,
+            end,
+            lambda done, n: told(done + beside.done, n),
+            parts=PARTS,
+            total=total,
         )
         while not beside.finished:
             conn.execute(_HERE)  # a connection that says nothing for long is cut
@@ -118,13 +125,20 @@ class _Beside:
         return True
 
 
-def _work(address: str, make: Make, end: datetime, said: Any) -> None:
+def _work(address: str, make: Make, end: datetime, total: int, said: Any) -> None:
     database = connection.database(address, timeout_s=TIMEOUT_S)
     with connection.reading(database) as conn:
         books = make(conn)
         codes, seen = [code for code, _ in books], [book for _, book in books]
         documents, events = judge_past(
-            conn, seen, codes, end, lambda done, _: said.put(done), part=1, parts=PARTS
+            conn,
+            seen,
+            codes,
+            end,
+            lambda done, _: said.put(done),
+            part=1,
+            parts=PARTS,
+            total=total,
         )
     database.dispose()
     said.put(([book.parcel() for book in seen], documents, events))

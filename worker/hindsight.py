@@ -214,9 +214,7 @@ class Hindsight:
     ) -> None:
         until = self._end - timedelta(microseconds=1)
         for (rule, _), cycles in clocks.items():
-            counts = self.verdicts.get(rule)
-            if counts is None:
-                counts = self.verdicts[rule] = Counter()
+            counts = self.verdicts.get(rule) or self.verdicts.setdefault(rule, Counter())
             for cycle in cycles:
                 if cycle.started < self._end and (
                     cycle.open or cycle.ended is None or cycle.ended >= self._begin
@@ -294,18 +292,21 @@ def judge_past(
     *,
     part: int = 0,
     parts: int = 1,
+    total: int | None = None,
 ) -> tuple[int, int]:
     """Have every book judge every document known before ``end``: (documents, events of each).
 
     Read slice by slice, each in three questions, whatever the number of documents; ``told`` is
     called with (done, all) after each slice. Of several ``parts`` (a power of two) only the
-    documents of one are judged, and the feeds with the first; see worker/backtest.py.
+    documents of one are judged, and the feeds with the first; see worker/backtest.py. ``total``
+    is the number of all documents, counted here if it is not given.
     """
     kinds = {HEADER_OF.get(kind, kind) for code in codes for kind in code.by_subject}
     unheard = frozenset.intersection(*(code.unheard for code in codes))
     sources = {name for code in codes for name in code.network.sources}
     feeds = clocks.feeds(conn, sources, None)
-    total, done, events = past.count_homes(conn, kinds, end), 0, 0
+    total = past.count_homes(conn, kinds, end) if total is None else total
+    done, events = 0, 0
     last: int | None = None
     while homes := past.homes(conn, kinds, end, last, SLICE, part, parts):
         last = homes[-1]
