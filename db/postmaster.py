@@ -214,7 +214,6 @@ def _server_settings(folder: Path, *, throwaway: bool) -> dict[str, str]:
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
-            "shared_buffers": "64MB",
             "logging_collector": "off",
         }
     return settings
