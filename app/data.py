@@ -380,14 +380,13 @@ def ack_heat_picture(scope: Scope, narrowed: Filter, version: str) -> Figure:
 
 Switches = tuple[tuple[str, str], ...]
 """Choices of a definition as pairs, which can be a key."""
-
-
+KeyFigures = tuple[KeyFigure, ...]
 Asked = tuple[tuple[str, Switches], ...]
 """Figures, each with its choices: asked for in one transaction."""
 
 
 @st.cache_resource(ttl=300, max_entries=2 * MOST, show_spinner=False)
-def several(scope: Scope, narrowed: Filter, asked: Asked) -> tuple[KeyFigure, ...]:
+def several(scope: Scope, narrowed: Filter, asked: Asked, version: str = "") -> KeyFigures:
     with connected(scope) as conn:
         chosen = [(kpi, dict(switches)) for kpi, switches in asked]
         return tuple(figures.several(conn, scope, chosen, narrowed, narrowed.period.end))

@@ -46,8 +46,8 @@ if not streams:
     )
     st.stop()
 
-figures = {f.definition.id: f for f in data.leader_figures(*asked)}
-orders, value = figures["orders_affected"], figures["value_at_risk"]
+both = (("orders_affected", ()), ("value_at_risk", ()))
+orders, value = data.several(viewer.scope, narrowed, both, fresh.version)
 st.markdown(
     f"**{many(orders.n, 'customer order')}** with {money(value.value, value.currency)} still to "
     "deliver will not be covered in time."

@@ -115,7 +115,7 @@ PAGES: Mapping[str, Mapping[str, Question]] = {
     "Orders at risk": {
         "streams": lambda c: orders_at_risk.streams(c, EVERYTHING, HOUSE),
         "causes": lambda c: orders_at_risk.causes(c, EVERYTHING, HOUSE),
-        "cards": lambda c: kpis.leader_figures(c, EVERYTHING, HOUSE, NOW),
+        "numbers": _figures("orders_affected", "value_at_risk"),
         "lines": lambda c: orders_at_risk.orders_at_risk(c, EVERYTHING, HOUSE),
         "items": lambda c: orders_at_risk.items(c, EVERYTHING, HOUSE),
     },
