@@ -210,8 +210,10 @@ def asked_to_end() -> list[signal.Signals]:
 
     Who was started with nohup is not asked by the last one.
     """
-    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    return [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]
+    asked = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asked.append(signal.SIGHUP)
+    return asked
 
 
 def end_as_by_ctrl_c() -> None:

@@ -72,9 +72,16 @@ def test_processes_stop_in_order_and_their_lines_carry_their_names() -> None:
 @pytest.fixture
 def terminal() -> Iterator[None]:
     """As a shell starts a command, also where these tests run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in (
+            (signal.SIGHUP, signal.SIG_DFL),
+            (signal.SIGINT, signal.default_int_handler),
+        )
+    }
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("terminal")
@@ -94,6 +101,8 @@ def test_ctrl_c_and_a_closed_terminal_stop_all_and_give_the_signals_back(asked: 
 def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
     assert signal.SIGHUP in supervisor.asked_to_end()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A shell starts what it sends to the background deaf to Ctrl-C; that can still be told to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     assert supervisor.asked_to_end() == [signal.SIGINT, signal.SIGTERM]
 
 
