@@ -65,8 +65,9 @@ LONG_FILES = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    _order(items)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # of several processes; one alone gains nothing by it
+        _order(items)
     for item in items:
         for service in SERVICES:
             if item.get_closest_marker(service) and service not in REQUIRED:

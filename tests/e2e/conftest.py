@@ -50,7 +50,8 @@ def _an_edi_order(home: Path) -> str:
     raise AssertionError("no order went out by EDI")
 
 
-@pytest.fixture(scope="session")
+# Of this folder alone: while its driver runs, others of this process could not run a loop.
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with browsing(chromium) as opened:
         yield opened
