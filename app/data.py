@@ -375,7 +375,7 @@ def ack_heat_picture(scope: Scope, narrowed: Filter, version: str) -> Figure:
     return charts.ack_heat(ack_by_week(scope, narrowed, version))
 
 
-# --- key figures: by the period alone, not by the version, for they are told as of its end --------
+# --- key figures: by the period, as of whose end they are told; by the version only if one is given
 # Figures are frozen and hold mappings that cannot be copied: they are kept as they are.
 
 Switches = tuple[tuple[str, str], ...]

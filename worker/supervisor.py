@@ -76,7 +76,8 @@ class Supervisor:
         """Start all, keep them alive until a signal to end or ``stop``, then stop them in order.
 
         Returns 0, or the exit code of a process that refused its configuration at the start:
-        starting that one again could not help. A second signal kills what still runs.
+        starting that one again could not help. A second signal kills what still runs, but for that
+        of a closed terminal, which comes twice by itself.
         """
         with self._signals():
             try:
@@ -94,8 +95,8 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _signals(self) -> Any:
-        def told(_: int, __: FrameType | None) -> None:
-            if self._stopping.is_set():
+        def told(number: int, _: FrameType | None) -> None:
+            if self._stopping.is_set() and number != signal.SIGHUP:
                 self._impatient.set()
             self._stopping.set()
 
@@ -219,7 +220,14 @@ def asked_to_end() -> list[signal.Signals]:
 def end_as_by_ctrl_c() -> None:
     """Let what asks for an end unwind this process, so that its database is stopped, too."""
     for number in asked_to_end():
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _hang_up if number == signal.SIGHUP else signal.default_int_handler)
+
+
+def _hang_up(number: int, frame: FrameType | None) -> None:
+    # A terminal that closes tells its processes, and so does its shell: what the first time began
+    # to unwind must not be torn by the second.
+    signal.signal(number, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:

@@ -97,6 +97,48 @@ def test_ctrl_c_and_a_closed_terminal_stop_all_and_give_the_signals_back(asked: 
     assert "bye" in output.getvalue()
 
 
+SLOW = STAYS + (
+    "def bye(*_):\n    time.sleep(1); print('bye', flush=True); sys.exit(0)\n"
+    "signal.signal(signal.SIGTERM, bye)\n"
+    "while True: time.sleep(0.05)\n"
+)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_terminal_that_says_twice_that_it_closes_gives_time_to_stop() -> None:
+    """Once by itself, once by its shell."""
+    output = io.StringIO()
+    tower = Supervisor(output)
+    tower.add("worker", python(SLOW))
+
+    def close() -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.4)
+
+    when(said(output, "| up"), close)
+    assert tower.run() == 0
+    assert "bye" in output.getvalue()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_what_a_closed_terminal_began_to_unwind_is_unwound() -> None:
+    code = (
+        "import time; from worker.supervisor import end_as_by_ctrl_c\n"
+        "end_as_by_ctrl_c()\n"
+        "try: print('up', flush=True); time.sleep(60)\n"
+        "finally: print('ends', flush=True); time.sleep(1); print('unwound', flush=True)\n"
+    )
+    begun = subprocess.Popen(
+        python(code), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert begun.stdout is not None
+    for expected in ("up\n", "ends\n"):
+        assert begun.stdout.readline() == expected
+        begun.send_signal(signal.SIGHUP)
+    assert begun.communicate(timeout=30)[0] == "unwound\n"
+
+
 @pytest.mark.usefixtures("terminal")
 def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
     assert signal.SIGHUP in supervisor.asked_to_end()
