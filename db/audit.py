@@ -76,6 +76,11 @@ def record_all(conn: Connection, acts: Sequence[Act], now: datetime) -> None:
     conn.info.setdefault(_PENDING, []).extend((act, now) for act in acts)
 
 
+def waits(conn: Connection) -> bool:
+    """Whether there are entries to be written before the commit."""
+    return bool(conn.info.get(_PENDING))
+
+
 def keep_at_commit(engine: Engine) -> None:
     """Have the entries of each transaction of this engine written before its commit."""
     event.listen(engine, "commit", _write_pending)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from tower.errors import TowerError
 
 WAITING = "tower.trips"  # where a connection keeps writes that wait (db/trips.py)
+PREPARES = "tower.prepares"  # of a connection that lets the server keep statements parsed
 BINARY = "tower_binary"  # option of a statement: its rows come in binary form
 
 
@@ -75,9 +76,11 @@ def binary_where_asked(engine: Engine) -> None:
 
 
 def as_sqlalchemy(conn: Connection, error: psycopg.Error, said: str = "ingest") -> BaseException:
-    """The error that SQLAlchemy raises for one of the driver; a lost connection is put away."""
+    """The error that SQLAlchemy raises for one of the driver. Put away are a lost connection and
+    one that keeps plans for tables as they were before an update."""
     driver = conn.connection.driver_connection
     away = isinstance(driver, psycopg.Connection) and (driver.closed or driver.broken)
+    away = away or (PREPARES in conn.info and isinstance(error, psycopg.errors.FeatureNotSupported))
     if away:
         conn.invalidate()
     return DBAPIError.instance(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
 
 from db import audit, driver, embedded, roles, trips
 from db.trips import Statement
@@ -27,10 +30,13 @@ _CONNECT = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
-    # Never prepared by name: a pooler in transaction mode hands each transaction another session,
-    # and the planner sees the values each time.
-    "prepare_threshold": None,
 }
+# Statements prepared by name: none, since a pooler in transaction mode hands each transaction
+# another session; or those that ask for it, however often others are said.
+_NONE_PREPARED, _WHERE_ASKED = None, 1 << 31
+REST_S = 1.0  # without use, before a pooled connection is tried
+_RESTS_SINCE = "tower.rests_since"
+_MOST_PREPARED = 400  # by a session: more than judging says
 
 
 def create(
@@ -41,6 +47,7 @@ def create(
     idle_s: float | None = IDLE_IN_TRANSACTION_S,
     pool_size: int = 5,
     hurried: bool = False,
+    prepared: bool = False,
 ) -> Engine:
     """An engine whose transactions run in UTC, as this database role, within these times.
 
@@ -49,19 +56,22 @@ def create(
     ``timeout_s`` bounds each statement, ``idle_s`` the silence between two statements of one
     transaction; None means no bound. All of it is set inside each transaction, so a pooled
     connection carries nothing over. ``hurried`` does not wait for the disk at each commit: only for
-    what is made anew if the machine stops before the end (the history of a demo).
+    what is made anew if the machine stops before the end (the history of a demo). ``prepared``: the
+    server keeps statements of rounds (db/trips.py) parsed; not for a pooler in transaction mode.
     """
     engine = create_engine(
         url,
-        connect_args=dict(_CONNECT),
+        connect_args={
+            **_CONNECT,
+            "prepare_threshold": _WHERE_ASKED if prepared else _NONE_PREPARED,
+        },
         json_serializer=dump_json,
         json_deserializer=orjson.loads,
         pool_size=pool_size,
         max_overflow=10,
-        pool_pre_ping=not hurried,
         pool_recycle=1800,
     )
-    settings = _settings(timeout_s, idle_s, hurried)
+    settings = _settings(timeout_s, idle_s, hurried, prepared)
     opening = "; ".join(f"SET LOCAL {name} TO '{value}'" for name, value in settings.items())
     later, later_as_role = _later(settings), _later({**settings, "role": role or "none"})
     as_role = None if role is None else f"SET LOCAL ROLE {roles.quoted(role)}"
@@ -76,10 +86,38 @@ def create(
             return
         connection.exec_driver_sql(f"{opening}; {taken}" if taken else opening)
 
+    if prepared:
+
+        @event.listens_for(engine, "connect")
+        def let_prepare(connection: Any, record: Any) -> None:
+            connection.prepared_max = _MOST_PREPARED
+            record.info[driver.PREPARES] = True
+
+    if not hurried:
+        _ping_after_rest(engine)
     driver.binary_where_asked(engine)
     audit.keep_at_commit(engine)
     trips.send_in_time(engine)
     return engine
+
+
+def _ping_after_rest(engine: Engine) -> None:
+    """A connection that rested is tried before it is used, and replaced if it is dead. At work that
+    would be one more way to the server in each transaction."""
+
+    @event.listens_for(engine, "checkin")
+    def rest(_: Any, record: Any) -> None:
+        record.info[_RESTS_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, record: Any, _: Any) -> None:
+        since = record.info.get(_RESTS_SINCE)
+        if since is None or time.monotonic() - since < REST_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise DisconnectionError("it did not answer") from error
 
 
 def looking(connection: Connection, scope: Scope) -> Connection:
@@ -99,9 +137,15 @@ def _takes_roles(connection: Connection) -> bool:
     return bool(known)
 
 
-def _settings(timeout_s: float | None, idle_s: float | None, hurried: bool) -> dict[str, str]:
+def _settings(
+    timeout_s: float | None, idle_s: float | None, hurried: bool, prepared: bool
+) -> dict[str, str]:
     """What holds inside each transaction."""
     found = {"timezone": "UTC"}
+    if prepared:
+        # Planned with their values each time, as others: a plan made while tables were empty reads
+        # all of them when they are full.
+        found["plan_cache_mode"] = "force_custom_plan"
     if timeout_s is not None:
         found["statement_timeout"] = str(round(timeout_s * 1000))
     if idle_s is not None:
@@ -164,7 +208,10 @@ def connect(
     hurried: bool = False,
 ) -> Engine:
     """An engine for the database these settings mean; ``hurried`` as in ``create``."""
-    return create(address(settings), role=role, timeout_s=timeout_s, hurried=hurried)
+    prepared = settings.prepare if settings.prepare is not None else settings.database_url is None
+    return create(
+        address(settings), role=role, timeout_s=timeout_s, hurried=hurried, prepared=prepared
+    )
 
 
 @contextlib.contextmanager

@@ -7,6 +7,9 @@ together (the driver's pipeline), and writes wait for the next question (``tell`
 
 What waits is sent before any other statement of the connection and before its commit, in the order
 in which it was told; a rollback forgets it.
+
+Where no pooler stands between, the server keeps them parsed (``db.engine.create(prepared=True)``).
+A viewer's transaction never uses such: its plans are those of what that viewer may see.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from db.driver import WAITING, as_sqlalchemy, of_driver
+from db import audit, roles
+from db.driver import PREPARES, WAITING, as_sqlalchemy, of_driver
 
 _dialects: WeakSet[Dialect] = WeakSet()  # of engines that send what waits
 DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # untyped there
@@ -70,6 +74,7 @@ def _compiled(source: str | ClauseElement) -> SQLCompiler:
 
 
 Asked = tuple[Statement, Values]
+_COMMIT: Asked = (Statement("COMMIT"), {})
 
 
 def ask(conn: Connection, *asked: Asked) -> list[list[Any]]:
@@ -83,13 +88,22 @@ def ask_one(conn: Connection, statement: Statement, given: Values) -> list[Any]:
     return ask(conn, (statement, given))[0]
 
 
+def ask_last(conn: Connection, *asked: Asked) -> list[list[Any]]:
+    """The rows that each of these gives, and the commit, all in one trip: the transaction is over,
+    and its block may only end."""
+    _begin(conn)
+    if audit.waits(conn):  # those entries are still to be written
+        return _sent(conn, _taken(conn), asked)
+    return _sent(conn, _taken(conn), asked, commit=True)
+
+
 def tell(conn: Connection, statement: Statement, given: Values) -> None:
     """A write of which nothing must be known. Within ``gathered`` it goes with the next question,
     else at once."""
     _begin(conn)
     if conn.info.get(_FLOWING):
         with _said_as_ours(conn, [(statement, given)]):
-            _begun(of_driver(conn), (statement, given))
+            _begun(of_driver(conn), (statement, given), _prepares(conn))
         return
     waiting: list[Asked] | None = conn.info.get(WAITING)
     if waiting is None:
@@ -126,10 +140,10 @@ def flowing(conn: Connection) -> Iterator[None]:
     rows while the next is worked out. Nothing is asked within; mistakes show at its end."""
     _begin(conn)
     kept = conn.info
-    driver, first = of_driver(conn), _taken(conn)
+    driver, first, prepare = of_driver(conn), _taken(conn), _prepares(conn)
     with _said_as_ours(conn, first), driver.pipeline():
         for one in first:
-            _begun(driver, one)
+            _begun(driver, one, prepare)
         kept[_FLOWING] = True
         try:
             yield
@@ -182,18 +196,23 @@ def _forget(conn: Connection) -> None:
         _taken(conn)
 
 
-def _sent(conn: Connection, told: Sequence[Asked], asked: Sequence[Asked]) -> list[list[Any]]:
+def _sent(
+    conn: Connection, told: Sequence[Asked], asked: Sequence[Asked], *, commit: bool = False
+) -> list[list[Any]]:
     """Rows of what is asked, which gives rows; what is told goes before it."""
-    driver = of_driver(conn)
+    driver, prepare = of_driver(conn), _prepares(conn)
     with _said_as_ours(conn, [*told, *asked]):
-        if len(told) + len(asked) == 1:
-            cursors = [_begun(driver, one) for one in (*told, *asked)]
+        if len(told) + len(asked) + commit == 1:
+            cursors = [_begun(driver, one, prepare) for one in (*told, *asked)]
             return [cursor.fetchall() for cursor in cursors] if asked else []
         with driver.pipeline():
             for one in told:
-                _begun(driver, one)
-            cursors = [_begun(driver, one) for one in asked]
-            return [cursor.fetchall() for cursor in cursors]
+                _begun(driver, one, prepare)
+            cursors = [_begun(driver, one, prepare) for one in asked]
+            if commit:
+                _begun(driver, _COMMIT, False)
+        # Not within the block: its end waits for the server again.
+        return [cursor.fetchall() for cursor in cursors]
 
 
 @contextlib.contextmanager
@@ -207,8 +226,13 @@ def _said_as_ours(conn: Connection, asked: Sequence[Asked]) -> Iterator[None]:
         raise as_sqlalchemy(conn, error, said[:_LONGEST]) from error
 
 
-def _begun(driver: psycopg.Connection[Any], asked: Asked) -> psycopg.Cursor[Any]:
+def _prepares(conn: Connection) -> bool:
+    """Whether the server is to keep the statements of this transaction parsed."""
+    return PREPARES in conn.info and roles.LOOKING not in conn.get_execution_options()
+
+
+def _begun(driver: psycopg.Connection[Any], asked: Asked, prepare: bool) -> psycopg.Cursor[Any]:
     statement, given = asked
     text, values = statement.asked(given)
     cursor = driver.cursor(row_factory=namedtuple_row if statement.named else tuple_row)
-    return cursor.execute(text, values)
+    return cursor.execute(text, values, prepare=prepare)

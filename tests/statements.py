@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,19 +38,20 @@ class Said:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Said]:
-    """All that this process says meanwhile."""
-    said = Said()
+def listening(*, pool: bool = False) -> Iterator[Said]:
+    """All that this thread says meanwhile; another one looks after the embedded server. With
+    ``pool`` also what is said of a connection before it is used."""
+    said, mine = Said(), threading.get_ident()
     execute, sent = psycopg.Cursor.execute, trips._sent
 
     def note(cursor: Any, query: Any, *given: Any, **options: Any) -> Any:
-        if query not in _OF_A_CONNECTION:
+        if (pool or query not in _OF_A_CONNECTION) and threading.get_ident() == mine:
             said.cursors.append((str(query), cursor))
         return execute(cursor, query, *given, **options)
 
-    def send(*given: Any) -> Any:
+    def send(*given: Any, **options: Any) -> Any:
         said.trips += 1
-        return sent(*given)
+        return sent(*given, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(psycopg.Cursor, "execute", note)

@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         default=None,
         description="the same database as its owner, for migrations; default: TOWER_DATABASE_URL",
     )
+    prepare: bool | None = Field(
+        default=None,
+        description="whether the server keeps the statements of judging parsed, which a pooler in "
+        "transaction mode may not carry; unset means only on the embedded server",
+    )
     network: FilePath = Field(
         default=Path("network.yaml"), description="systems, sources, partners, calendars, people"
     )

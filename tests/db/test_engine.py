@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db import embedded, engine
 from db.driver import BINARY, Conflict, raw_cursor
+from tests.statements import listening
 from tower.errors import DatabaseAway
 from tower.settings import load
 
@@ -44,7 +45,10 @@ def test_a_role_and_the_times_end_with_their_transaction(owner_url: str) -> None
     made.dispose()
 
 
-def test_a_dead_pooled_connection_is_replaced_unnoticed(database_url: str) -> None:
+def test_a_dead_pooled_connection_is_replaced_unnoticed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "REST_S", 0.0)
     made = engine.create(database_url, pool_size=1)
     with engine.begin(made) as connection:
         pid = connection.scalar(text("SELECT pg_backend_pid()"))
@@ -52,6 +56,16 @@ def test_a_dead_pooled_connection_is_replaced_unnoticed(database_url: str) -> No
         other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
     with engine.begin(made) as connection:
         assert connection.scalar(text("SELECT pg_backend_pid()")) != pid
+    made.dispose()
+
+
+def test_a_connection_at_work_is_not_tried_before_each_transaction(database_url: str) -> None:
+    made = engine.create(database_url, pool_size=1)
+    with engine.begin(made) as connection:
+        connection.execute(text("SELECT 7"))  # and what is said of a new connection
+    with listening(pool=True) as said, engine.begin(made) as connection:
+        connection.execute(text("SELECT 7"))
+    assert [query for query in said.texts if not query.startswith("SET LOCAL")] == ["SELECT 7"]
     made.dispose()
 
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from db import trips
+from db import audit, engine, trips
 from db.driver import raw_cursor
+from db.tables import audit_entry
 from db.trips import Statement
 from tests.statements import listening
+from tower.access import EVERYTHING
 
 told = Table("told", MetaData(), Column("n", Integer, primary_key=True))
 TELL = Statement("INSERT INTO told (n) VALUES (%(n)s)")
 ALL = Statement("SELECT n FROM told ORDER BY n")
+ONE = Statement("SELECT %(n)s::int")
+MARK = Statement("INSERT INTO figure_mark (week) VALUES (%(week)s)")
+MARKS = Statement("SELECT week FROM figure_mark")
+NUMBERS = Statement("SELECT number FROM document")
 
 
 @pytest.fixture
@@ -171,3 +178,79 @@ def test_a_lost_connection_is_told_and_replaced(database: Engine, database_url: 
         assert caught.value.connection_invalidated
         with trips.begin(conn):
             assert trips.ask_one(conn, own, {})
+
+
+def test_the_last_question_brings_the_commit(database: Engine) -> None:
+    with database.connect() as conn, listening() as said, trips.begin(conn):
+        trips.tell(conn, MARK, {"week": "2026-03-02"})
+        assert trips.ask_last(conn, (MARKS, {})) == [[(date(2026, 3, 2),)]]
+        assert said.trips == 1
+        with database.connect() as other:
+            assert trips.ask_one(other, MARKS, {}) == [(date(2026, 3, 2),)]
+    with database.connect() as conn:
+        with pytest.raises(IntegrityError):
+            fail_last(conn)
+        assert trips.ask_one(conn, MARKS, {}) == [(date(2026, 3, 2),)]
+
+
+def fail_last(conn: Connection) -> None:
+    with trips.begin(conn):
+        trips.tell(conn, MARK, {"week": "2026-03-09"})
+        trips.ask_last(conn, (Statement("INSERT INTO figure_mark VALUES (NULL)"), {}))
+
+
+def test_what_is_to_be_audited_is_written_before_the_commit(database: Engine) -> None:
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    with database.connect() as conn, trips.begin(conn):
+        audit.record(conn, "kim", "case.note", "case:1", {}, now)
+        trips.ask_last(conn, (MARKS, {}))
+        assert conn.execute(select(audit_entry.c.action)).scalars().all() == []
+    with database.connect() as conn:
+        assert conn.execute(select(audit_entry.c.action)).scalars().all() == ["case.note"]
+
+
+PREPARED = Statement("SELECT statement FROM pg_prepared_statements")
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_server_keeps_parsed_what_it_is_let_keep(database_url: str, prepared: bool) -> None:
+    made = engine.create(database_url, prepared=prepared, pool_size=1)
+    with made.connect() as conn:
+        for _ in range(20):
+            trips.ask(conn, (MARKS, {}), (ONE, {"n": 1}))
+            conn.execute(select(audit_entry.c.n))
+        said = {row[0] for row in trips.ask_one(conn, PREPARED, {})}
+    assert said >= {"SELECT week FROM figure_mark", "SELECT $1::int"} if prepared else not said
+    assert not any("audit_entry" in text for text in said)
+    made.dispose()
+
+
+def test_nothing_of_a_viewer_is_kept_parsed(database_url: str) -> None:
+    """The planner leaves policies away for who sees all (db/policies.py): such a plan is not for
+    the next viewer of the session."""
+    made = engine.create(database_url, prepared=True, pool_size=1)
+    with engine.looking(made.connect(), EVERYTHING) as conn:
+        trips.ask(conn, (NUMBERS, {}), (ONE, {"n": 1}))
+        assert trips.ask_one(conn, PREPARED, {}) == []
+    made.dispose()
+
+
+def test_a_plan_of_another_form_is_left_behind_with_its_session(
+    database_url: str, owner_url: str
+) -> None:
+    """As after an update of the program, whose migrations changed a table meanwhile."""
+    made = engine.create(database_url, prepared=True, pool_size=1)
+    whole = Statement("SELECT * FROM figure_mark")
+    with made.connect() as conn:
+        assert trips.ask_last(conn, (whole, {})) == [[]]
+    owner = engine.create(owner_url)
+    with owner.begin() as conn:
+        conn.exec_driver_sql("ALTER TABLE figure_mark ADD COLUMN further int")
+    owner.dispose()
+    with made.connect() as conn:
+        with pytest.raises(DBAPIError, match="must not change result type") as caught:
+            trips.ask_one(conn, whole, {})
+        assert caught.value.connection_invalidated
+    with made.connect() as conn:
+        assert trips.ask_one(conn, whole, {}) == []
+    made.dispose()
