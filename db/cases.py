@@ -164,6 +164,14 @@ _for_round = Statement(
 )
 
 
+def asking_any(homes: Iterable[int]) -> trips.Asked:
+    """Asks whether there ever was a case of these homes; no row if there was none."""
+    return _any, {"homes": records.numbers(sorted(set(homes)))}
+
+
+_any = Statement("SELECT id FROM exception_case WHERE home_key = ANY(%(homes)s::bigint[]) LIMIT 1")
+
+
 def set_figures(
     conn: Connection, figures: Sequence[tuple[int, Figures, Mapping[str, Any]]]
 ) -> None:
@@ -236,23 +244,19 @@ def write(
 
     ``weighed``: figures of new cases by fingerprint and cycle; others have ``set_figures``.
     """
+    return write_and_ask(conn, changes, (), weighed)[0]
+
+
+def write_and_ask(
+    conn: Connection,
+    changes: Sequence[Changed],
+    asked: Sequence[trips.Asked],
+    weighed: Mapping[tuple[str, int], Weighed] | None = None,
+) -> tuple[list[Changed], list[list[Any]]]:
+    """The same, and the answers to what is asked of all cases as they then are."""
     ordered = sorted(changes, key=lambda c: (c.case.id or 0, c.case.fingerprint, c.case.cycle))
     new = [c for c in ordered if c.case.id is None]
     rows = [_new_row(c.case, (weighed or {}).get((c.case.fingerprint, c.case.cycle))) for c in new]
-    given: list[Any] = []
-    wanting = None
-    if rows:
-        named = ("id", "fingerprint", "cycle")
-        asked = records.putting(exception_case, rows, returning=named, beside=("why",))
-        given, subscribed = trips.ask(conn, asked, subscriptions.IN_FORCE)
-        wanting = subscriptions.case_listeners(subscribed)
-    numbers = {(row.fingerprint, row.cycle): row.id for row in given}
-    stored = [
-        c
-        if c.case.id is not None
-        else replace(c, case=replace(c.case, id=numbers[c.case.fingerprint, c.case.cycle]))
-        for c in ordered
-    ]
     records.change(
         conn,
         exception_case,
@@ -260,9 +264,25 @@ def write(
         keys=("id",),
         beside=("why",),
     )
+    given: list[Any] = []
+    wanting = None
+    if rows:
+        named = ("id", "fingerprint", "cycle")
+        adding = records.putting(exception_case, rows, returning=named, beside=("why",))
+        given, subscribed, *answers = trips.ask(conn, adding, subscriptions.IN_FORCE, *asked)
+        wanting = subscriptions.case_listeners(subscribed)
+    else:
+        answers = trips.ask(conn, *asked) if asked else []
+    numbers = {(row.fingerprint, row.cycle): row.id for row in given}
+    stored = [
+        c
+        if c.case.id is not None
+        else replace(c, case=replace(c.case, id=numbers[c.case.fingerprint, c.case.cycle]))
+        for c in ordered
+    ]
     told = [(c.case.id, note) for c in stored for note in c.notes if c.case.id]
     add_notes(conn, told, wanting)
-    return stored
+    return stored, answers
 
 
 def add_notes(

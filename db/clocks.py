@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -95,6 +96,7 @@ _events = Statement(
         func.not_(event_object.c.type == any_(bindparam("unheard", type_=ARRAY(Text)))),
     )
 )
+_APPLIED = 9  # place of applied_at among these
 _cycles = Statement(
     select(
         clock.c.home_key,
@@ -128,7 +130,13 @@ def load(conn: Connection, homes: Iterable[int], unheard: Iterable[str]) -> dict
 def asking(homes: Sequence[int], unheard: Iterable[str]) -> tuple[trips.Asked, ...]:
     """The questions of what is kept of these units; the answers go to ``of_rows``."""
     given = {"homes": records.numbers(homes)}
-    return (_events, {**given, "unheard": sorted(unheard)}), (_cycles, given), (_judged, given)
+    deaf = records.words(frozenset(unheard))
+    return (_events, {**given, "unheard": deaf}), (_cycles, given), (_judged, given)
+
+
+def with_news(events: Iterable[Any]) -> set[int]:
+    """The units among the first of the answers of which an event is not taken by their clocks."""
+    return {row[0] for row in events if row[_APPLIED] is None}
 
 
 def of_rows(
@@ -474,25 +482,30 @@ _COMPLETE = Statement(
 def feeds_of(homes: Iterable[int], sources: Iterable[str]) -> tuple[trips.Asked, trips.Asked]:
     """The two questions of how complete these sources are, with all spells that can matter to these
     units; the answers go to ``Feeds.of_rows``."""
-    names = sorted(set(sources))
+    names, complete = _complete(frozenset(sources))
     given = {
         "homes": records.numbers(homes),
         "names": names,
         "back": LOOK_BACK,
         "beginning": BEGINNING,
     }
-    return (_SPELLS, given), _complete(names)
+    return (_SPELLS, given), complete
 
 
-def _complete(names: list[str]) -> trips.Asked:
-    return _COMPLETE, {"keys": [source_key(name) for name in names], "names": names}
+@lru_cache(maxsize=64)
+def _complete(sources: frozenset[str]) -> tuple[str, trips.Asked]:
+    """Their names as an array, and the question of how complete they are."""
+    names = sorted(sources)
+    told = records.words(sources)
+    keys = records.numbers(source_key(name) for name in names)
+    return told, (_COMPLETE, {"keys": keys, "names": told})
 
 
 def feeds(conn: Connection, sources: Iterable[str], since: datetime | None) -> Feeds:
     """How complete these sources are, with spells that are open or ended after ``since``."""
-    names = sorted(set(sources))
-    given = {"names": names, "since": since}
-    return Feeds.of_rows(*trips.ask(conn, (_SPELLS_SINCE, given), _complete(names)))
+    names, complete = _complete(frozenset(sources))
+    asked = trips.ask(conn, (_SPELLS_SINCE, {"names": names, "since": since}), complete)
+    return Feeds.of_rows(*asked)
 
 
 _SPELLS_SINCE = Statement(

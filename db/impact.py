@@ -126,7 +126,7 @@ def documents(conn: Connection, homes: Iterable[int], kinds: Sequence[str]) -> l
     wanted = sorted(set(homes))
     if not wanted:
         return []
-    return trips.ask_one(conn, _documents, {"homes": wanted, "kinds": list(kinds)})
+    return trips.ask_one(conn, _documents, {"homes": wanted, "kinds": records.words(tuple(kinds))})
 
 
 _pegged = Statement(
@@ -170,7 +170,7 @@ def stakes(conn: Connection, reach: Iterable[int], weighed: Iterable[int]) -> St
 
 def _asking_documents(homes: Sequence[int]) -> tuple[trips.Asked, trips.Asked]:
     given = {"homes": records.numbers(homes)}
-    return (_documents, {**given, "kinds": ["po", "po_line"]}), (_pegged, given)
+    return (_documents, {**given, "kinds": records.words(("po", "po_line"))}), (_pegged, given)
 
 
 def asking_stakes(homes: Iterable[int]) -> tuple[trips.Asked, ...]:
@@ -249,23 +249,36 @@ class Near:
     stock: bool
 
 
-def asking_near(homes: Iterable[int]) -> tuple[trips.Asked, ...]:
-    """The questions of what stands around these; the answers go to ``near``."""
-    given = {"homes": records.numbers(sorted(set(homes)))}
-    return (_any_pegs, given), (_linked, given), ANY_STOCK
+def asking_near(homes: Iterable[int]) -> trips.Asked:
+    """Asks what stands around these; the answer goes to ``near``."""
+    return _near, {"homes": records.numbers(sorted(set(homes)))}
 
 
-def near(answers: Iterable[list[Any]], homes: Collection[int]) -> Near:
+def near(answer: Iterable[tuple[int | None, int | None]], homes: Collection[int]) -> Near:
     """What stands around these, which may be fewer than were asked for."""
-    pegged, links, stock = answers
-    return Near(
-        {home for [home] in pegged if home in homes},
-        [(home, other) for home, other in links if home in homes],
-        bool(stock[0][0]),
-    )
+    found = Near(set(), [], stock=False)
+    for home, other in answer:
+        if home is None:
+            found.stock = True
+        elif home in homes:
+            if other is None:
+                found.pegged.add(home)
+            else:
+                found.links.append((home, other))
+    return found
 
 
-_any_pegs = Statement("SELECT DISTINCT home_key FROM peg WHERE home_key = ANY(%(homes)s::bigint[])")
+# One statement, as small questions cost more to say than to answer. A home alone is waited for; a
+# row of nothing means that there is stock.
+_near = Statement(
+    """
+    SELECT home_key, NULL::bigint FROM peg WHERE home_key = ANY(%(homes)s::bigint[])
+    UNION
+    SELECT home_key, other_key FROM flow_link WHERE home_key = ANY(%(homes)s::bigint[])
+    UNION ALL
+    SELECT NULL, NULL WHERE EXISTS (SELECT FROM stock_level)
+    """
+)
 ANY_STOCK: trips.Asked = (Statement("SELECT EXISTS (SELECT FROM stock_level)"), {})
 _linked = Statement(
     "SELECT DISTINCT home_key, other_key FROM flow_link WHERE home_key = ANY(%(homes)s::bigint[])"

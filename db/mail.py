@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from db import records, trips
 from db.cases import of_row
+from db.staging import literal
 from db.tables import (
     case_note,
     exception_case,
@@ -130,24 +131,32 @@ def hearing(
 ) -> tuple[list[Heard], dict[GroupKey, datetime]]:
     """``believers`` of these cases and ``last_sent`` of these groups, in one trip to the server."""
     heard, sent = trips.ask(
-        conn, (_believers, {"cases": sorted(set(case_ids))}), (_last_sent, _groups(keys))
+        conn, (_believers, {"cases": sorted(set(case_ids))}), asking_last_sent(keys)
     )
-    return [_as_heard(row) for row in heard], {GroupKey(*row[:3]): row[3] for row in sent}
+    return [_as_heard(row) for row in heard], sent_at(sent)
 
 
 def last_sent(conn: Connection, keys: Iterable[GroupKey]) -> dict[GroupKey, datetime]:
     """When each of these groups was last told something; groups never told are left out."""
-    asked = _groups(keys)
-    rows = trips.ask_one(conn, _last_sent, asked) if asked["policies"] else []
+    wanted = set(keys)
+    return sent_at(trips.ask_one(conn, *asking_last_sent(wanted))) if wanted else {}
+
+
+def asking_last_sent(keys: Iterable[GroupKey]) -> trips.Asked:
+    """The question of it; the answer goes to ``sent_at``."""
+    return _last_sent, _groups(keys)
+
+
+def sent_at(rows: Iterable[Any]) -> dict[GroupKey, datetime]:
     return {GroupKey(*row[:3]): row[3] for row in rows}
 
 
-def _groups(keys: Iterable[GroupKey]) -> dict[str, list[str]]:
+def _groups(keys: Iterable[GroupKey]) -> dict[str, str]:
     wanted = sorted(set(keys))
     return {
-        "policies": [key.policy for key in wanted],
-        "recipients": [key.recipient for key in wanted],
-        "groups": [key.group for key in wanted],
+        "policies": literal(key.policy for key in wanted),
+        "recipients": literal(key.recipient for key in wanted),
+        "groups": literal(key.group for key in wanted),
     }
 
 

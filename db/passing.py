@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,8 +11,8 @@ import orjson
 from sqlalchemy import Connection
 
 from db import trips
-from db.clocks import ELSEWHERE, Feeds, feeds_of
-from db.records import as_json, numbers
+from db.clocks import ELSEWHERE, Feeds, feeds_of, with_news
+from db.records import as_json, numbers, words
 from db.trips import Statement
 from tower.cycles import Verdict
 
@@ -83,44 +82,38 @@ _OPEN = Statement(
 )
 
 
-# What is asked and written here is found by key, row by row. The planner, who guesses how many rows
-# a list will match, would read whole tables instead.
-_JOINS = ("enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_seqscan")
-_BY_KEY, _ANY_WAY = (
-    Statement("SELECT " + ", ".join(f"set_config('{name}', '{to}', true)" for name in _JOINS))
-    for to in ("off", "on")
-)
-
-
-@contextlib.contextmanager
-def by_key(conn: Connection) -> Iterator[None]:
-    """Within it, rows are found by the keys they are asked for with."""
-    trips.tell(conn, _BY_KEY, {})
-    yield
-    trips.tell(conn, _ANY_WAY, {})
-
-
 def waiting(
     conn: Connection,
     homes: Iterable[int],
     unheard: Iterable[str],
     sources: Iterable[str],
     now: datetime,
+    before: Sequence[trips.Asked] = (),
     beside: Sequence[trips.Asked] = (),
+    events: int | None = None,
 ) -> tuple[list[Waiting], Feeds, list[list[Any]]]:
     """Of these units those with open clocks that have taken every event, lost none since, did not
     crash, and whose lines need no look for the day; and what is known of the sources, for all of
-    the units given. One trip to the server, with the answers to what is asked beside."""
+    the units given. One trip to the server, with the answers to what is asked before and beside.
+    ``events``: which of these answers gives the events of all units, if one does
+    (db/clocks.asking)."""
     asked = sorted(set(homes))
     given = numbers(asked)
-    told, rows, spells, complete, *answers = trips.ask(
+    news: list[trips.Asked] = []
+    if events is None:
+        news.append((_TOLD, {"homes": given, "unheard": words(frozenset(unheard))}))
+    answers = trips.ask(
         conn,
-        (_TOLD, {"homes": given, "unheard": sorted(unheard)}),
-        (_OPEN, {"homes": given, "now": now, "elsewhere": list(ELSEWHERE)}),
+        *before,
+        (_OPEN, {"homes": given, "now": now, "elsewhere": words(ELSEWHERE)}),
         *feeds_of(asked, sources),
         *beside,
+        *news,
     )
-    heard = {row[0] for row in told}
+    own = slice(len(before), len(before) + 3)
+    rows, spells, complete = answers[own]
+    del answers[own]
+    heard = with_news(answers[events]) if events is not None else {row[0] for row in answers.pop()}
     found: dict[int, Waiting] = {}
     for home, partner, instant, impact_at, rule, version, calendar, next_at, *due in rows:
         if home in heard:

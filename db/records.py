@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Table
 
-from db import trips
+from db import staging, trips
 from db.trips import Statement
 
 Record = Mapping[str, Any]
@@ -49,6 +49,12 @@ def numbers(values: Iterable[int]) -> str:
     """Whole numbers as an array: ``%(name)s::bigint[]``. Made one by one they cost the driver more
     than finding their rows costs the server."""
     return f"{{{','.join(map(str, values))}}}"
+
+
+@lru_cache(maxsize=256)
+def words(values: frozenset[str] | tuple[str, ...]) -> str:
+    """The same of texts that come again and again: ``%(name)s::text[]``."""
+    return staging.literal(sorted(values))
 
 
 def _given(table: Table, columns: Sequence[str], beside: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -75,19 +76,20 @@ _sharing = Statement(
 )
 
 
-def sharing(
-    conn: Connection, touched: Mapping[str, datetime], joins: timedelta
-) -> dict[str, list[Case]]:
-    """Cases of these names that may belong to one group with what happened at these instants.
+def asking(touched: Mapping[str, datetime], joins: timedelta) -> trips.Asked:
+    """Asks for the cases of these names that may belong to one group with what happened at these
+    instants; the answer goes to ``by_name``.
 
     Read from the last gap that no group reaches over, so the cost is that of the group, not of the
     history of the name.
     """
-    if not touched:
-        return {}
     names = sorted(touched)
     instants = [touched[name] for name in names]
-    rows = trips.ask_one(conn, _sharing, {"names": names, "instants": instants, "joins": joins})
+    return _sharing, {"names": names, "instants": instants, "joins": joins}
+
+
+def by_name(rows: Iterable[Any]) -> dict[str, list[Case]]:
+    """Cases by the name they share, in the order of their instants."""
     found: dict[str, list[Case]] = {}
     for row in rows:
         found.setdefault(row.shares, []).append(of_row(row))

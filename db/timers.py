@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from db import netting_marks, trips
 from db.records import as_json, put
+from db.staging import literal
 from db.tables import timer
 from db.trips import Statement
 
@@ -39,20 +40,19 @@ class Timer:
     due: datetime
 
 
-# After a burst the planner, whose statistics are stale, would sort every due row for each claim.
-# The other statements of a round are small: compiling them would cost more than running them.
-_INDEX_ORDER = Statement(
-    "SELECT set_config('jit', 'off', true), set_config('enable_bitmapscan', 'off', true), "
-    "set_config('enable_sort', 'off', true)"
-)
-_ANY_ORDER = Statement(
-    "SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true)"
-)
 _LOOK = Statement(
     """
+    WITH first AS MATERIALIZED (
+        SELECT kind, key FROM timer WHERE due <= %(now)s ORDER BY due LIMIT %(limit)s)
     SELECT (SELECT due FROM timer ORDER BY due LIMIT 1),
-           ARRAY(SELECT DISTINCT kind FROM (
-               SELECT kind FROM timer WHERE due <= %(now)s ORDER BY due LIMIT %(limit)s) AS first)
+           ARRAY(SELECT DISTINCT kind FROM first),
+           ARRAY(SELECT key FROM first WHERE kind = %(kind)s LIMIT %(some)s)
+    """
+)
+_CLAIM_THESE = Statement(
+    """
+    SELECT key FROM timer WHERE kind = %(kind)s AND key = ANY(%(keys)s::text[]) AND due <= %(now)s
+    ORDER BY key FOR UPDATE SKIP LOCKED
     """
 )
 _CLAIM = Statement(
@@ -70,21 +70,39 @@ _DROP = Statement(
 )
 
 
-def look(conn: Connection, now: datetime, limit: int) -> tuple[datetime | None, set[str]]:
-    """The earliest instant at which something waits, and the kinds among the first due timers; an
-    index look-up when nothing is due."""
-    [(following, kinds)] = trips.ask_one(conn, _LOOK, {"now": now, "limit": limit})
-    return following, set(kinds)
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in the queue.
+
+    following  the earliest instant at which something does
+    kinds      those among the first that are due
+    units      keys of the first units that are due
+    """
+
+    following: datetime | None
+    kinds: set[str]
+    units: Sequence[str]
+
+
+def look(conn: Connection, now: datetime, limit: int, units: int) -> Waiting:
+    """What waits, with at most so many units; an index look-up when nothing is due."""
+    given = {"now": now, "limit": limit, "kind": UNIT, "some": units}
+    [(following, kinds, keys)] = trips.ask_one(conn, _LOOK, given)
+    return Waiting(following, set(kinds), keys)
+
+
+def claiming(kind: str, keys: Sequence[str], now: datetime) -> trips.Asked:
+    """Asks to lock these if they are still due; the keys of those that nobody else holds."""
+    return _CLAIM_THESE, {"kind": kind, "keys": literal(keys), "now": now}
 
 
 def claim(conn: Connection, kinds: Iterable[str], now: datetime, limit: int) -> list[Timer]:
     """Lock up to ``limit`` timers of these kinds that are due, earliest first.
 
-    Rows that another worker holds are passed over. Call it once at the start of a transaction.
+    Rows that another worker holds are passed over. Call it once at the start of a transaction in
+    which rows are found by key (db/planner.py).
     """
-    trips.tell(conn, _INDEX_ORDER, {})
     rows = trips.ask_one(conn, _CLAIM, {"now": now, "kinds": sorted(kinds), "limit": limit})
-    trips.tell(conn, _ANY_ORDER, {})
     return [Timer(*row) for row in rows]
 
 
@@ -140,6 +158,13 @@ def drop(conn: Connection, keys: Sequence[tuple[str, str]]) -> None:
 def next_due(conn: Connection) -> datetime | None:
     """The earliest instant at which something waits."""
     found = trips.ask_one(conn, _NEXT, {})
+    return found[0][0] if found else None
+
+
+def commit(conn: Connection) -> datetime | None:
+    """End the transaction; the earliest instant at which something waits then, but for what others
+    are about to set."""
+    [found] = trips.ask_last(conn, (_NEXT, {}))
     return found[0][0] if found else None
 
 

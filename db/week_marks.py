@@ -14,7 +14,7 @@ from psycopg import Cursor
 from sqlalchemy import Connection
 
 from db import trips
-from db.records import numbers
+from db.records import numbers, words
 from db.trips import Statement
 
 HEADERS = ("po", "asn", "invoice")
@@ -59,4 +59,4 @@ def mark_homes(conn: Connection, homes: Iterable[int]) -> None:
     """Clocks of these homes changed."""
     wanted = sorted(set(homes))
     if wanted:
-        trips.tell(conn, _OF_HOMES, {"homes": numbers(wanted), "kinds": list(HEADERS)})
+        trips.tell(conn, _OF_HOMES, {"homes": numbers(wanted), "kinds": words(HEADERS)})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
 from db import cases as kept
-from db import mail, root_causes, timers
-from db.mail import GroupKey, Member
+from db import mail, root_causes, timers, trips
+from db.mail import GroupKey, Heard, Member
 from db.timers import Timer
 from tower.calendars import Calendar
 from tower.cases import Case, Changed, is_past
@@ -24,12 +25,44 @@ from worker.judging import Judging
 from worker.readers import PARTNER, contact_of
 
 
+class Ahead:
+    """What ``mark`` must know of new cases, asked while they are stored: when the groups that hear
+    of them were last told something. Nobody was told of them yet."""
+
+    def __init__(self, config: Judging) -> None:
+        self._config = config
+        self._new: set[tuple[str, int]] = set()
+        self._groups: set[GroupKey] = set()
+        self._sent: dict[GroupKey, datetime] = {}
+
+    def ask(self, changes: Sequence[Changed]) -> Sequence[trips.Asked]:
+        new = [c.case for c in changes if c.case.id is None]
+        self._new = {(case.fingerprint, case.cycle) for case in new}
+        self._groups = {key for case in new for key, _ in addressees(case, self._config)}
+        return [mail.asking_last_sent(self._groups)] if self._groups else []
+
+    def take(self, answers: Sequence[list[Any]]) -> None:
+        for rows in answers:
+            self._sent = mail.sent_at(rows)
+
+    def sent(self, cases: Iterable[Case], groups: set[GroupKey]) -> dict[GroupKey, datetime] | None:
+        """The answer, if it is all that must be known of these."""
+        told = all((case.fingerprint, case.cycle) in self._new for case in cases)
+        return dict(self._sent) if told and groups <= self._groups else None
+
+
 def mark(
-    conn: Connection, config: Judging, code: Code, changes: Sequence[Changed], now: datetime
+    conn: Connection,
+    config: Judging,
+    code: Code,
+    changes: Sequence[Changed],
+    now: datetime,
+    ahead: Ahead | None = None,
 ) -> None:
     """Make dirty every group that may have to hear of these changes.
 
-    Whoever was told that a case is open hears of its end, whatever else is quiet.
+    Whoever was told that a case is open hears of its end, whatever else is quiet. ``ahead``: what
+    was asked when they were stored.
     """
     under = _under_parents(conn, changes)
     root_causes.leave_to_parents(conn, under, now)
@@ -41,9 +74,11 @@ def mark(
     cases |= outlived
     whom = {number: addressees(case, config) for number, case in cases.items() if case.open}
     groups = {key for its in whom.values() for key, _ in its}
-    believers, sent = mail.hearing(conn, cases, groups)
-    others = {b.key for b in believers} - groups
-    sent |= mail.last_sent(conn, others)
+    sent = ahead.sent(cases.values(), groups) if ahead is not None else None
+    believers: list[Heard] = []
+    if sent is None:
+        believers, sent = mail.hearing(conn, cases, groups)
+        sent |= mail.last_sent(conn, {b.key for b in believers} - groups)
     raised = raised_again(changes)
     members = [
         Member(b.key, b.case_id, b.said.role, now, remind=b.case_id in raised) for b in believers

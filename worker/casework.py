@@ -34,6 +34,15 @@ FEW = 8  # units: a trip to the server costs more than asking more than needed o
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What was told of these homes before it was known which of them matter: the answers to
+    ``db.impact.asking_stakes``."""
+
+    homes: set[int]
+    answers: Sequence[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Worked:
     """What became of the cases of a round.
 
@@ -52,21 +61,29 @@ def apply(
     homes: Iterable[int],
     now: datetime,
     links: Sequence[tuple[int, int]] | None = None,
+    caseless: Known | None = None,
+    beside: grouping.Beside | None = None,
 ) -> Worked:
     """Fold the news into cases, weigh every open case of these homes anew, and store all of it.
 
     ``homes`` are purchase orders whose affected lines may have changed; open cases of shipments
     that are linked to them are weighed too. ``links`` are those of ``homes``, where they are known.
+    ``caseless``: homes that never had a case, if that is known. ``beside`` asks when cases are
+    stored.
     """
     places = set(homes)
     linked = _Links.of(rows.linked(conn, places) if links is None else links)
     marks = {_mark(brief): (brief, happenings) for brief, happenings in work}
-    # Of a few, all is asked that may be weighed; the rest of a flood makes no case.
-    maybe = places | linked.others if marks and len(places) <= FEW else set[int]()
-    found, answers = kept.for_round(
-        conn, marks, places | linked.others, rows.asking_stakes(maybe) if maybe else ()
-    )
-    figures = {case.id: known for case, known in found}
+    near = places | linked.others
+    if caseless is not None and caseless.homes >= near | {b.home_key for b, _ in marks.values()}:
+        known, found = caseless, list[tuple[Case, kept.Figures]]()
+    else:
+        # Of a few, all is asked that may be weighed; the rest of a flood makes no case.
+        maybe = near if marks and len(places) <= FEW else set[int]()
+        asked = rows.asking_stakes(maybe) if maybe else ()
+        found, answers = kept.for_round(conn, marks, near, asked)
+        known = Known(maybe, answers)
+    figures = {case.id: told for case, told in found}
     latest: dict[str, Case] = {}
     for case, _ in found:
         before = latest.get(case.fingerprint)
@@ -82,7 +99,6 @@ def apply(
     current = {(case.fingerprint, case.cycle): case for case in latest.values()}
     current |= {key: changed.case for key, changed in changes.items()}
     open_now = {key: case for key, case in current.items() if case.open}
-    known = _Known(maybe, answers)
     weighed = _Weights(conn, code, open_now.values(), places, linked, known, now)
     for key, case in open_now.items():
         lifted = with_raise(case, weighed.raise_of(case), now, weighed.because(case))
@@ -97,14 +113,14 @@ def apply(
             )
     new = {key for key, changed in changes.items() if changed.case.id is None}
     first = {key: weighed.figures_of(open_now[key]) for key in new & open_now.keys()}
-    stored = kept.write(conn, list(changes.values()), first)
+    stored, sharing = grouping.store(conn, code, list(changes.values()), first, beside)
     numbers = {(c.case.fingerprint, c.case.cycle): c.case for c in stored}
     standing = [numbers.get(key, case) for key, case in open_now.items()]
     _write_figures(
         conn, [numbers.get(k, c) for k, c in open_now.items() if k not in new], figures, weighed
     )
     _write_blame(conn, standing, weighed, places)
-    stored = grouping.follow(conn, code, stored, now)
+    stored = grouping.follow(conn, code, stored, now, sharing)
     grouping.sum_up(conn, code, standing)
     return Worked(stored, {c.home_key for c in standing if c.home_key is not None})
 
@@ -161,14 +177,6 @@ class _Links:
         return set(self.po_of)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was told of these homes before it was known which of them matter."""
-
-    homes: set[int]
-    answers: list[list[Any]]
-
-
 class _Weights:
     """Whom the open cases of a round hurt. Reads what it needs once, for all of them."""
 
@@ -179,7 +187,7 @@ class _Weights:
         cases: Iterable[Case],
         homes: set[int],
         links: _Links,
-        known: _Known,
+        known: Known,
         now: datetime,
     ) -> None:
         self._code, self._now = code, now

@@ -2,43 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from db import cases as kept
 from db import root_causes as rows
+from db import trips
 from tower.cases import Case, Changed, is_past
 from tower.court import Code
 from tower.cycles import text_of
 from tower.root_causes import KIND, grouping_of, regroup, shared_name
 from tower.timeline import REJUDGED
 
+Sharing = Sequence[Any]
+"""Rows of the cases that share a name with some."""
+
+
+class Beside(Protocol):
+    """What is asked in the same trip in which cases are stored."""
+
+    def ask(self, changes: Sequence[Changed]) -> Sequence[trips.Asked]:
+        """The questions, when it is known what will be stored."""
+        ...
+
+    def take(self, answers: Sequence[list[Any]]) -> None:
+        """Their answers."""
+        ...
+
+
+def store(
+    conn: Connection,
+    code: Code,
+    changes: Sequence[Changed],
+    weighed: Mapping[tuple[str, int], kept.Weighed],
+    beside: Beside | None = None,
+) -> tuple[list[Changed], Sharing | None]:
+    """Store cases (``db.cases.write``), and ask in the same trip for those that share a cause with
+    them; None where that must be asked afterwards."""
+    shared = [c.case for c in changes if c.case.shares]
+    asked = []
+    if shared and not any(case.parent_id for case in shared):
+        asked.append(_ask(conn, code, _touched(shared)))
+    alone = len(asked)
+    if beside is not None:
+        asked.extend(beside.ask(changes))
+    stored, answers = kept.write_and_ask(conn, changes, asked, weighed)
+    if beside is not None:
+        beside.take(answers[alone:])
+    return stored, answers[0] if alone else None
+
 
 def follow(
-    conn: Connection, code: Code, changes: Sequence[Changed], now: datetime
+    conn: Connection,
+    code: Code,
+    changes: Sequence[Changed],
+    now: datetime,
+    sharing: Sharing | None = None,
 ) -> list[Changed]:
     """Regroup what shares a cause with these changes: parents that changed, cases that stand alone
-    again, and the given cases as they now are. The changes must be stored before.
+    again, and the given cases as they now are. The changes must be stored before; ``sharing`` is
+    what was asked then.
     """
-    changed = [c.case for c in changes if c.case.shares and c.case.id is not None]
-    if not changed:
-        return list(changes)
-    touched: dict[str, datetime] = {}
-    for case in changed:
-        known = touched.get(case.shares, case.opened_at)
-        touched[case.shares] = min(known, case.opened_at)
-    rows.lock(conn, touched)
-    # A case whose instant moved may leave the group it was in.
-    for name, at in rows.first_of(conn, (c.parent_id for c in changed if c.parent_id)).items():
-        touched[name] = min(touched.get(name, at), at)
+    if sharing is None:
+        changed = [c.case for c in changes if c.case.shares and c.case.id is not None]
+        if not changed:
+            return list(changes)
+        touched = _touched(changed)
+        rows.lock(conn, touched)
+        # A case whose instant moved may leave the group it was in.
+        for name, at in rows.first_of(conn, (c.parent_id for c in changed if c.parent_id)).items():
+            touched[name] = min(touched.get(name, at), at)
+        sharing = trips.ask_one(conn, *_ask(conn, code, touched))
     grouping = grouping_of(code.book)
-    sharing = rows.sharing(conn, touched, grouping.joins)
     wanted = {
         name: cases
-        for name, cases in sharing.items()
+        for name, cases in rows.by_name(sharing).items()
         if len(cases) >= grouping.at_least or any(c.parent_id for c in cases)
     }
     if not wanted:
@@ -79,6 +121,19 @@ def follow(
     rows.hang(conn, under)
     rows.sum_up(conn, summed, code.network.company.currency)
     return [*_hung(changes, under), *extra]
+
+
+def _touched(cases: Iterable[Case]) -> dict[str, datetime]:
+    """The earliest instant of each name that these cases share."""
+    found: dict[str, datetime] = {}
+    for case in cases:
+        found[case.shares] = min(found.get(case.shares, case.opened_at), case.opened_at)
+    return found
+
+
+def _ask(conn: Connection, code: Code, touched: Mapping[str, datetime]) -> trips.Asked:
+    rows.lock(conn, touched)
+    return rows.asking(touched, grouping_of(code.book).joins)
 
 
 def sum_up(conn: Connection, code: Code, cases: Iterable[Case]) -> None:

@@ -11,12 +11,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from db import clocks, impact, timers, trips
+from db import cases as kept
+from db import clocks, impact, planner, timers, trips
 from db.clocks import Feeds, UnitRows
 from db.driver import no_garbage
 from db.timers import (
@@ -54,6 +54,7 @@ from worker import (
 from worker.code import code_for
 from worker.impact import Impact, recompute, tomorrow
 from worker.judging import Judging
+from worker.passing import Quiet
 from worker.units import Visit, visit, with_impact_at
 
 __all__ = ["Judging", "TickResult", "tick"]
@@ -161,20 +162,25 @@ def _begin(
 ) -> tuple[datetime | None, set[str], set[str]]:
     """The earliest instant at which something waits, the kinds that are due, and those that are
     left: the first of them is done at once, in the transaction that looked."""
-    following, due, first = None, set[str](), None
+    waiting, first = timers.Waiting(None, set(), ()), None
     try:
         with no_garbage(), engine.connect() as conn, trips.begin(conn):
-            following, due = timers.look(conn, now, limit)
-            first = next((kind for kind in _IN_TURN if kind in due), None)
+            planner.by_key(conn)
+            waiting = timers.look(conn, now, limit, FEW + 1)
+            first = next((kind for kind in _IN_TURN if kind in waiting.kinds), None)
             if first is None:
-                return following, due, set()
-            counts = _claimed(conn, first, config, code, now, limit)
+                return waiting.following, waiting.kinds, set()
+            if first == UNIT and len(waiting.units) <= FEW:
+                counts = _few_units(conn, config, code, waiting.units, now)
+            else:
+                counts = _claimed(conn, first, config, code, now, limit)
     except DBAPIError:
         if first is None:
             raise
-        return following, due, due  # all anew, as a step like the others
+        # All anew, as a step like the others.
+        return waiting.following, waiting.kinds, waiting.kinds
     done.add(counts)
-    return following, due, due - {first}
+    return waiting.following, waiting.kinds, waiting.kinds - {first}
 
 
 def _claimed(
@@ -183,9 +189,11 @@ def _claimed(
     claimed = timers.claim(conn, [kind], now, limit)
     if not claimed:
         return _Counts()
+    if kind != UNIT:
+        planner.any_way(conn)
     done = _WORK[kind](conn, config, code, claimed, now)
     done.claimed[kind] = len(claimed)
-    done.looked, done.following = True, timers.next_due(conn)
+    done.looked, done.following = True, timers.commit(conn)
     return done
 
 
@@ -195,6 +203,7 @@ def _step(
     for attempt in range(_TRIES):
         try:
             with no_garbage(), engine.connect() as conn, trips.begin(conn):
+                planner.by_key(conn)
                 return _claimed(conn, kind, config, code, now, limit)
         except DBAPIError as error:
             if not _may_repeat(error) or attempt == _TRIES - 1:
@@ -212,27 +221,57 @@ def _may_repeat(error: DBAPIError) -> bool:
 # --- units ----------------------------------------------------------------------------------------
 
 
+def _few_units(
+    conn: Connection, config: Judging, code: Code, keys: Sequence[str], now: datetime
+) -> _Counts:
+    """Claim these units and visit them, all that is asked of them in one trip to the server: one of
+    them is likely to have heard something."""
+    homes = sorted(map(int, keys))
+    claim = timers.claiming(UNIT, keys, now)
+    beside = (*_asking(code, homes), kept.asking_any(homes), *impact.asking_stakes(homes))
+    quiet = passing.claim_and_let_pass(conn, code, homes, now, claim, beside)
+    if not quiet.held:
+        return _Counts()
+    planner.by_some_key(conn)
+    done = _judged(conn, config, code, homes, quiet, now)
+    done.claimed[UNIT] = len(quiet.held)
+    done.looked, done.following = True, timers.commit(conn)
+    return done
+
+
 def _units(
     conn: Connection, config: Judging, code: Code, claimed: Sequence[Timer], now: datetime
 ) -> _Counts:
     """Visit units together: their rows are read and written set by set."""
     homes = sorted({int(timer.key) for timer in claimed})
-    few = len(homes) <= FEW  # one of them is likely to have heard something
-    quiet = passing.let_pass(conn, code, claimed, now, _asking(code, homes) if few else ())
+    quiet = passing.let_pass(conn, code, homes, now)
+    planner.any_way(conn)
+    return _judged(conn, config, code, homes, quiet, now)
+
+
+def _judged(
+    conn: Connection, config: Judging, code: Code, homes: list[int], quiet: Quiet, now: datetime
+) -> _Counts:
+    """What time alone did to units, and what comes of visiting the others of those held."""
     done = _Counts(units=len(quiet.next), transitions=quiet.transitions)
-    left = [home for home in homes if home not in quiet.next]
+    left = [home for home in quiet.held if home not in quiet.next]
     if left:
-        told = homes if few else left
-        events, cycles, judged, *around = quiet.answers or trips.ask(conn, *_asking(code, told))
+        told = homes if quiet.answers else left
+        answers = quiet.answers or trips.ask(conn, *_asking(code, left))
+        events, cycles, judged, around, *stakes = answers
         rows = clocks.of_rows(told, events, cycles, judged)
         found = {home: rows[home] for home in left}
-        done.add(_visited(conn, config, code, found, quiet.feeds, around, now))
+        near = impact.near(around, left)
+        caseless = None
+        if stakes and not stakes.pop(0):
+            caseless = casework.Known(set(homes), stakes)
+        done.add(_visited(conn, config, code, found, quiet.feeds, near, caseless, now))
     return done
 
 
 def _asking(code: Code, homes: Sequence[int]) -> tuple[trips.Asked, ...]:
     """What is kept of these units, and what stands around them."""
-    return (*clocks.asking(homes, code.unheard), *impact.asking_near(homes))
+    return (*clocks.asking(homes, code.unheard), impact.asking_near(homes))
 
 
 def _visited(
@@ -241,7 +280,8 @@ def _visited(
     code: Code,
     found: dict[int, UnitRows],
     feeds: Feeds,
-    around: list[list[Any]],
+    near: impact.Near,
+    caseless: casework.Known | None,
     now: datetime,
 ) -> _Counts:
     """Units of which more than time is to be judged, from their events."""
@@ -265,8 +305,7 @@ def _visited(
         for cycle in cycles
         if cycle.held_by is not None
     }
-    near = impact.near(around, {v.judged.home for v in visits})
-    done.tell(_follow_up(conn, config, code, visits, found, near, now))
+    done.tell(_follow_up(conn, config, code, visits, found, near, caseless, now))
     _set_timers(conn, visits, [home for home, _ in crashed], now)
     for home, cause in crashed:
         clocks.mark_failed(conn, home, now)
@@ -284,6 +323,7 @@ def _follow_up(
     visits: list[Visit],
     found: dict[int, UnitRows],
     near: impact.Near,
+    caseless: casework.Known | None,
     now: datetime,
 ) -> list[Changed]:
     """Whom it hurts, which cases that makes, and who must hear of them."""
@@ -292,6 +332,7 @@ def _follow_up(
     reached = {po for home, po in near.links if home in shipments}
     if reached or orders & near.pegged:
         hurt = recompute(conn, code, orders | reached, now)
+        caseless = None  # what it hurts was told before it was computed anew
     else:
         hurt = Impact(po_homes=set(orders))
     if near.stock:
@@ -301,7 +342,8 @@ def _follow_up(
     work.extend(impact_judge.follow(conn, code, hurt.po_homes, now))
     homes = hurt.po_homes | {v.judged.home for v in visits}
     links = near.links if homes <= {v.judged.home for v in visits} else None
-    worked = casework.apply(conn, code, work, homes, now, links)
+    hearers = addressing.Ahead(config)
+    worked = casework.apply(conn, code, work, homes, now, links, caseless, hearers)
     for n, v in enumerate(visits):
         ahead = [hurt.next.get(v.judged.home) if v.judged.home in orders else None]
         if v.judged.home in worked.open_homes:
@@ -311,7 +353,7 @@ def _follow_up(
         if at != v.judged.impact_at:
             visits[n] = with_impact_at(v, at)
     clocks.save_units(conn, [v.judged for v in visits])
-    addressing.mark(conn, config, code, worked.changes, now)
+    addressing.mark(conn, config, code, worked.changes, now, hearers)
     return worked.changes
 
 
@@ -344,11 +386,13 @@ def _one_by_one(engine: Engine, config: Judging, code: Code, now: datetime, limi
     """One unit of a round cannot be stored: find it, put it off, and let the others through."""
     done = _Counts()
     with engine.begin() as conn:
+        planner.by_key(conn)
         waiting = timers.claim(conn, [UNIT], now, limit)
     for timer in waiting:
         try:
             with engine.begin() as conn:
                 if timers.claim_one(conn, timer, now):
+                    planner.by_key(conn)
                     with trips.gathered(conn):
                         done.add(_units(conn, config, code, [timer], now))
                     done.claimed[UNIT] = done.claimed.get(UNIT, 0) + 1

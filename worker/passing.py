@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from db import passing, timers, trips, week_marks
 from db.clocks import BEGINNING, LOOK_BACK, Feeds
 from db.passing import DueClock, Moved, Waiting
-from db.timers import UNIT, Timer
+from db.timers import UNIT
 from tower.court import Code
 from tower.evidence import of_source
 from tower.passing import Passed, passed
@@ -34,12 +34,14 @@ PART = 250  # units of which the server writes what came of them while the next 
 class Quiet:
     """What time alone did.
 
+    held         the units whose timers are ours
     feeds        how complete the sources are, with all that can matter to any of the units given
     next         when each unit is to be looked at again
     transitions  journal entries written
     answers      to what was asked beside
     """
 
+    held: Sequence[int]
     feeds: Feeds
     next: dict[int, datetime] = field(default_factory=dict)
     transitions: int = 0
@@ -49,20 +51,38 @@ class Quiet:
 def let_pass(
     conn: Connection,
     code: Code,
-    claimed: Sequence[Timer],
+    homes: Sequence[int],
     now: datetime,
-    beside: Sequence[trips.Asked] = (),
 ) -> Quiet:
-    """Judge what only time has moved among these units, whose timers the caller holds. What is
-    asked ``beside`` goes with the first question."""
-    homes = [int(timer.key) for timer in claimed]
-    with passing.by_key(conn):
-        units, feeds, answers = passing.waiting(
-            conn, homes, code.unheard, code.network.sources, now, beside
-        )
-        done = Quiet(feeds, answers=answers)
-        if units:
-            _judge(conn, code, units, done, now)
+    """Judge what only time has moved among these units, whose timers the caller holds; rows are
+    found by key (db/planner.py)."""
+    units, feeds, _ = passing.waiting(conn, homes, code.unheard, code.network.sources, now)
+    return _passed(conn, code, units, Quiet(homes, feeds), now)
+
+
+def claim_and_let_pass(
+    conn: Connection,
+    code: Code,
+    homes: Sequence[int],
+    now: datetime,
+    claim: trips.Asked,
+    beside: Sequence[trips.Asked],
+) -> Quiet:
+    """The same for those of a few units whose timers this ``claim`` gets. ``beside`` is asked in
+    the same trip: what is kept of all of them first (db/clocks.asking)."""
+    units, feeds, answers = passing.waiting(
+        conn, homes, code.unheard, code.network.sources, now, (claim,), beside, events=1
+    )
+    held = sorted(int(row[0]) for row in answers.pop(0))
+    units = [unit for unit in units if unit.home in held]
+    return _passed(conn, code, units, Quiet(held, feeds, answers=answers), now)
+
+
+def _passed(
+    conn: Connection, code: Code, units: Sequence[Waiting], done: Quiet, now: datetime
+) -> Quiet:
+    if units:
+        _judge(conn, code, units, done, now)
     return done
 
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Connection, Engine
 
-from db import bounces, outbox, timers
+from db import bounces, outbox, planner, timers
 from db.mail import GroupKey
 from db.outbox import Outbound
 from db.timers import REPORT, Timer
@@ -92,7 +92,9 @@ def make_due(engine: Engine, config: Judging, now: datetime) -> int:
     made = 0
     while True:
         with engine.begin() as conn:
+            planner.by_key(conn)
             claimed = timers.claim(conn, [REPORT], now, 1)
+            planner.any_way(conn)
             if not claimed:
                 return made
             try:

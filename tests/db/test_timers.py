@@ -39,8 +39,10 @@ def test_the_earliest_due_are_claimed_and_others_stay(connection: Connection) ->
         + [Timer("unit", "later", NOW + MINUTE), Timer("case", "7", NOW)],
     )
     assert [t.key for t in timers.claim(connection, ["unit"], NOW, 3)] == ["4", "3", "2"]
-    assert timers.look(connection, NOW, 10) == (NOW - 4 * MINUTE, {"unit", "case"})
-    assert timers.look(connection, NOW - 3 * MINUTE, 10)[1] == {"unit"}
+    waiting = timers.look(connection, NOW, 10, 3)
+    assert waiting == timers.Waiting(NOW - 4 * MINUTE, {"unit", "case"}, ["4", "3", "2"])
+    earlier = timers.look(connection, NOW - 3 * MINUTE, 10, 3)
+    assert (earlier.kinds, earlier.units) == ({"unit"}, ["4", "3"])
     assert timers.claim(connection, ["digest"], NOW, 3) == []
 
 

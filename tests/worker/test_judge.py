@@ -18,6 +18,7 @@ from db.tables import clock, event_object, judged_unit, source_spell, timer, tra
 from db.tables import exception_case as case_table
 from tests.worker.conftest import berlin
 from tower.access import EVERYTHING
+from tower.identity import document_home
 from tower.raw import Interpretation, Interpreted, Raw
 from worker import judge
 from worker.code import code_for
@@ -49,6 +50,20 @@ def test_a_round_that_finds_nothing_due_touches_nothing(house: Any) -> None:
     result = house.until("03-30 08:00")
     assert (result.claimed, result.units, result.more) == ({}, 0, False)
     assert result.next_due is not None
+
+
+def test_what_another_worker_holds_is_left_to_it(house: Any) -> None:
+    house.until("03-30 08:00")
+    for number in ("4711", "4712"):
+        house.tell("po.rejected", {"po": number, "erp": "main", "supplier": "ACME"}, "03-30 08:01")
+    one, due = document_home("po", "main", "4711"), berlin("03-30 08:02")
+    house.all_fresh(due)
+    with house.engine.begin() as other:
+        assert timers.claim_one(other, timers.Timer(timers.UNIT, str(one), due), due)
+        result = tick(house.engine, house.config, due)
+        assert (result.claimed[timers.UNIT], [c.number for c in house.cases()]) == (1, ["4712"])
+    house.until("03-30 08:02")
+    assert sorted(c.number for c in house.cases()) == ["4711", "4712"]
 
 
 def test_an_answer_in_time_that_arrives_late_withdraws_the_breach(house: Any) -> None:
