@@ -164,14 +164,6 @@ _for_round = Statement(
 )
 
 
-def asking_any(homes: Iterable[int]) -> trips.Asked:
-    """Asks whether there ever was a case of these homes; no row if there was none."""
-    return _any, {"homes": records.numbers(sorted(set(homes)))}
-
-
-_any = Statement("SELECT id FROM exception_case WHERE home_key = ANY(%(homes)s::bigint[]) LIMIT 1")
-
-
 def set_figures(
     conn: Connection, figures: Sequence[tuple[int, Figures, Mapping[str, Any]]]
 ) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +22,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    text,
     tuple_,
-    update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -37,22 +34,17 @@ from db.tables import (
     judged_unit,
     profile_version,
     rule_version,
-    source_spell,
 )
 from db.trips import Statement
 from tower.court import Profile
 from tower.cycles import Cycle
 from tower.documents import LINE_OF
-from tower.identity import source_key
-from tower.signs import Evidence, Sign, Spell, Subject
+from tower.signs import Sign, Subject
 from tower.timeline import ClockKey, Entry
 
 ELSEWHERE = ("partner", "supplier", "affected")
 """Kinds of subjects whose clocks are not judged from the events of their home."""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)  # last instant of a unit that was never judged
-LOOK_BACK = timedelta(hours=1)
-"""More than any rule waits for stragglers after a recovery: spells of silence that ended so long
-before a unit was judged last, or before anything came in for it, cannot matter to it any more."""
 _SUBJECT = ("kind", "scope", "number", "line")
 _HOMES = bindparam("homes", type_=ARRAY(BigInteger))
 _ELSEWHERE = bindparam("elsewhere", list(ELSEWHERE), ARRAY(Text))
@@ -413,162 +405,6 @@ def kept_profiles(conn: Connection) -> dict[str, list[Profile]]:
     ):
         found.setdefault(row.name, []).append(Profile(row.hash, row.first_used_at, row.body))
     return found
-
-
-# --- silence --------------------------------------------------------------------------------------
-
-NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # a source that was never read is complete up to here
-
-
-@dataclass(frozen=True, slots=True)
-class Feeds:
-    """How complete the sources are, read once per round.
-
-    spells       every stretch of blindness that was written down, by source
-    complete_to  start of the last good read, None if there never was one
-    """
-
-    spells: Mapping[str, Sequence[Spell]]
-    complete_to: Mapping[str, datetime | None]
-
-    @classmethod
-    def of_rows(cls, spells: Iterable[Any], complete: Iterable[Any]) -> Feeds:
-        found: dict[str, list[Spell]] = {}
-        for row in spells:
-            found.setdefault(row[0], []).append(Spell(*row))
-        return cls(found, {row[0]: row[1] for row in complete})
-
-    def blind(
-        self, evidence: Iterable[Evidence], since: datetime | None, now: datetime
-    ) -> list[Spell]:
-        """Spells of these sources that are open, or ended after ``since``.
-
-        A source whose last good read is older than its tolerance is blind from there on, whether
-        or not anybody has written that down yet.
-        """
-        found: dict[tuple[str, datetime], Spell] = {}
-        for source in evidence:
-            for spell in self.spells.get(source.source, ()):
-                if spell.to_at is None or since is None or spell.to_at >= since:
-                    found[(spell.source, spell.from_at)] = spell
-            up_to = self.complete_to.get(source.source) or NEVER
-            known = up_to + source.tolerance
-            if known <= now:
-                found.setdefault((source.source, up_to), Spell(source.source, up_to, known))
-        return sorted(found.values(), key=lambda spell: (spell.from_at, spell.source))
-
-
-_SPELLS = Statement(
-    """
-    SELECT source, from_at, known_at, to_at FROM source_spell
-    WHERE source = ANY(%(names)s::text[])
-      AND (to_at IS NULL OR to_at >= (
-          SELECT min(coalesce(j.instant, (
-                     SELECT min(e.arrived_at) FROM event_object e WHERE e.home_key = h.home)))
-                 - %(back)s
-            FROM unnest(%(homes)s::bigint[]) AS h (home)
-            LEFT JOIN judged_unit j ON j.home_key = h.home AND j.instant > %(beginning)s))
-    ORDER BY source, from_at
-    """
-)
-_COMPLETE = Statement(
-    """
-    SELECT source, complete_to FROM checkpoint
-    WHERE source_key = ANY(%(keys)s::bigint[]) AND source = ANY(%(names)s::text[])
-    """
-)
-
-
-def feeds_of(homes: Iterable[int], sources: Iterable[str]) -> tuple[trips.Asked, trips.Asked]:
-    """The two questions of how complete these sources are, with all spells that can matter to these
-    units; the answers go to ``Feeds.of_rows``."""
-    names, complete = _complete(frozenset(sources))
-    given = {
-        "homes": records.numbers(homes),
-        "names": names,
-        "back": LOOK_BACK,
-        "beginning": BEGINNING,
-    }
-    return (_SPELLS, given), complete
-
-
-@lru_cache(maxsize=64)
-def _complete(sources: frozenset[str]) -> tuple[str, trips.Asked]:
-    """Their names as an array, and the question of how complete they are."""
-    names = sorted(sources)
-    told = records.words(sources)
-    keys = records.numbers(source_key(name) for name in names)
-    return told, (_COMPLETE, {"keys": keys, "names": told})
-
-
-def feeds(conn: Connection, sources: Iterable[str], since: datetime | None) -> Feeds:
-    """How complete these sources are, with spells that are open or ended after ``since``."""
-    names, complete = _complete(frozenset(sources))
-    asked = trips.ask(conn, (_SPELLS_SINCE, {"names": names, "since": since}), complete)
-    return Feeds.of_rows(*asked)
-
-
-_SPELLS_SINCE = Statement(
-    """
-    SELECT source, from_at, known_at, to_at FROM source_spell
-    WHERE source = ANY(%(names)s::text[])
-      AND (to_at IS NULL OR %(since)s::timestamptz IS NULL OR to_at >= %(since)s::timestamptz)
-    ORDER BY source, from_at
-    """
-)
-_UNTROUBLED = text(
-    """
-    SELECT c.source, c.complete_to
-    FROM checkpoint c
-    LEFT JOIN judged_unit j ON j.home_key = c.source_key
-    WHERE c.source_key = any(:keys) AND c.source = any(:names) AND c.complete_to IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM clock k WHERE k.home_key = c.source_key AND k.open)
-      AND NOT EXISTS (
-          SELECT 1 FROM source_spell s
-          WHERE s.source = c.source
-            AND (s.to_at IS NULL OR j.instant IS NULL OR s.to_at > j.instant))
-    """
-)
-
-
-def untroubled(conn: Connection, sources: Sequence[str]) -> list[tuple[str, datetime]]:
-    """Sources without an open clock and without a spell that is open or not judged yet, each with
-    how far it is complete."""
-    if not sources:
-        return []
-    names = sorted(set(sources))
-    keys = [source_key(name) for name in names]
-    rows = conn.execute(_UNTROUBLED, {"keys": keys, "names": names})
-    return [(row[0], row[1]) for row in rows]
-
-
-def open_spell(conn: Connection, spell: Spell, cause: str) -> None:
-    """Write down that a source is blind; known ones stay as they are."""
-    records.put(
-        conn,
-        source_spell,
-        [
-            {
-                "source": spell.source,
-                "from_at": spell.from_at,
-                "known_at": spell.known_at,
-                "to_at": spell.to_at,
-                "cause": cause,
-            }
-        ],
-        conflict=("source", "from_at"),
-    )
-
-
-def close_spells(
-    conn: Connection, source: str, to_at: datetime, *, before: datetime | None = None
-) -> None:
-    """Open spells of this source ended; only those that began before an instant, if given."""
-    s = source_spell.c
-    query = update(source_spell).where(s.source == source, s.to_at.is_(None))
-    if before is not None:
-        query = query.where(s.from_at < before)
-    conn.execute(query.values(to_at=to_at))
 
 
 def standing(

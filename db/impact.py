@@ -173,18 +173,20 @@ def _asking_documents(homes: Sequence[int]) -> tuple[trips.Asked, trips.Asked]:
     return (_documents, {**given, "kinds": records.words(("po", "po_line"))}), (_pegged, given)
 
 
-def asking_stakes(homes: Iterable[int]) -> tuple[trips.Asked, ...]:
+def asking_stakes(homes: Iterable[int], *, pegged: bool = True) -> tuple[trips.Asked, ...]:
     """The questions of ``stakes`` of all these, asked before it is known which of them matter; the
-    answers go to ``stakes_among``."""
+    answers go to ``stakes_among``. Without ``pegged`` nobody must wait for any of them."""
     wanted = sorted(set(homes))
-    return ((_affected, {"homes": records.numbers(wanted)}), *_asking_documents(wanted))
+    asked = ((_affected, {"homes": records.numbers(wanted)}), *_asking_documents(wanted))
+    return asked if pegged else asked[:-1]
 
 
 def stakes_among(
     answers: Iterable[list[Any]], reach: Collection[int], weighed: Collection[int]
 ) -> Stakes:
     """What ``stakes`` would have told."""
-    affected, documents, pegged = answers
+    affected, documents, *rest = answers
+    pegged = rest[0] if rest else ()
     return Stakes(
         [row for row in map(_affected_row, affected) if row.po_home in reach],
         [row for row in documents if row.home_key in weighed],
@@ -241,12 +243,14 @@ class Near:
 
     pegged  purchase orders among them that customers wait for, or did
     links   as ``linked`` gives them
+    cases   those that ever had a case
     stock   any stock is known, anywhere
     """
 
-    pegged: set[int]
-    links: list[tuple[int, int]]
-    stock: bool
+    pegged: set[int] = field(default_factory=set)
+    links: list[tuple[int, int]] = field(default_factory=list)
+    cases: set[int] = field(default_factory=set)
+    stock: bool = False
 
 
 def asking_near(homes: Iterable[int]) -> trips.Asked:
@@ -254,29 +258,35 @@ def asking_near(homes: Iterable[int]) -> trips.Asked:
     return _near, {"homes": records.numbers(sorted(set(homes)))}
 
 
-def near(answer: Iterable[tuple[int | None, int | None]], homes: Collection[int]) -> Near:
+def near(answer: Iterable[tuple[str, int, int]], homes: Collection[int]) -> Near:
     """What stands around these, which may be fewer than were asked for."""
-    found = Near(set(), [], stock=False)
-    for home, other in answer:
-        if home is None:
+    found = Near()
+    for kind, home, other in answer:
+        if kind == "stock":
             found.stock = True
-        elif home in homes:
-            if other is None:
-                found.pegged.add(home)
-            else:
-                found.links.append((home, other))
+        elif home not in homes:
+            continue
+        elif kind == "peg":
+            found.pegged.add(home)
+        elif kind == "link":
+            found.links.append((home, other))
+        else:
+            found.cases.add(home)
     return found
 
 
-# One statement, as small questions cost more to say than to answer. A home alone is waited for; a
-# row of nothing means that there is stock.
+# One statement, as small questions cost more to say than to answer.
 _near = Statement(
     """
-    SELECT home_key, NULL::bigint FROM peg WHERE home_key = ANY(%(homes)s::bigint[])
-    UNION
-    SELECT home_key, other_key FROM flow_link WHERE home_key = ANY(%(homes)s::bigint[])
+    SELECT DISTINCT 'peg', home_key, 0::bigint FROM peg WHERE home_key = ANY(%(homes)s::bigint[])
     UNION ALL
-    SELECT NULL, NULL WHERE EXISTS (SELECT FROM stock_level)
+    SELECT DISTINCT 'link', home_key, other_key FROM flow_link
+    WHERE home_key = ANY(%(homes)s::bigint[])
+    UNION ALL
+    SELECT DISTINCT 'case', home_key, 0::bigint FROM exception_case
+    WHERE home_key = ANY(%(homes)s::bigint[])
+    UNION ALL
+    SELECT 'stock', 0, 0 WHERE EXISTS (SELECT FROM stock_level)
     """
 )
 ANY_STOCK: trips.Asked = (Statement("SELECT EXISTS (SELECT FROM stock_level)"), {})

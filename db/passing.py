@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from db import trips
-from db.clocks import ELSEWHERE, Feeds, feeds_of, with_news
+from db import completeness, trips
+from db.clocks import ELSEWHERE, with_news
+from db.completeness import Feeds
 from db.records import as_json, numbers, words
 from db.trips import Statement
 from tower.cycles import Verdict
@@ -106,7 +107,7 @@ def waiting(
         conn,
         *before,
         (_OPEN, {"homes": given, "now": now, "elsewhere": words(ELSEWHERE)}),
-        *feeds_of(asked, sources),
+        *completeness.asking(asked, sources),
         *beside,
         *news,
     )

@@ -29,6 +29,7 @@ def _told(others: str, scans: str, plans: str) -> Statement:
 
 
 _BY_KEY = _told("off", "off", "force_generic_plan")
+_BY_MANY_KEYS = _told("off", "off", "force_custom_plan")
 _BY_SOME_KEY = _told("off", "on", "force_generic_plan")
 _ANY_WAY = _told("on", "on", "force_custom_plan")
 
@@ -36,6 +37,11 @@ _ANY_WAY = _told("on", "on", "force_custom_plan")
 def by_key(conn: Connection) -> None:
     """By the one key that rows are asked for with."""
     trips.tell(conn, _BY_KEY, {})
+
+
+def by_many_keys(conn: Connection) -> None:
+    """The same for hundreds of keys, which a plan made for a few serves badly."""
+    trips.tell(conn, _BY_MANY_KEYS, {})
 
 
 def by_some_key(conn: Connection) -> None:

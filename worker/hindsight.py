@@ -16,8 +16,9 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from db import clocks, measured, tallies
-from db.clocks import BEGINNING, NEVER, Feeds, UnitRows
+from db import clocks, completeness, measured, tallies
+from db.clocks import BEGINNING, UnitRows
+from db.completeness import NEVER, Feeds
 from db.driver import no_garbage
 from db.reads import hindsight as past
 from tower.cases import Case, Happening, case_fingerprint
@@ -304,7 +305,7 @@ def judge_past(
     kinds = {HEADER_OF.get(kind, kind) for code in codes for kind in code.by_subject}
     unheard = frozenset.intersection(*(code.unheard for code in codes))
     sources = {name for code in codes for name in code.network.sources}
-    feeds = clocks.feeds(conn, sources, None)
+    feeds = completeness.read(conn, sources, None)
     total = past.count_homes(conn, kinds, end) if total is None else total
     done, events = 0, 0
     last: int | None = None

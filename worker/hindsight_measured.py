@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from db.clocks import Feeds, UnitRows
+from db.clocks import UnitRows
+from db.completeness import Feeds
 from db.measured import MeasuredRow
 from db.tallies import Orders, PartnerRow
 from tower import footings

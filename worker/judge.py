@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from db import cases as kept
 from db import clocks, impact, planner, timers, trips
-from db.clocks import Feeds, UnitRows
+from db.clocks import UnitRows
+from db.completeness import Feeds
 from db.driver import no_garbage
 from db.timers import (
     CASE,
@@ -228,7 +228,7 @@ def _few_units(
     them is likely to have heard something."""
     homes = sorted(map(int, keys))
     claim = timers.claiming(UNIT, keys, now)
-    beside = (*_asking(code, homes), kept.asking_any(homes), *impact.asking_stakes(homes))
+    beside = (*_asking(code, homes), *impact.asking_stakes(homes, pegged=False))
     quiet = passing.claim_and_let_pass(conn, code, homes, now, claim, beside)
     if not quiet.held:
         return _Counts()
@@ -244,6 +244,7 @@ def _units(
 ) -> _Counts:
     """Visit units together: their rows are read and written set by set."""
     homes = sorted({int(timer.key) for timer in claimed})
+    planner.by_many_keys(conn)
     quiet = passing.let_pass(conn, code, homes, now)
     planner.any_way(conn)
     return _judged(conn, config, code, homes, quiet, now)
@@ -263,8 +264,8 @@ def _judged(
         found = {home: rows[home] for home in left}
         near = impact.near(around, left)
         caseless = None
-        if stakes and not stakes.pop(0):
-            caseless = casework.Known(set(homes), stakes)
+        if stakes and not near.cases and not near.pegged:
+            caseless = casework.Known(set(left), stakes)
         done.add(_visited(conn, config, code, found, quiet.feeds, near, caseless, now))
     return done
 

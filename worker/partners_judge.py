@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import clocks, lead_times, tallies, timers
+from db import clocks, completeness, lead_times, tallies, timers
 from db.tallies import Orders, PartnerRow
 from db.timers import PARTNER, Timer
 from tower.cases import Changed
@@ -62,7 +62,7 @@ def look(
         found = _signs(conn, code, states, now)
         owed = tallies.orders(conn, partners) if _asks_for_orders(code) else {}
         since = min((looking_back(row.unit) for row in rows), default=now)
-        feeds = clocks.feeds(conn, code.network.sources, since)
+        feeds = completeness.read(conn, code.network.sources, since)
         for row in rows:
             home, signs = row.unit.home, found.get(row.unit.home, [])
             try:
@@ -184,7 +184,7 @@ def visit_one(
     code: Code,
     counts: Sequence[Sign],
     owed: Orders,
-    feeds: clocks.Feeds,
+    feeds: completeness.Feeds,
     now: datetime,
 ) -> Visit:
     """A visit to one partner with all its counts, those not known yet too; nothing is stored."""
@@ -200,7 +200,7 @@ def _visit(
     states: Mapping[str, Footing],
     signs: Sequence[Sign],
     owed: Orders,
-    feeds: clocks.Feeds,
+    feeds: completeness.Feeds,
     now: datetime,
 ) -> tuple[Visit, datetime | None]:
     """A visit, and the earliest step that holds something which is not known yet."""

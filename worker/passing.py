@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from db import passing, timers, trips, week_marks
-from db.clocks import BEGINNING, LOOK_BACK, Feeds
+from db.clocks import BEGINNING
+from db.completeness import LOOK_BACK, Feeds
 from db.passing import DueClock, Moved, Waiting
 from db.timers import UNIT
 from tower.court import Code

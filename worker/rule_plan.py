@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from db import clocks, mail, silences
+from db import clocks, completeness, mail, silences
 from db.reads import hindsight as past
 from tower.cases import RULE_REMOVED, Case, Changed, heal, severity_rank
 from tower.court import Code
@@ -135,7 +135,9 @@ def present(
         last = homes[-1]
         _know(conn, told_book, homes)
         units = clocks.load(conn, homes, code.unheard)
-        feeds = clocks.feeds(conn, code.network.sources, min(map(looking_back, units.values())))
+        feeds = completeness.read(
+            conn, code.network.sources, min(map(looking_back, units.values()))
+        )
         for rows in units.values():
             found.open += sum(c.open for cycles in rows.clocks.values() for c in cycles)
             if code.outdated(rows.clocks):

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from db import cases as kept
-from db import clocks, timers
-from db.clocks import Feeds, UnitRows
+from db import clocks, completeness, timers
+from db.clocks import UnitRows
+from db.completeness import Feeds
 from db.timers import SOURCE, Timer
 from tower.cases import Changed
 from tower.court import Code
@@ -31,7 +32,7 @@ def pass_by(conn: Connection, code: Code, names: Sequence[str], now: datetime) -
     """The sources that are well and were: nothing to judge, only the next look is set, for all
     at once."""
     well: dict[str, Timer] = {}
-    for name, up_to in clocks.untroubled(conn, names):
+    for name, up_to in completeness.untroubled(conn, names):
         source = code.network.sources.get(name)
         if source is None or up_to + of_source(name, source).tolerance <= now:
             continue
@@ -51,7 +52,7 @@ def look(
     """
     known = sorted(name for name in names if name in code.network.sources)
     timers.drop(conn, [(SOURCE, name) for name in names if name not in code.network.sources])
-    feeds = clocks.feeds(conn, known, None)
+    feeds = completeness.read(conn, known, None)
     held = clocks.held_homes(conn, known)
     seen = clocks.instants(conn, [source_key(name) for name in known])
     entries, changes, ringing = 0, list[Changed](), list[Timer]()
@@ -108,17 +109,19 @@ def _write_spells(
 ) -> None:
     """Write down that the source is blind, or that it is no longer."""
     if blind is not None:
-        clocks.close_spells(conn, name, blind.from_at, before=blind.from_at)
-        clocks.open_spell(conn, blind, "silent" if feeds.complete_to.get(name) else "never read")
+        completeness.close_spells(conn, name, blind.from_at, before=blind.from_at)
+        completeness.open_spell(
+            conn, blind, "silent" if feeds.complete_to.get(name) else "never read"
+        )
     elif any(spell.to_at is None for spell in feeds.spells.get(name, ())):
-        clocks.close_spells(conn, name, min(feeds.complete_to.get(name) or now, now))
+        completeness.close_spells(conn, name, min(feeds.complete_to.get(name) or now, now))
 
 
 def _judge(
     conn: Connection, config: Judging, code: Code, name: str, now: datetime
 ) -> tuple[list[Changed], int]:
     home = source_key(name)
-    feeds = clocks.feeds(conn, [name], None)
+    feeds = completeness.read(conn, [name], None)
     rows: UnitRows = clocks.load(conn, [home], code.unheard)[home]
     rows.signs.setdefault(Subject("source", "", name), [])
     visited = visit(rows, code, feeds, now)

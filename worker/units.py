@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from db.clocks import BEGINNING, LOOK_BACK, NEVER, Feeds, Judged, UnitRows
+from db.clocks import BEGINNING, Judged, UnitRows
+from db.completeness import LOOK_BACK, NEVER, Feeds
 from tower import root_causes, rulebook
 from tower.cases import Brief, Happening, Level, owner_of
 from tower.court import Code, UnitCourt, spread, subject_attributes, supplier_of

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, select
 
-from db import clocks, configuration
+from db import clocks, completeness, configuration
 from db.reads import stories
 from db.root_causes import in_case
 from db.tables import (
@@ -109,7 +109,7 @@ def explain(conn: Connection, scope: Scope, ref: str) -> list[ClockExplained]:
     line = named.line if named is not None else ""
     rows = [row for row in story.clocks if not line or row["line"].partition(" ")[0] in ("", line)]
     posts = _posts(conn, story.cases)
-    known = clocks.feeds(conn, code.network.sources, None)
+    known = completeness.read(conn, code.network.sources, None)
     found = []
     for row in rows:
         cycle = Cycle.from_json(row["state"])
@@ -324,7 +324,7 @@ def _last_word(rows: Iterable[Any]) -> list[tuple[str, datetime, str]]:
 
 
 def _evidence(
-    code: Code, rule: Rule, row: Mapping[str, Any], cycle: Cycle, known: clocks.Feeds
+    code: Code, rule: Rule, row: Mapping[str, Any], cycle: Cycle, known: completeness.Feeds
 ) -> list[EvidenceState]:
     partner = code.network.partner_keys.get(row["partner_id"])
     profile = code.profile_at(partner, cycle.started)

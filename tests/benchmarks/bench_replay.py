@@ -28,7 +28,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 
-from db import clocks, configuration
+from db import clocks, completeness, configuration
 from db import engine as engines
 from db.driver import no_garbage
 from db.reads import hindsight as past
@@ -141,7 +141,7 @@ def _engine(engine: Engine, config: Judging, code: Code, record: Record) -> None
     with engine.connect() as conn:
         homes = past.homes(conn, {"po"}, END, None, IN_MEMORY)
         units = list(clocks.load(conn, homes, code.unheard).values())
-        feeds = clocks.feeds(conn, code.network.sources, None)
+        feeds = completeness.read(conn, code.network.sources, None)
     taken = []
     for _ in range(ROUNDS):
         seen = Hindsight(config, code, START, END, "arrival")

@@ -77,7 +77,7 @@ DROP TABLE copies
 
 @pytest.fixture
 def bench(new_database: Callable[[], str]) -> Any:
-    engine = engines.create(new_database(), idle_s=None)
+    engine = engines.create(new_database(), idle_s=None, prepared=True)
     yield engine
     engine.dispose()
 

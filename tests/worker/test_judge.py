@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, select, text, update
 
 from db import cases as kept
-from db import clocks, timers
+from db import clocks, completeness, timers
 from db.reinterpret import reinterpret
 from db.tables import clock, event_object, judged_unit, source_spell, timer, transition
 from db.tables import exception_case as case_table
@@ -396,7 +396,7 @@ def test_the_journal_equals_a_replay_in_memory(make_house: Callable[..., Any], s
     homes = sorted({row[0] for row in without_sources(full_journal(house))})
     with house.engine.connect() as conn:
         units = clocks.load(conn, homes, code.unheard)
-        feeds = clocks.feeds(conn, house.network.sources, None)
+        feeds = completeness.read(conn, house.network.sources, None)
     for home, rows in units.items():
         rows.clocks.clear()
         rows.instant = None
