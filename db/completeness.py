@@ -35,11 +35,15 @@ class Feeds:
     complete_to: Mapping[str, datetime | None]
 
     @classmethod
-    def of_rows(cls, spells: Iterable[Any], complete: Iterable[Any]) -> Feeds:
-        found: dict[str, list[Spell]] = {}
-        for row in spells:
-            found.setdefault(row[0], []).append(Spell(*row))
-        return cls(found, {row[0]: row[1] for row in complete})
+    def of_rows(cls, rows: Iterable[Any]) -> Feeds:
+        spells: dict[str, list[Spell]] = {}
+        complete: dict[str, datetime | None] = {}
+        for source, complete_to, *spell in rows:
+            if spell[0] is None:
+                complete[source] = complete_to
+            else:
+                spells.setdefault(source, []).append(Spell(source, *spell))
+        return cls(spells, complete)
 
     def blind(
         self, evidence: Iterable[Evidence], since: datetime | None, now: datetime
@@ -61,64 +65,51 @@ class Feeds:
         return sorted(found.values(), key=lambda spell: (spell.from_at, spell.source))
 
 
-_SPELLS = Statement(
-    """
-    SELECT source, from_at, known_at, to_at FROM source_spell
-    WHERE source = ANY(%(names)s::text[])
-      AND (to_at IS NULL OR to_at >= (
+# Checkpoints and spells in one statement: small questions cost more to say than to answer.
+_COMPLETE = """
+    SELECT source, complete_to, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz
+    FROM checkpoint
+    WHERE source_key = ANY(%(keys)s::bigint[]) AND source = ANY(%(names)s::text[])
+    UNION ALL
+    (SELECT source, NULL, from_at, known_at, to_at FROM source_spell
+     WHERE source = ANY(%(names)s::text[]) AND (to_at IS NULL OR {ended})
+     ORDER BY source, from_at)
+"""
+_FOR_UNITS = Statement(
+    _COMPLETE.format(
+        ended="""to_at >= (
           SELECT min(coalesce(j.instant, (
                      SELECT min(e.arrived_at) FROM event_object e WHERE e.home_key = h.home)))
                  - %(back)s
             FROM unnest(%(homes)s::bigint[]) AS h (home)
-            LEFT JOIN judged_unit j ON j.home_key = h.home AND j.instant > %(beginning)s))
-    ORDER BY source, from_at
-    """
+            LEFT JOIN judged_unit j ON j.home_key = h.home AND j.instant > %(beginning)s)"""
+    )
 )
-_COMPLETE = Statement(
-    """
-    SELECT source, complete_to FROM checkpoint
-    WHERE source_key = ANY(%(keys)s::bigint[]) AND source = ANY(%(names)s::text[])
-    """
+_SINCE = Statement(
+    _COMPLETE.format(ended="%(since)s::timestamptz IS NULL OR to_at >= %(since)s::timestamptz")
 )
 
 
-def asking(homes: Iterable[int], sources: Iterable[str]) -> tuple[trips.Asked, trips.Asked]:
-    """The two questions of how complete these sources are, with all spells that can matter to these
-    units; the answers go to ``Feeds.of_rows``."""
-    names, complete = _complete(frozenset(sources))
-    given = {
-        "homes": records.numbers(homes),
-        "names": names,
-        "back": LOOK_BACK,
-        "beginning": BEGINNING,
-    }
-    return (_SPELLS, given), complete
+def asking(homes: Iterable[int], sources: Iterable[str]) -> trips.Asked:
+    """Asks how complete these sources are, with all spells that can matter to these units; the
+    answer goes to ``Feeds.of_rows``."""
+    given = {"homes": records.numbers(homes), "back": LOOK_BACK, "beginning": BEGINNING}
+    return _FOR_UNITS, {**given, **_named(frozenset(sources))}
 
 
 @lru_cache(maxsize=64)
-def _complete(sources: frozenset[str]) -> tuple[str, trips.Asked]:
-    """Their names as an array, and the question of how complete they are."""
-    names = sorted(sources)
-    told = records.words(sources)
-    keys = records.numbers(source_key(name) for name in names)
-    return told, (_COMPLETE, {"keys": keys, "names": told})
+def _named(sources: frozenset[str]) -> Mapping[str, str]:
+    """The names of sources and their keys, as arrays."""
+    keys = records.numbers(source_key(name) for name in sorted(sources))
+    return {"keys": keys, "names": records.words(sources)}
 
 
 def read(conn: Connection, sources: Iterable[str], since: datetime | None) -> Feeds:
     """How complete these sources are, with spells that are open or ended after ``since``."""
-    names, complete = _complete(frozenset(sources))
-    asked = trips.ask(conn, (_SPELLS_SINCE, {"names": names, "since": since}), complete)
-    return Feeds.of_rows(*asked)
+    given = {"since": since, **_named(frozenset(sources))}
+    return Feeds.of_rows(trips.ask_one(conn, _SINCE, given))
 
 
-_SPELLS_SINCE = Statement(
-    """
-    SELECT source, from_at, known_at, to_at FROM source_spell
-    WHERE source = ANY(%(names)s::text[])
-      AND (to_at IS NULL OR %(since)s::timestamptz IS NULL OR to_at >= %(since)s::timestamptz)
-    ORDER BY source, from_at
-    """
-)
 _UNTROUBLED = text(
     """
     SELECT c.source, c.complete_to

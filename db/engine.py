@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from db import audit, driver, embedded, roles, trips
-from db.trips import Statement
+from db.trips import Setting
 from tower.access import Scope
 from tower.errors import DatabaseAway
 from tower.settings import Settings
@@ -73,7 +73,7 @@ def create(
     )
     settings = _settings(timeout_s, idle_s, hurried, prepared)
     opening = "; ".join(f"SET LOCAL {name} TO '{value}'" for name, value in settings.items())
-    later, later_as_role = _later(settings), _later({**settings, "role": role or "none"})
+    later, later_as_role = Setting(settings), Setting({**settings, "role": role or "none"})
     as_role = None if role is None else f"SET LOCAL ROLE {roles.quoted(role)}"
 
     @event.listens_for(engine, "begin")
@@ -153,13 +153,6 @@ def _settings(
     if hurried:
         found["synchronous_commit"] = "off"
     return found
-
-
-def _later(settings: Mapping[str, str]) -> Statement:
-    """The same as one statement, which others can follow in the same trip to the server."""
-    values = {name: value.replace("'", "''") for name, value in settings.items()}
-    said = (f"set_config('{name}', '{value}', true)" for name, value in values.items())
-    return Statement(f"SELECT {', '.join(said)}")
 
 
 def dump_json(value: Any) -> str:

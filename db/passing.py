@@ -107,12 +107,12 @@ def waiting(
         conn,
         *before,
         (_OPEN, {"homes": given, "now": now, "elsewhere": words(ELSEWHERE)}),
-        *completeness.asking(asked, sources),
+        completeness.asking(asked, sources),
         *beside,
         *news,
     )
-    own = slice(len(before), len(before) + 3)
-    rows, spells, complete = answers[own]
+    own = slice(len(before), len(before) + 2)
+    rows, complete = answers[own]
     del answers[own]
     heard = with_news(answers[events]) if events is not None else {row[0] for row in answers.pop()}
     found: dict[int, Waiting] = {}
@@ -127,7 +127,7 @@ def waiting(
             unit.others.append((rule, version, calendar, next_at))
         else:
             unit.due.append(DueClock(rule, version, calendar, place, *_parted(state), last))
-    return list(found.values()), Feeds.of_rows(spells, complete), answers
+    return list(found.values()), Feeds.of_rows(complete), answers
 
 
 _RECEIPT = ',"receipt":'

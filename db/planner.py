@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from db import trips
-from db.trips import Statement
+from db.trips import Setting
 
 # After a burst the planner, whose statistics are stale, would also sort every due timer to claim
 # some.
@@ -19,13 +19,9 @@ _SCANS = "enable_bitmapscan"
 _PLANS = "plan_cache_mode"
 
 
-def _told(others: str, scans: str, plans: str) -> Statement:
+def _told(others: str, scans: str, plans: str) -> Setting:
     # The statements of a round are small: compiling them would cost more than running them.
-    to = {**dict.fromkeys(_BY_GUESS, others), _SCANS: scans, _PLANS: plans, "jit": "off"}
-    return Statement(
-        "SELECT "
-        + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in to.items())
-    )
+    return Setting({**dict.fromkeys(_BY_GUESS, others), _SCANS: scans, _PLANS: plans, "jit": "off"})
 
 
 _BY_KEY = _told("off", "off", "force_generic_plan")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
 
@@ -64,6 +65,23 @@ class Statement:
         return self._sql, {**self._fixed, **given} if self._fixed else given
 
 
+class Setting(Statement):
+    """Settings of a transaction, by name; those that follow each other are said as one."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        told = ((name, str(value).replace("'", "''")) for name, value in values.items())
+        said = (f"set_config('{name}', '{value}', true)" for name, value in told)
+        super().__init__(f"SELECT {', '.join(said)}")
+
+
+@lru_cache(maxsize=256)
+def _both(first: Setting, then: Setting) -> Setting:
+    return Setting({**first.values, **then.values})
+
+
 def _compiled(source: str | ClauseElement) -> SQLCompiler:
     if isinstance(source, str):
         raise TypeError("text is what it is: nothing to compile")
@@ -108,6 +126,13 @@ def tell(conn: Connection, statement: Statement, given: Values) -> None:
     waiting: list[Asked] | None = conn.info.get(WAITING)
     if waiting is None:
         _sent(conn, [(statement, given)], ())
+    else:
+        _append(waiting, statement, given)
+
+
+def _append(waiting: list[Asked], statement: Statement, given: Values) -> None:
+    if isinstance(statement, Setting) and waiting and isinstance(waiting[-1][0], Setting):
+        waiting[-1] = (_both(waiting[-1][0], statement), {})
     else:
         waiting.append((statement, given))
 
@@ -156,7 +181,7 @@ def waits(conn: Connection, statement: Statement) -> bool:
     waiting: list[Asked] | None = conn.info.get(WAITING)
     if waiting is None:
         return False
-    waiting.append((statement, {}))
+    _append(waiting, statement, {})
     return True
 
 
