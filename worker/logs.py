@@ -100,5 +100,7 @@ def start(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    # It warns of the end of what was under way when a connection was lost; the loss is told anyway.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     for room in ("tower", "collectors", "db", "worker", "api", "app"):
         logging.getLogger(room).setLevel(level)

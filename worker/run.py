@@ -47,6 +47,7 @@ from worker import (
 )
 from worker.configuration import Configuration, Watched
 from worker.lanes import Lanes
+from worker.outage import Outage, is_away
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ class Worker:
         self._counting_from = 0.0  # monotonic
         self._busy_until = 0.0  # monotonic
         self._errors = 0
+        self._outage = Outage()
         self._last_tick: judge.TickResult | None = None
         self._audited: dict[str, object] | None = None
 
@@ -190,15 +192,28 @@ class Worker:
 
     def _guarded(self, step: Callable[[], bool | None]) -> Callable[[], bool]:
         """A step whose failure is logged and waited out: a database that is away comes back."""
+        found_away = False
 
         def run() -> bool:
+            nonlocal found_away
             try:
-                return bool(step())
-            except Exception:
+                more = bool(step())
+            except Exception as error:
                 self._errors += 1
-                log.exception("A step failed", extra={"action": "worker.step_failed"})
+                found_away = is_away(error)
+                if found_away:
+                    self._stop.wait(self._outage.begins(error))
+                    return False
+                log.exception(
+                    "A step failed",
+                    extra={"action": "worker.step_failed", "step": step.__name__.lstrip("_")},
+                )
                 self._stop.wait(min(30.0, 1.0 * 2 ** min(self._errors, 5)))
                 return False
+            if found_away:
+                found_away = False
+                self._outage.ends()
+            return more
 
         return run
 
@@ -294,7 +309,11 @@ class Worker:
 
     def _read_loop(self) -> None:
         running: dict[str, Future[reading.ReadResult]] = {}
-        look = self._guarded(lambda: self._look(pool, running))
+
+        def look_at_sources() -> bool:
+            return self._look(pool, running)
+
+        look = self._guarded(look_at_sources)
         with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
             while not self._stop.is_set():
                 look()
