@@ -102,6 +102,9 @@ def head(story: Story, viewer: Viewer) -> None:
             width="content",
         )
         st.badge(str(root["status"]).replace("_", " "), color=_state_color(root))
+        if root["answer"] in _ANSWERED:
+            word = str(root["answer"]).replace("_", " ")
+            st.badge(f"answer: {word}", color=_ANSWERED[root["answer"]])
         open_cases = [c for c in story.cases if c["state"] != "resolved"]
         if open_cases:
             st.badge(many(len(open_cases), "open case"), color="red", icon=":material/report:")
@@ -128,8 +131,16 @@ def _name(key: str | None, viewer: Viewer) -> str | None:
     return dict(data.choices(viewer.scope).suppliers).get(key, key)
 
 
+# How far an order is says nothing of what was answered.
+_ANSWERED: dict[str, Any] = {
+    "rejected": "red",
+    "part_accepted": "orange",
+    "accepted_with_changes": "orange",
+}
+
+
 def _state_color(root: Mapping[str, Any]) -> Any:
-    if root["status"] in ("cancelled", "invalid") or root["answer"] == "rejected":
+    if root["status"] in ("cancelled", "invalid"):
         return "red"
     return "green" if root["closed"] or root["status"] in ("received", "invoiced") else "blue"
 

@@ -54,6 +54,19 @@ def test_a_number_opens_its_document_and_every_tab_draws(screens: Open, number: 
         assert not at.exception, tab
 
 
+@pytest.mark.parametrize(("answer", "said"), [("rejected", True), ("accepted", False)])
+def test_an_order_that_was_refused_is_not_told_as_one_that_was_acknowledged(
+    screens: Open, database: Engine, shop: Desk, answer: str, said: bool
+) -> None:
+    shop.po("4500000099", released=shop.at(hours=3), status="acknowledged", answer=answer)
+    with database.begin() as conn:
+        shop.write(conn)
+    at = screens("trace", ref="po:main:4500000099")
+    assert not at.exception
+    assert ("answer: rejected" in told(at)) is said
+    assert "acknowledged" in told(at)
+
+
 def test_the_address_says_where_the_walk_stands(screens: Open, number: str) -> None:
     field = f"field:po:main:{number}#currency"
     at = screens("trace", ref=f"po:main:{number}", tab="lineage", node=field, depth="3")

@@ -220,13 +220,19 @@ def _ladder(story: stories.Story, conn: Connection) -> list[Rung]:
     return rungs(story.root, lines, story.clocks, expects_fa=expects_fa)
 
 
+def _answered(answer: str | None) -> str:
+    """What the supplier answered, which the status of an order does not tell."""
+    return "" if answer in (None, "none") else f"  answer {answer}"
+
+
 def _say_story(console: Console, story: stories.Story, answer: Mapping[str, Any]) -> None:
     root = story.root
     if root is not None:
         console.print(
             shown(
                 f"{root['kind']} {root['number']}  {root['status']}"
-                f"  supplier {root['supplier'] or '–'}  value {root['value'] or '–'} "
+                f"{_answered(root['answer'])}  supplier {root['supplier'] or '–'}"
+                f"  value {root['value'] or '–'} "
                 f"{root['currency'] or ''}"
             ),
             soft_wrap=True,
