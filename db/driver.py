@@ -80,7 +80,7 @@ def as_sqlalchemy(conn: Connection, error: psycopg.Error, said: str = "ingest") 
     one that keeps plans for tables as they were before an update."""
     driver = conn.connection.driver_connection
     away = isinstance(driver, psycopg.Connection) and (driver.closed or driver.broken)
-    away = away or (PREPARES in conn.info and isinstance(error, psycopg.errors.FeatureNotSupported))
+    away = away or error.diag.source_function == "RevalidateCachedQuery"
     if away:
         conn.invalidate()
     return DBAPIError.instance(

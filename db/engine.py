@@ -57,7 +57,7 @@ def create(
     transaction; None means no bound. All of it is set inside each transaction, so a pooled
     connection carries nothing over. ``hurried`` does not wait for the disk at each commit: only for
     what is made anew if the machine stops before the end (the history of a demo). ``prepared``: the
-    server keeps statements of rounds (db/trips.py) parsed; not for a pooler in transaction mode.
+    server keeps what db/trips.py says parsed; not for a pooler in transaction mode.
     """
     engine = create_engine(
         url,
@@ -143,8 +143,8 @@ def _settings(
     """What holds inside each transaction."""
     found = {"timezone": "UTC"}
     if prepared:
-        # Planned with their values each time, as others: a plan made while tables were empty reads
-        # all of them when they are full.
+        # Planned with their values each time, but where that is known to be needless
+        # (db/planner.py): a plan made while tables were empty reads all of them when they are full.
         found["plan_cache_mode"] = "force_custom_plan"
     if timeout_s is not None:
         found["statement_timeout"] = str(round(timeout_s * 1000))
@@ -201,10 +201,15 @@ def connect(
     hurried: bool = False,
 ) -> Engine:
     """An engine for the database these settings mean; ``hurried`` as in ``create``."""
+    return create(address(settings), role=role, timeout_s=timeout_s, hurried=hurried)
+
+
+def for_rounds(settings: Settings) -> Engine:
+    """An engine for nothing but rounds of judging, whose statements the server keeps parsed where
+    nothing stands between. Others must not use it: a read that ends without a commit makes the
+    driver throw away what was kept."""
     prepared = settings.prepare if settings.prepare is not None else settings.database_url is None
-    return create(
-        address(settings), role=role, timeout_s=timeout_s, hurried=hurried, prepared=prepared
-    )
+    return create(address(settings), pool_size=1, prepared=prepared)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Text,
     any_,
@@ -15,8 +16,8 @@ from sqlalchemy import (
     delete,
     distinct,
     func,
-    or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -100,16 +101,19 @@ def parents(conn: Connection, names: Iterable[str], numbers: Iterable[int]) -> d
     """The newest parent of each name and those with these numbers, locked."""
     marks = [case_fingerprint("ROOT_CAUSE", KIND, _subject(name)) for name in sorted(set(names))]
     newest = (
-        select(func.max(_c.id))
+        select(func.max(_c.id).label("id"))
         .where(_c.fingerprint == any_(bindparam("marks", type_=ARRAY(Text))))
         .group_by(_c.fingerprint)
     )
+    named = select(func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).label("id"))
+    # One list of numbers: either of two conditions would have the server read every case.
+    wanted = union(newest, named).subquery()
     rows = conn.execute(
         select(exception_case)
-        .where(_c.kind == KIND, or_(_c.id.in_(newest), _c.id.in_(sorted(set(numbers)))))
+        .where(_c.kind == KIND, _c.id.in_(select(wanted.c.id)))
         .order_by(_c.id)
-        .with_for_update(),
-        {"marks": marks},
+        .with_for_update(of=exception_case),
+        {"marks": marks, "numbers": sorted(set(numbers))},
     )
     return {row.id: of_row(row) for row in rows}
 

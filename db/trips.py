@@ -8,8 +8,9 @@ together (the driver's pipeline), and writes wait for the next question (``tell`
 What waits is sent before any other statement of the connection and before its commit, in the order
 in which it was told; a rollback forgets it.
 
-Where no pooler stands between, the server keeps them parsed (``db.engine.create(prepared=True)``).
-A viewer's transaction never uses such: its plans are those of what that viewer may see.
+Where no pooler stands between, the server keeps them parsed (``db.engine.for_rounds``), until a
+rollback of that connection. In a viewer's transaction nothing is kept: its plans are those of what
+that viewer may see.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # untyp
 
 Values = Mapping[str, Any]
 _FLOWING = "tower.trips.flowing"
+_BEFORE_OTHERS = "tower.trips.before_others"
 _LONGEST = 2000  # characters of SQL in an error
 
 
@@ -192,11 +194,28 @@ def send(conn: Connection) -> None:
         _sent(conn, waiting, ())
 
 
+def before_others(conn: Connection, setting: Setting | None) -> None:
+    """Have this said before the first statement of the transaction that is none of ours."""
+    conn.info[_BEFORE_OTHERS] = setting
+
+
+def _others(conn: Connection, *_: Any) -> None:
+    setting = conn.info.pop(_BEFORE_OTHERS, None)
+    if setting is not None:
+        tell(conn, setting, {})
+    send(conn)
+
+
+def _ending(conn: Connection) -> None:
+    conn.info.pop(_BEFORE_OTHERS, None)
+    send(conn)
+
+
 def send_in_time(engine: Engine) -> None:
     """Have what waits sent before other statements of this engine, and forgotten on rollback."""
     _dialects.add(engine.dialect)
-    event.listen(engine, "before_cursor_execute", lambda conn, *_: send(conn))
-    event.listen(engine, "commit", send)
+    event.listen(engine, "before_cursor_execute", _others)
+    event.listen(engine, "commit", _ending)
     event.listen(engine, "rollback", _forget)
     event.listen(engine, "rollback_savepoint", lambda conn, *_: _forget(conn))
 
@@ -218,6 +237,7 @@ def _taken(conn: Connection) -> list[Asked]:
 
 def _forget(conn: Connection) -> None:
     if not conn.invalidated:
+        conn.info.pop(_BEFORE_OTHERS, None)
         _taken(conn)
 
 

@@ -36,7 +36,7 @@ FEW = 8  # units: a trip to the server costs more than asking more than needed o
 @dataclass(frozen=True, slots=True)
 class Known:
     """What was told of these homes before it was known which of them matter: the answers to
-    ``db.impact.asking_stakes``."""
+    ``db.impact.asking_stakes``, the last of which may be left away where nobody waits for them."""
 
     homes: set[int]
     answers: Sequence[list[Any]]

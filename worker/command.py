@@ -149,7 +149,11 @@ def worker() -> None:
     with engine.connected(chosen) as database:
         with database.connect() as conn:
             migrate.check(conn)
-        Worker(database, chosen).run()
+        rounds = engine.for_rounds(chosen)
+        try:
+            Worker(database, chosen, rounds=rounds).run()
+        finally:
+            rounds.dispose()
 
 
 @app.command()

@@ -46,7 +46,9 @@ def store(
     shared = [c.case for c in changes if c.case.shares]
     asked = []
     if shared and not any(case.parent_id for case in shared):
-        asked.append(_ask(conn, code, _touched(shared)))
+        touched = _touched(shared)
+        rows.lock(conn, touched)
+        asked.append(rows.asking(touched, grouping_of(code.book).joins))
     alone = len(asked)
     if beside is not None:
         asked.extend(beside.ask(changes))
@@ -76,7 +78,7 @@ def follow(
         # A case whose instant moved may leave the group it was in.
         for name, at in rows.first_of(conn, (c.parent_id for c in changed if c.parent_id)).items():
             touched[name] = min(touched.get(name, at), at)
-        sharing = trips.ask_one(conn, *_ask(conn, code, touched))
+        sharing = trips.ask_one(conn, *rows.asking(touched, grouping_of(code.book).joins))
     grouping = grouping_of(code.book)
     wanted = {
         name: cases
@@ -129,11 +131,6 @@ def _touched(cases: Iterable[Case]) -> dict[str, datetime]:
     for case in cases:
         found[case.shares] = min(found.get(case.shares, case.opened_at), case.opened_at)
     return found
-
-
-def _ask(conn: Connection, code: Code, touched: Mapping[str, datetime]) -> trips.Asked:
-    rows.lock(conn, touched)
-    return rows.asking(touched, grouping_of(code.book).joins)
 
 
 def sum_up(conn: Connection, code: Code, cases: Iterable[Case]) -> None:

@@ -76,13 +76,20 @@ def utc_now() -> datetime:
 class Worker:
     """The loops of one worker process.
 
-    ``clock`` is read once per step and passed on; tests and the demo give their own.
+    ``rounds`` is an engine for judging alone (``db.engine.for_rounds``); without it the other is
+    used. ``clock`` is read once per step and passed on; tests and the demo give their own.
     """
 
     def __init__(
-        self, engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        rounds: Engine | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._engine = engine
+        self._rounds = rounds or engine
         self._settings = settings
         self._clock = clock
         self._stop = threading.Event()
@@ -220,7 +227,7 @@ class Worker:
     def _judge(self) -> bool:
         if self._judging is None:
             return False
-        result = judge.tick(self._engine, self._judging, self._clock())
+        result = judge.tick(self._rounds, self._judging, self._clock())
         self._last_tick = result
         if result.claimed:
             self._busy_until = time.monotonic() + BUSY_FOR_S

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from db import audit, engine, trips
+from db import audit, engine, planner, trips
 from db.driver import raw_cursor
 from db.tables import audit_entry
 from db.trips import Statement
@@ -254,3 +254,31 @@ def test_a_plan_of_another_form_is_left_behind_with_its_session(
     with made.connect() as conn:
         assert trips.ask_one(conn, whole, {}) == []
     made.dispose()
+
+
+HOW = Statement("SELECT current_setting('enable_seqscan'), current_setting('plan_cache_mode')")
+
+
+def test_rows_are_found_by_key_until_another_way_of_asking(database: Engine) -> None:
+    with database.connect() as conn, trips.begin(conn):
+        planner.by_some_key(conn)
+        assert trips.ask_one(conn, HOW, {}) == [("off", "force_generic_plan")]
+        conn.execute(select(audit_entry.c.n))
+        assert trips.ask_one(conn, HOW, {}) == [("on", "force_custom_plan")]
+        planner.by_key(conn)
+        planner.any_way(conn)
+        with listening() as said:
+            conn.execute(select(audit_entry.c.n))
+        assert len(said.texts) == 2  # how to plan is not said again
+        planner.by_key(conn)
+    with database.connect() as conn, listening() as said:
+        conn.execute(select(audit_entry.c.n))
+        assert not any("plan_cache_mode" in query for query in said.texts)
+
+
+def test_settings_that_follow_each_other_are_said_as_one(database: Engine) -> None:
+    with database.connect() as conn, listening() as said, trips.begin(conn):
+        planner.any_way(conn)
+        planner.by_some_key(conn)
+        assert trips.ask_one(conn, HOW, {}) == [("off", "force_generic_plan")]
+        assert len([query for query in said.texts if "set_config" in query]) == 1
