@@ -150,7 +150,7 @@ def consequence(found: CaseDetail) -> None:
             st.markdown("None: nothing at risk is known.")
         else:
             st.markdown(
-                f"**{case['priority']:,.0f}** = {plain(value)} x {factors['urgency']:g} x "
+                f"**{case['priority']:,.0f}** = {plain(value)} × {factors['urgency']:g} × "
                 f"{factors['confidence']:g}"
             )
         urgent = MISSING if factors["urgency"] is None else f"{factors['urgency']:.2f}"
@@ -187,7 +187,7 @@ def _need_words(factors: Mapping[str, Any]) -> str:
 def _sure_words(factors: Mapping[str, Any]) -> str:
     parts = factors.get("sure")
     if parts:
-        return " x ".join(f"{word} {figure:g}" for word, figure in parts)
+        return " × ".join(f"{word} {figure:g}" for word, figure in parts)
     return "how sure it is that it hurts"
 
 
