@@ -124,7 +124,8 @@ _OWN = (
     "NULLIF(current_setting('tower.partners', true), ''), ',')::bigint[])"
 )
 # Immutable by name, so that the planner asks it once and drops the policy where it says yes: the
-# plans of who sees all are those of the service. No statement of ours is ever prepared by name.
+# plans of who sees all are those of the service. No plan of a viewer's transaction is ever kept
+# (db/trips.py).
 SEES_ALL = """
 CREATE OR REPLACE FUNCTION tower_sees_all() RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -121,20 +122,26 @@ def test_a_terminal_that_says_twice_that_it_closes_gives_time_to_stop() -> None:
     assert "bye" in output.getvalue()
 
 
-@pytest.mark.usefixtures("terminal")
-def test_what_a_closed_terminal_began_to_unwind_is_unwound() -> None:
+def unwinding(last: str) -> tuple[subprocess.Popen[str], IO[str]]:
+    """A process that says that it is up, and does this last when it is asked to end."""
     code = (
         "import time; from worker.supervisor import end_as_by_ctrl_c\n"
         "end_as_by_ctrl_c()\n"
         "try: print('up', flush=True); time.sleep(60)\n"
-        "finally: print('ends', flush=True); time.sleep(1); print('unwound', flush=True)\n"
+        f"finally: {last}\n"
     )
     begun = subprocess.Popen(
         python(code), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert begun.stdout is not None
+    return begun, begun.stdout
+
+
+@pytest.mark.usefixtures("terminal")
+def test_what_a_closed_terminal_began_to_unwind_is_unwound() -> None:
+    begun, told = unwinding("print('ends', flush=True); time.sleep(1); print('unwound')")
     for expected in ("up\n", "ends\n"):
-        assert begun.stdout.readline() == expected
+        assert told.readline() == expected
         begun.send_signal(signal.SIGHUP)
     assert begun.communicate(timeout=30)[0] == "unwound\n"
 
@@ -151,17 +158,8 @@ def test_under_nohup_a_closed_terminal_stops_nothing() -> None:
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_before_there_are_processes_an_end_unwinds_what_was_begun(asked: int) -> None:
-    code = (
-        "import time; from worker.supervisor import end_as_by_ctrl_c\n"
-        "end_as_by_ctrl_c()\n"
-        "try: print('up', flush=True); time.sleep(60)\n"
-        "finally: print('unwound', flush=True)\n"
-    )
-    begun = subprocess.Popen(
-        python(code), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert begun.stdout is not None
-    assert begun.stdout.readline() == "up\n"
+    begun, told = unwinding("print('unwound')")
+    assert told.readline() == "up\n"
     begun.send_signal(asked)
     assert begun.communicate(timeout=30)[0] == "unwound\n"
 
