@@ -22,14 +22,13 @@ from db.outward.rows import WrongQuestion
 from db.reads import figures
 from db.reads.filters import Filter
 from db.reads.kpis import CARDS
-from tower.access import Scope
 from tower.kpi_catalogue import (
     DEFINITIONS,
-    OF_PARTNERS,
     WEIGHTS,
     UnknownChoice,
     check_dimension,
     chosen,
+    told_to,
 )
 from tower.kpi_definition import Definition
 from tower.kpis import Figure
@@ -146,7 +145,7 @@ def tell_cards(request: Request, who: Reader, asked: Annotated[Asked, Query()]) 
     doors: Doors = request.app.state.doors
     now, scope = doors.clock(), sees(who)
     narrowed = _narrowed(asked, now)
-    known = _told_to(scope)
+    known = told_to(scope)
     with asking(doors, scope) as conn:
         names = CARDS if scope.sees_all else (figures.SCORE, *WEIGHTS)
         found = [figures.figure(conn, scope, name, narrowed, now) for name in names]
@@ -165,7 +164,7 @@ def tell_one(
     """Any figure of the catalogue, by party, warehouse, category of goods, topic, week or month."""
     doors: Doors = request.app.state.doors
     now, scope = doors.clock(), sees(who)
-    of, known = DEFINITIONS.get(kpi), _told_to(scope)
+    of, known = DEFINITIONS.get(kpi), told_to(scope)
     if of is None:
         raise Refused(
             404, f'There is no figure "{kpi[:60]}".', f"Known: {', '.join(sorted(known))}."
@@ -190,11 +189,6 @@ def tell_one(
         )
     rows = [{"key": one.key, "name": one.name, "figure": _figure(one.figure)} for one in told]
     return answer_json({"as_of": now, **_kpi(whole), "rows": rows})
-
-
-def _told_to(scope: Scope) -> frozenset[str]:
-    """The figures that this viewer is told."""
-    return frozenset(DEFINITIONS) if scope.sees_all else OF_PARTNERS
 
 
 def _narrowed(asked: Asked, now: datetime) -> Filter:

@@ -128,6 +128,12 @@ class Scope:
         return self.sees_all and self.may("customers.read")
 
     @property
+    def sees_value_at_risk(self) -> bool:
+        """Whether it is told how many customer orders a case hits, and what they are worth: sums
+        that name no customer, so who sees some partners sees them of the cases of these."""
+        return self.may("customers.read")
+
+    @property
     def partner_ids(self) -> list[int] | None:
         """Partner numbers for SQL, sorted; None for no restriction."""
         return None if self.partners is None else sorted(partner_id(p) for p in self.partners)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tower import kpi_house, kpi_supply
+from tower.access import Scope
 from tower.errors import TowerError
 from tower.kpi_definition import CUSTOMER_DATES, SUPPLY_DATES, Definition
 
@@ -79,6 +80,18 @@ OF_PARTNERS = frozenset(
 """Figures that a partner is told of itself: how it answers, announces and delivers. All others
 are about us: our customers, people, feeds and queues.
 """
+
+
+OF_CUSTOMERS_HURT = frozenset({"orders_affected", "value_at_risk"})
+"""Figures for those alone who may read of customers."""
+
+
+def told_to(scope: Scope) -> frozenset[str]:
+    """The figures that this viewer is told."""
+    if scope.role == "partner":
+        return OF_PARTNERS
+    known = frozenset(DEFINITIONS)
+    return known if scope.sees_value_at_risk else known - OF_CUSTOMERS_HURT
 
 
 def definition(kpi_id: str) -> Definition:

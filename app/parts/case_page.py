@@ -15,6 +15,7 @@ from app.parts.rule_book import level_line
 from app.parts.tables import height_of, table
 from app.parts.words import MISSING, ago, day, day_clock, many, money, plain, severity, span
 from db.reads.cases import CaseDetail
+from tower.access import Scope
 from tower.calendars import Calendar
 from tower.event import ObjectRef
 from tower.receipts import receipt_text
@@ -191,11 +192,20 @@ def _sure_words(factors: Mapping[str, Any]) -> str:
     return "how sure it is that it hurts"
 
 
-def impact(found: CaseDetail) -> None:
-    """Customer order lines that are hit."""
+def impact(found: CaseDetail, scope: Scope) -> None:
+    """Customer order lines that are hit; who does not see all partners is told their number."""
     case = found.case
+    if not scope.sees_value_at_risk:
+        return
     with st.container(border=True):
         st.markdown("**Customers hit**")
+        value = money(case["value_at_risk"], case["currency"])
+        if case["orders_affected"] and not scope.sees_customers:
+            st.caption(
+                f"{many(case['orders_affected'], 'customer order')}, {value} open value at risk. "
+                "Which ones is told to those who see all suppliers."
+            )
+            return
         if not found.impacts:
             st.caption(
                 "No customer order is pegged to what is late here."
@@ -203,7 +213,6 @@ def impact(found: CaseDetail) -> None:
                 else "A silent source hits no order by itself: clocks that need it wait."
             )
             return
-        value = money(case["value_at_risk"], case["currency"])
         st.caption(f"{case_queue.affected(found.impacts)}, {value} open value at risk")
         table(
             {

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.links import CaseLink, ExceptionsLink
+from app.parts import customers_hurt
 from app.parts.downloads import downloads
 from app.parts.filters import choose, goods_box
 from app.parts.pager import pager
@@ -53,16 +54,18 @@ def group_table(groups: Sequence[CaseGroup], now: datetime) -> None:
     st.subheader("Alike", anchor=False)
     st.caption("cases of one category and supplier")
     table(
-        {
-            "What": [category_words(g.category) for g in several],
-            "Severity": [severity(g.severity) for g in several],
-            "Who": [g.subject for g in several],
-            "Cases": [g.n for g in several],
-            "Customer orders": [g.orders_affected or None for g in several],
-            "At risk": [money(g.value_at_risk, g.currency) for g in several],
-            "Since": [ago(g.opened_at, now) for g in several],
-            "Owner": [g.owner for g in several],
-        },
+        customers_hurt.told(
+            {
+                "What": [category_words(g.category) for g in several],
+                "Severity": [severity(g.severity) for g in several],
+                "Who": [g.subject for g in several],
+                "Cases": [g.n for g in several],
+                "Customer orders": [g.orders_affected or None for g in several],
+                "At risk": [money(g.value_at_risk, g.currency) for g in several],
+                "Since": [ago(g.opened_at, now) for g in several],
+                "Owner": [g.owner for g in several],
+            }
+        ),
         alt="Open cases by cause",
         key="case groups",
         opens="What",
@@ -135,7 +138,9 @@ def case_table(
     st.subheader("Cases", anchor=False)
     ticked = rows_table(page.rows, now, key=f"cases {after or ''}", hours=hours, picks=True)
     with st.container(horizontal=True, vertical_alignment="center"):
-        downloads(lambda: _columns(ask().rows), "exceptions", empty=not page.rows)
+        downloads(
+            lambda: customers_hurt.told(_columns(ask().rows)), "exceptions", empty=not page.rows
+        )
         pager(len(page.rows), page.total, capped=False, after=after, following=page.following)
     return ticked
 
@@ -184,21 +189,23 @@ def rows_table(
     """
     ages = [open_hours(r, now, hours) for r in rows]
     ticked = table(
-        {
-            "Title": [_title(r) for r in rows],
-            "Severity": [severity(r["severity"]) for r in rows],
-            "At risk": [
-                money(r["value_at_risk"], r["currency"]) if r["orders_affected"] else None
-                for r in rows
-            ],
-            "Orders": [r["orders_affected"] or None for r in rows],
-            "Age": [_age(r, now) for r in rows],
-            "Open h": [None if a is None else round(a / timedelta(hours=1), 1) for a in ages],
-            "State": [_state(r) for r in rows],
-            "Owner": [r["owner"] for r in rows],
-            "Priority": [None if r["priority"] is None else round(r["priority"]) for r in rows],
-            "Case": [r["id"] for r in rows],
-        },
+        customers_hurt.told(
+            {
+                "Title": [_title(r) for r in rows],
+                "Severity": [severity(r["severity"]) for r in rows],
+                "At risk": [
+                    money(r["value_at_risk"], r["currency"]) if r["orders_affected"] else None
+                    for r in rows
+                ],
+                "Orders": [r["orders_affected"] or None for r in rows],
+                "Age": [_age(r, now) for r in rows],
+                "Open h": [None if a is None else round(a / timedelta(hours=1), 1) for a in ages],
+                "State": [_state(r) for r in rows],
+                "Owner": [r["owner"] for r in rows],
+                "Priority": [None if r["priority"] is None else round(r["priority"]) for r in rows],
+                "Case": [r["id"] for r in rows],
+            }
+        ),
         alt="Exception cases by consequence",
         key=key,
         opens="Title",

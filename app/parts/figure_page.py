@@ -19,7 +19,7 @@ from app.parts.words import MISSING, percent
 from app.session import Viewer
 from db.reads.figures import Told
 from db.reads.filters import Filter
-from tower.kpi_catalogue import DEFINITIONS
+from tower.kpi_catalogue import DEFINITIONS, told_to
 from tower.kpi_definition import Definition
 from tower.kpis import Figure
 
@@ -35,15 +35,21 @@ BY: Mapping[str, str] = {
 MOST_BARS = 25
 
 
-def chooser(link: FiguresLink) -> None:
+def _known(viewer: Viewer) -> list[Definition]:
+    """The figures that this viewer is told, in the order of the catalogue."""
+    known = told_to(viewer.scope)
+    return [one for one in DEFINITIONS.values() if one.id in known]
+
+
+def chooser(link: FiguresLink, viewer: Viewer) -> None:
     """Every figure of the catalogue by its name."""
-    choose("id", "Figure", {d.id: d.name for d in DEFINITIONS.values()}, link.id,
+    choose("id", "Figure", {d.id: d.name for d in _known(viewer)}, link.id,
            "All figures", 340)  # fmt: skip
 
 
-def catalogue(link: FiguresLink) -> None:
+def catalogue(link: FiguresLink, viewer: Viewer) -> None:
     """All figures with what they mean; a name opens one."""
-    rows = sorted(DEFINITIONS.values(), key=lambda d: (_audience(d), d.name))
+    rows = sorted(_known(viewer), key=lambda d: (_audience(d), d.name))
     st.caption("What each figure means. A name opens its value, its course and what it counted.")
     table(
         {

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import data
 from app.links import PurchaseOrdersLink, TraceLink, ViewWord
+from app.parts import customers_hurt
 from app.parts.decisions import category_meaning
 from app.parts.downloads import downloads
 from app.parts.filters import segments
@@ -89,19 +90,21 @@ def po_table(page: PoPage, viewer: Viewer) -> None:
     """One row per order; its number leads to its trace."""
     rows, sites = page.rows, dict(data.choices(viewer.scope).warehouses)
     table(
-        {
-            "Order": [row.number for row in rows],
-            "Supplier": [row.supplier_name for row in rows],
-            "Ladder": [glyphs(row.ladder) for row in rows],
-            "Exception": [_trouble(row) for row in rows],
-            "Expected": [row.expected for row in rows],
-            "Open value": [money(row.open_value, row.currency) for row in rows],
-            "Customers": [row.customer_orders or None for row in rows],
-            "Status": [_status(row) for row in rows],
-            "Buyer": [row.buyer_name for row in rows],
-            "Warehouse": [sites.get(row.warehouse or "", row.warehouse) for row in rows],
-            "Released": [_local(row, viewer) for row in rows],
-        },
+        customers_hurt.told(
+            {
+                "Order": [row.number for row in rows],
+                "Supplier": [row.supplier_name for row in rows],
+                "Ladder": [glyphs(row.ladder) for row in rows],
+                "Exception": [_trouble(row) for row in rows],
+                "Expected": [row.expected for row in rows],
+                "Open value": [money(row.open_value, row.currency) for row in rows],
+                "Customers": [row.customer_orders or None for row in rows],
+                "Status": [_status(row) for row in rows],
+                "Buyer": [row.buyer_name for row in rows],
+                "Warehouse": [sites.get(row.warehouse or "", row.warehouse) for row in rows],
+                "Released": [_local(row, viewer) for row in rows],
+            }
+        ),
         key="purchase orders",
         alt="Purchase orders by consequence",
         opens="Order",
@@ -130,7 +133,7 @@ def po_table(page: PoPage, viewer: Viewer) -> None:
 def download(page: PoPage, ask: Callable[[], PoPage], view: str) -> None:
     """The first thousand rows of the list as files; asked for when they are wanted."""
     downloads(
-        lambda: _columns(ask().rows),
+        lambda: customers_hurt.told(_columns(ask().rows)),
         f"purchase-orders-{view.replace('_', '-')}",
         empty=not page.rows,
     )

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import data
 from app.links import SupplierLink, SuppliersLink
+from app.parts import customers_hurt
 from app.parts.downloads import downloads
 from app.parts.filters import segments
 from app.parts.tables import table
@@ -70,7 +71,7 @@ def scorecard_table(
     )
     columns = _columns(cards, link, viewer, narrowed)
     table(
-        columns,
+        customers_hurt.told(columns),
         key="scorecards",
         alt="Scorecards of suppliers, the worst score first",
         opens="Supplier",
@@ -79,7 +80,7 @@ def scorecard_table(
         config=_CONFIG,
     )
     with st.container(horizontal=True):
-        downloads(lambda: _file(cards, columns), "suppliers")
+        downloads(lambda: customers_hurt.told(_file(cards, columns)), "suppliers")
 
 
 def _columns(

@@ -18,6 +18,7 @@ from app.links import (
     SupplierLink,
     TraceLink,
 )
+from app.parts import customers_hurt
 from app.parts.decisions import category_meaning
 from app.parts.empty import nothing_here
 from app.parts.filters import segments
@@ -279,14 +280,16 @@ def _exceptions(page: SupplierPage, link: SupplierLink) -> None:
         nothing_here("No exception of this supplier was opened in the period, none is open now.")
         return
     table(
-        {
-            "Category": [category_meaning(r.category) for r in rows],
-            "Open now": [r.open for r in rows],
-            "Worst": [None if r.severity is None else severity(r.severity) for r in rows],
-            "Opened": [r.opened for r in rows],
-            "Healed without a hand": [r.healed for r in rows],
-            "At risk": [money(r.value_at_risk, r.currency) for r in rows],
-        },
+        customers_hurt.told(
+            {
+                "Category": [category_meaning(r.category) for r in rows],
+                "Open now": [r.open for r in rows],
+                "Worst": [None if r.severity is None else severity(r.severity) for r in rows],
+                "Opened": [r.opened for r in rows],
+                "Healed without a hand": [r.healed for r in rows],
+                "At risk": [money(r.value_at_risk, r.currency) for r in rows],
+            }
+        ),
         key="supplier exceptions",
         alt="Exceptions by category, most open first",
         opens="Category",

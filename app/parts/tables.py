@@ -37,7 +37,7 @@ def table(
     The cells of the column ``opens`` are buttons that lead to ``links``, one per row. Sorting and
     searching by hand work within the page shown; the order it comes in is by consequence.
     """
-    shown: dict[str, Any] = dict(config or {})
+    shown = {name: one for name, one in (config or {}).items() if name in columns}
     if opens is not None:
         click = f"{key} click"
         shown[opens] = st.column_config.ButtonColumn(

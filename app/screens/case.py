@@ -34,9 +34,10 @@ case_page.parent(found)
 left, right = st.columns([3, 2], gap="medium")
 with left:
     case_page.why(found, now, viewer.zone)
-    case_page.impact(found)
+    case_page.impact(found, viewer.scope)
     case_page.ladder(found, data.rulebook(viewer.scope), viewer.zone)
-    case_page.consequence(found)
+    if viewer.scope.sees_value_at_risk:
+        case_page.consequence(found)
     case_page.history(found, viewer.zone)
 with right:
     case_page.next_step(found)

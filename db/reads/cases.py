@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, func, or_, select
 
-from db.reads import goods
+from db.reads import customers_hurt, goods
 from db.reads.filters import within_scope
 from db.reads.rows import record, records
 from db.tables import (
@@ -240,11 +240,11 @@ def queue(
         .limit(min(limit, 1000) + 1)
     ).all()
     more = len(found) > limit
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for row in found[:limit]:
         mine = dict(record(row))
         mine.pop("rank_")
-        rows.append(mine)
+        rows.append(customers_hurt.of_case(mine, scope))
     following = f"{float(found[limit - 1].rank_)!r}_{rows[-1]['id']}" if more else None
     return CasePage(tuple(rows), total, following)
 
@@ -295,8 +295,8 @@ def groups(
             row.subject,
             SEVERITIES[row.severity - 1],
             row.n,
-            row.orders,
-            row.value,
+            row.orders if scope.sees_value_at_risk else 0,
+            row.value if scope.sees_value_at_risk else None,
             row.currency,
             row.opened_at,
             row.owner,
@@ -361,7 +361,7 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
     ).one_or_none()
     if row is None:
         return None
-    the_case = record(row)
+    the_case = customers_hurt.of_case(record(row), scope)
 
     def subject(table: Any) -> tuple[ColumnElement[bool], ...]:
         return (
@@ -435,7 +435,7 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
         ),
         related=()
         if the_case["kind"] == KIND  # its own cases are the related ones
-        else records(
+        else customers_hurt.cases(
             conn,
             select(exception_case)
             .where(
@@ -450,20 +450,22 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
             )
             .order_by(func.coalesce(exception_case.c.priority, 0.0).desc(), exception_case.c.id)
             .limit(20),
+            scope,
         ),
         parent=next(
             iter(
-                records(
+                customers_hurt.cases(
                     conn,
                     select(exception_case).where(
                         exception_case.c.id == the_case["parent_id"],
                         *within_scope(exception_case.c, scope),
                     ),
+                    scope,
                 )
             ),
             None,
         ),
-        children=records(
+        children=customers_hurt.cases(
             conn,
             select(exception_case)
             .where(exception_case.c.parent_id == case_id, *within_scope(exception_case.c, scope))
@@ -473,6 +475,7 @@ def detail(conn: Connection, scope: Scope, case_id: int) -> CaseDetail | None:
                 exception_case.c.id,
             )
             .limit(MOST_CHILDREN),
+            scope,
         ),
         deliveries=records(
             conn,

@@ -171,8 +171,13 @@ def _documents(told: Story) -> list[dict[str, Any]]:
 
 
 def _case(case: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
-    money = () if PRICE in scope.reveals else ("value_at_risk", "document_value")
-    return {name: value for name, value in case.items() if name not in money}
+    """A case without what this viewer is not told: left out, not nought."""
+    untold: tuple[str, ...] = ()
+    if PRICE not in scope.reveals:
+        untold += ("value_at_risk", "document_value")
+    if not scope.sees_value_at_risk:
+        untold += ("value_at_risk", "orders_affected", "lines_affected", "need_date")
+    return {name: value for name, value in case.items() if name not in untold}
 
 
 def _hops(path: Way) -> dict[str, Any]:

@@ -34,7 +34,14 @@ from db.reads.rules import rulebook
 from db.roles import knowing_the_house
 from db.tables import checkpoint, document, partner
 from tower.access import Scope
-from tower.kpi_catalogue import WEIGHTS, Switches, check_dimension, chosen, definition
+from tower.kpi_catalogue import (
+    OF_CUSTOMERS_HURT,
+    WEIGHTS,
+    Switches,
+    check_dimension,
+    chosen,
+    definition,
+)
 from tower.kpi_definition import OF_CUSTOMERS, Definition
 from tower.kpi_score import Targets, Weights, score
 from tower.kpi_sums import NOTHING, Sums, Value, figure_of, value_of
@@ -127,7 +134,7 @@ def several(
         if key in found or key in aheads:
             continue
         of = definition(kpi_id)
-        if (nothing := _lacking(of, words, narrowed)) is not None:
+        if (nothing := _lacking(scope, of, words, narrowed)) is not None:
             found[key] = nothing
         elif kpi_id in kpi_now.SPECIAL:
             told = kpi_now.SPECIAL[kpi_id](conn, scope, narrowed, now)
@@ -234,7 +241,7 @@ def several_by(
             parts = [(part, NO_SWITCHES) for part in weights]
             told = several_by(conn, scope, parts, by, narrowed, now)
             found[place] = _scores(dict(zip(weights, told, strict=True)), weights, targets)
-        elif _lacking(of, words, narrowed, by) is None:
+        elif _lacking(scope, of, words, narrowed, by) is None:
             needs = frozenset({by})
             question = _question(conn, scope, of, narrowed, now, words, needs=needs, before=False)
             counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
@@ -271,7 +278,7 @@ def values_by_periods(
                 conn, scope, of, asked, now, words, needs=frozenset({by}), before=False
             )
             counted = None
-            if kpi_id != SCORE and _lacking(of, words, asked, by) is None:
+            if kpi_id != SCORE and _lacking(scope, of, words, asked, by) is None:
                 counted = counted_ahead.subjects_of(question, MAKERS[kpi_id])
             if isinstance(counted, Ahead):
                 aheads.append((place, kpi_id, counted))
@@ -318,7 +325,7 @@ def course(
         weights, targets = scoring(conn)
         parts = {c: course(conn, scope, c, step, narrowed, now) for c in weights}
         return sorted(_scores(parts, weights, targets), key=lambda t: t.key)
-    nothing = _lacking(of, words, narrowed)
+    nothing = _lacking(scope, of, words, narrowed)
     found: Mapping[date, Sums] = {}
     counted = None
     if nothing is None:
@@ -410,10 +417,11 @@ def _question(
     )
 
 
-def lacking(kpi_id: str, switches: Switches, narrowed: Filter) -> Figure | None:
-    """The figure without data where its subjects have not what it is narrowed to; else None."""
+def lacking(scope: Scope, kpi_id: str, switches: Switches, narrowed: Filter) -> Figure | None:
+    """The figure without data where its subjects have not what it is narrowed to, or where it is
+    not told to this viewer; else None."""
     of = definition(kpi_id)
-    return _lacking(of, chosen(of, switches), narrowed)
+    return _lacking(scope, of, chosen(of, switches), narrowed)
 
 
 def question(
@@ -431,9 +439,12 @@ def question(
 
 
 def _lacking(
-    of: Definition, words: Switches, narrowed: Filter, by: str | None = None
+    scope: Scope, of: Definition, words: Switches, narrowed: Filter, by: str | None = None
 ) -> Figure | None:
     """No data where its subjects do not have what the question is narrowed to or told apart by."""
+    if of.id in OF_CUSTOMERS_HURT and not scope.sees_value_at_risk:
+        reason = "not told to your role, which does not include customers.read"
+        return Figure(of, None, 0, reason=reason, switches=words)
     known = OF_CUSTOMERS if words.get("side") == "customer" else of.by
     asked = [name for name in DIMENSIONS if getattr(narrowed, name) is not None]
     for name in (*asked, *([by] if by else [])):

@@ -19,6 +19,7 @@ from db.reads.filters import Filter, Period
 from db.reads.kpi_now import open_exceptions, orders_affected, value_at_risk
 from tower import kpis
 from tower.access import Scope
+from tower.kpi_catalogue import told_to
 from tower.kpis import DEFINITIONS, Figure, Tally
 
 CARDS = (
@@ -46,8 +47,9 @@ class WeekShare:
 def leader_figures(
     conn: Connection, scope: Scope, narrowed: Filter, now: datetime
 ) -> tuple[Figure, ...]:
-    """The cards of the overview, in their order."""
-    asked = [(name, figures.NO_SWITCHES) for name in CARDS]
+    """The cards of the overview that this viewer is told, in their order."""
+    known = told_to(scope)
+    asked = [(name, figures.NO_SWITCHES) for name in CARDS if name in known]
     return tuple(figures.several(conn, scope, asked, narrowed, now))
 
 

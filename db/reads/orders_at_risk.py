@@ -23,7 +23,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from db.reads import names, paging
+from db.reads import customers_hurt, names, paging
 from db.reads.filters import Filter, within_scope
 from db.reads.overview import impact_conditions
 from db.reads.paging import Total
@@ -196,7 +196,11 @@ def of_document(
     home = i.order_home if kind == "order" else i.po_home
     statement = (
         _listed(i.promise_date)
-        .where(home == document_home(kind, erp, number), *within_scope(i, scope))
+        .where(
+            home == document_home(kind, erp, number),
+            *customers_hurt.told_to(scope),
+            *within_scope(i, scope),
+        )
         .order_by(i.promise_date, i.scope, i.order, i.order_line, i.po, i.po_line, i.matched_by)
         .limit(paging.MOST_ROWS)
     )

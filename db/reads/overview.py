@@ -10,7 +10,7 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, union_all
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from db.reads import goods, names
+from db.reads import customers_hurt, goods, names
 from db.reads.filters import Filter, of_supplier, within_scope
 from db.tables import document, exception_case, order_impact, source_spell
 from tower.access import Scope
@@ -120,7 +120,8 @@ def needs_decision(
     )
     rows = conn.execute(grouped).all()
     ids = {case_id for row in rows for case_id in row.ids}
-    hurt = _hurt(conn, ids)
+    told_of_customers = scope.sees_value_at_risk
+    hurt = _hurt(conn, ids) if told_of_customers else {}
     tops = _texts(conn, [row.ids[0] for row in rows])
     people = names.people(conn)
     suppliers = names.suppliers(conn, scope)
@@ -138,8 +139,8 @@ def needs_decision(
             since=row.since,
             cases=row.cases,
             purchase_orders=row.pos,
-            customer_orders=row.orders or 0,
-            value_at_risk=row.value,
+            customer_orders=(row.orders or 0) if told_of_customers else 0,
+            value_at_risk=row.value if told_of_customers else None,
             currency=row.currency,
             consequence=row.consequence,
             next_step=advice,
@@ -357,7 +358,11 @@ def document_conditions(narrowed: Filter) -> list[ColumnElement[bool]]:
 def impact_conditions(scope: Scope, narrowed: Filter) -> list[ColumnElement[bool]]:
     """Parties of an affected customer order line: those of the purchase order to blame."""
     i = order_impact.c
-    found = [*within_scope(i, scope), *of_supplier(i, narrowed.supplier)]
+    found = [
+        *customers_hurt.told_to(scope),
+        *within_scope(i, scope),
+        *of_supplier(i, narrowed.supplier),
+    ]
     if narrowed.buyer is not None:
         found.append(i.buyer == narrowed.buyer)
     if narrowed.warehouse is not None:

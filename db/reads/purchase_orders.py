@@ -389,7 +389,8 @@ def _rows(conn: Connection, scope: Scope, found: Sequence[Any]) -> tuple[PoRow, 
     suppliers, people = names.suppliers(conn, scope), names.people(conn)
     homes = [row.home_key for row in found]
     clocks = _clocks(conn, homes)
-    return tuple(_row(row, suppliers, people, clocks[row.home_key]) for row in found)
+    told = scope.sees_value_at_risk
+    return tuple(_row(row, suppliers, people, clocks[row.home_key], told) for row in found)
 
 
 def _clocks(conn: Connection, homes: Sequence[int]) -> Mapping[int, list[Mapping[str, Any]]]:
@@ -406,8 +407,10 @@ def _row(
     suppliers: Mapping[str, str],
     people: Mapping[str, str],
     clocks: Sequence[Mapping[str, Any]],
+    of_customers: bool,
 ) -> PoRow:
     troubled = bool(row.cases)
+    hurt = troubled and of_customers
     return PoRow(
         home_key=row.home_key,
         scope=row.scope,
@@ -433,8 +436,8 @@ def _row(
         severity=SEVERITIES.get(row.rank) if troubled else None,
         trouble=row.titles[0] if troubled else "",
         category=row.categories[0] if troubled else None,
-        customer_orders=row.orders if troubled else 0,
-        value_at_risk=row.value_at_risk if troubled else None,
+        customer_orders=row.orders if hurt else 0,
+        value_at_risk=row.value_at_risk if hurt else None,
         priority=row.sorted_by if troubled else None,
         ladder=tuple(rungs(row._mapping, (), clocks)),
     )

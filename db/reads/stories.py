@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
+from db.reads import customers_hurt
 from db.reads.filters import within_scope
 from db.reads.payloads import objects_in
 from db.reads.rows import record, records
@@ -316,11 +317,12 @@ def story(conn: Connection, scope: Scope, ref: str) -> Story | None:
             .where(transition.c.home_key.in_(homes))
             .order_by(transition.c.detected_at, transition.c.rule, transition.c.n),
         ),
-        cases=records(
+        cases=customers_hurt.cases(
             conn,
             select(exception_case)
             .where(exception_case.c.home_key.in_(homes), *within_scope(exception_case.c, scope))
             .order_by(exception_case.c.opened_at),
+            scope,
         ),
         pegs=_pegs(conn, scope, root, home),
         impacts=_impacts(conn, scope, root, home),

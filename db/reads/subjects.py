@@ -91,7 +91,7 @@ def subjects(
     of = definition(kpi_id)
     if kpi_id == SCORE:
         return _components(conn, scope, narrowed, now)
-    why_none = lacking(kpi_id, switches, narrowed)
+    why_none = lacking(scope, kpi_id, switches, narrowed)
     if why_none is not None:
         return SubjectPage((), {}, reason=why_none.reason)
     asked = question(conn, scope, kpi_id, narrowed, now, switches)

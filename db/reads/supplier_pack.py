@@ -194,11 +194,11 @@ def _cases(conn: Connection, scope: Scope, key: str, narrowed: Filter) -> bytes:
     columns = (
         c.id, c.category, c.severity, c.state, c.resolution, c.rule, c.kind, c.scope, c.number,
         c.line, c.title, c.owner, c.opened_at, c.due_at, c.first_taken_at, c.resolved_at,
-        c.orders_affected, c.value_at_risk, c.currency,
     )  # fmt: skip
+    hurt = (c.orders_affected, c.value_at_risk, c.currency) if scope.sees_value_at_risk else ()
     return _table(
         conn,
-        select(*columns)
+        select(*columns, *hurt)
         .where(
             c.partner_id == partner_id(key),
             c.kind != KIND,

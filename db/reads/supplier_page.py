@@ -502,7 +502,7 @@ def categories(conn: Connection, scope: Scope, key: str, period: Period) -> tupl
             row.healed,
             row.open,
             SEVERITIES.get(row.rank),
-            row.value,
+            row.value if scope.sees_value_at_risk else None,
             row.currency,
         )
         for row in rows
