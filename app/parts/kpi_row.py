@@ -14,6 +14,7 @@ from tower.kpis import Figure
 
 Colour = Literal["red", "gray"]
 
+HALF = 4  # most cards in it
 HALF_PX = 600  # of four cards; two halves side by side where there is room, else below each other
 LEAST_POINTS = 4  # of a sparkline: fewer are specks, not a course
 LINE_PX = 58  # what a sparkline adds to a card, without the gap above it
@@ -25,13 +26,14 @@ def kpi_row(figures: Sequence[Figure], opens: Mapping[str, tuple[str, Link]]) ->
     halves = st.grid(2, min_column_width=HALF_PX)
     # A grid in a grid does not take the height of its row: a half without lines gets their room.
     lines = any(_course(figure) for figure in figures)
-    for start in range(0, len(figures), 4):
+    half = min(HALF, -(-len(figures) // 2)) or HALF
+    for start in range(0, len(figures), half):
         with (
             halves.cell(),
             st.container(height="stretch"),
-            st.grid(4, min_column_width=CARD_PX, height="stretch"),
+            st.grid(half, min_column_width=CARD_PX, height="stretch"),
         ):
-            for figure in figures[start : start + 4]:
+            for figure in figures[start : start + half]:
                 with st.container(border=True, height="stretch", gap="xsmall"):
                     show_card(figure)
                     if lines and not _course(figure):
