@@ -1,7 +1,8 @@
 """Answers that are none: one rule for all formats, so that every channel tells the same story.
 
-Lines outrank the header. An order is answered when something in the answer really is; hold-only and
-unknown answers are shown in the story as a message and let the answer clock run on.
+Lines outrank the header, but speak for themselves alone. An order is answered when something in the
+answer really is; hold-only and unknown answers are shown in the story as a message and let the
+answer clock run on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tower.codes import REAL_ANSWERS, UNKNOWN, combine_lines
+from tower.codes import REAL_ANSWERS, UNKNOWN, combine_answer
 from tower.vocabulary import ANSWER_WORDS
 
 ANSWERING = frozenset({"po.acknowledged", "po.rejected", "po.change_answered"})
@@ -26,7 +27,8 @@ class Settled(NamedTuple):
 def settle(type_: str, data: Mapping[str, Any]) -> Settled:
     """An answer of any format as the tower tells it; other events pass unchanged.
 
-    A refusal is ``po.rejected``; one without a word about the answer stays as its type says.
+    A refusal is ``po.rejected``: by the sender's word for the order, or where he gives none, by
+    lines that are all refused. One without a word about the answer stays as its type says.
     """
     if type_ not in ANSWERING:
         return Settled(type_, data)
@@ -41,13 +43,13 @@ def settle(type_: str, data: Mapping[str, Any]) -> Settled:
     words = [line["answer"] for line in data.get("lines") or () if line.get("answer")]
     if not words and header is None:
         return Settled(type_, data, finding)
-    answer = header if not words else combine_lines(words)
-    if header == "rejected" and answer not in REAL_ANSWERS:
-        answer = header
+    answer, others = combine_answer(header or "none", words) if words else (header, None)
     if answer not in REAL_ANSWERS:
         return _no_answer(data, str(answer), finding)
     if answer != header:
         data = {**data, "answer": answer}
+    if others is not None:
+        data = {"others": others, **data}  # who tells it himself is not corrected
     if answer == "rejected" and type_ == "po.acknowledged":
         type_ = "po.rejected"
     return Settled(type_, data, finding)

@@ -80,6 +80,9 @@ ORDRSP_LINE: Mapping[str, str] = {  # EDIFACT 1229
     "11": "none",
 }
 
+WHOLE_WORDS = frozenset({"accepted", "rejected"})
+"""Words of a header that speak for the lines that an answer does not name, too."""
+
 REAL_ANSWERS = ANSWER_WORDS - {"none", "on_hold", UNKNOWN}
 """Words that answer the buyer. Under all others the answer clock runs on."""
 
@@ -111,6 +114,25 @@ def combine_lines(answers: Iterable[str]) -> str:
     if words == {"accepted"}:
         return "accepted"
     return "accepted_with_changes" if words <= set(_COMING) else "part_accepted"
+
+
+def combine_answer(own: str, lines: Iterable[str]) -> tuple[str, str | None]:
+    """(word of an answer, word for the lines it does not name where that is another).
+
+    ``own`` is the sender's word for the whole answer, "none" if he gave none; ``lines`` are the
+    words of the lines that he names, at least one. Lines outrank the sender's word, but speak for
+    themselves alone: only he refuses an order, or accepts the rest of it.
+    """
+    answer = combine_lines(lines)
+    if own == "rejected" and answer not in REAL_ANSWERS:
+        answer = own
+    if answer == "rejected" and own not in ("rejected", "none"):
+        answer = "part_accepted"
+    others = own if own in WHOLE_WORDS else "none"
+    if own == "rejected" and answer != own:
+        others = "none"  # he contradicts himself: what he does not name stays as it was
+    told = answer if answer in WHOLE_WORDS else "none"
+    return answer, None if others == told else others
 
 
 # --- functional acknowledgements ------------------------------------------------------------------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from tower.amounts import same
+from tower.codes import WHOLE_WORDS
 from tower.owners import Owners
 from tower.registers import State
 from tower.rows import Row
@@ -25,12 +26,53 @@ _ORDERED = ("ordered_qty", "price", "requested_date")
 _CONFIRMED = ("confirmed_qty", "confirmed_date", "price", "ship_date")
 
 
+class WholeWord(NamedTuple):
+    """What an answer says of the lines that it does not name.
+
+    entry  as the answer to a line, with nothing but the word
+    mild   it only speaks for lines of which nobody has spoken since the order last changed them
+    """
+
+    at: int
+    event: str
+    mild: bool
+    entry: list[Any]
+
+
+def words_for_all(replies: Timeline, lines: dict[str, State]) -> list[WholeWord]:
+    """Those of a header's answers that speak for lines they do not name.
+
+    A word for the whole order speaks for every line. A yes that names some lines (exceptions, or
+    what is new) leaves what was said of the others before, and so does the yes to a change; the no
+    to a change says nothing of the order.
+    """
+    found = []
+    for at, event, entry in replies:
+        word = entry[6] if len(entry) > 6 else entry[3]
+        if entry[2] == "po.rejected" and len(entry) == 6:
+            word = "rejected"
+        to_change = entry[2] == "po.change_answered"
+        if word not in WHOLE_WORDS or (to_change and word == "rejected"):
+            continue
+        mild = word == "accepted" and (
+            to_change or any(event in line.get("a", ()) for line in lines.values())
+        )
+        told = [at, entry[1], entry[2], word, None, None, None, None, None]
+        found.append(WholeWord(at, event, mild, told))
+    return found
+
+
+def refuses_change(entry: list[Any]) -> bool:
+    """Whether an answer, to an order or a line, is the no to a change of ours."""
+    return (entry[2], entry[3]) == ("po.change_answered", "rejected")
+
+
 def commit(
-    line: Row, node: State, replies: Timeline, owners: Owners, reports: Reports
+    line: Row, node: State, whole: Sequence[WholeWord], owners: Owners, reports: Reports
 ) -> int | None:
     """Fill in the standing word on a line: ordered, answered, in the ERP. When it was deleted.
 
-    ``node`` has the registers of the line, ``replies`` are the header's answers. ``reports`` gains
+    ``node`` has the registers of the line, ``whole`` are the words for all lines. ``reports`` gains
     what each system told of each field, with the instant since when. Of the columns
 
     first_confirmed_date  is of the first answer; an accepted change of the order sets it anew
@@ -56,7 +98,8 @@ def commit(
             deleted = told[0][0] if told[0][2][3] == "delete" else None
     answers = node.get("a")
     told_by = reports
-    if answers or replies:
+    mild: set[str] = set()
+    if answers or whole:
         if answers:
             named = owned(answers, "confirmed", owners)
             story += [(at, event, True, entry) for at, event, entry in named]
@@ -65,24 +108,27 @@ def commit(
                 _report_others(answers, (), reports, line, owners)
             elif len(named) < len(answers):
                 _report_others(answers, named, reports, line, owners)
-        for at, event, entry in replies:
-            word = "rejected" if entry[2] == "po.rejected" else entry[3]
-            # Only a word for the whole order speaks for lines that the answer does not name.
-            if word in ("accepted", "rejected") and not (answers and event in answers):
-                whole = [at, entry[1], entry[2], word, None, None, None, None, None]
-                story.append((at, event, True, whole))
+        for at, event, is_mild, entry in whole:
+            if not (answers and event in answers):
+                story.append((at, event, True, entry))
+                if is_mild:
+                    mild.add(event)
         if len(story) > 1:
             story.sort()
-    changed = True
-    for at, _, is_answer, entry in story:
+    changed, open_ = True, True
+    for at, event, is_answer, entry in story:
         if is_answer:
+            if event in mild and not open_:
+                continue
             commits = _answer(line, _measured(entry, line, owners, 4, 5, 8), changed, told_by)
             changed = changed and not commits
+            open_ = open_ and not commits and line["answer"] != "rejected"
             continue
         before = (line["ordered_qty"], line["price"], line["requested_date"])
         _order(line, entry)
         deleted = at if entry[3] == "delete" else None
-        changed = changed or before != (line["ordered_qty"], line["price"], line["requested_date"])
+        if before != (line["ordered_qty"], line["price"], line["requested_date"]):
+            changed = open_ = True
     applied = node.get("p")
     if applied:
         _apply(line, in_order(applied), reports, owners)
@@ -122,6 +168,10 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
         line["acknowledged_at"] = at
     if word is None:
         word = "rejected" if type_ == "po.rejected" else _word(line, qty, day, kind, price)
+    if refuses_change(entry) and (line["answer"] or line["released_at"]) is not None:
+        # What stood before the change stands; a line that only came with it is refused.
+        line["agrees"] = line["agrees"] and _as_ordered(line)
+        return False
     line["answer"] = word
     is_first = line["first_answer"] in _NO_FIRST
     if word == "rejected":

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from tower import amounts, punctuality
-from tower.commitments import Reports, commit, factor_to
+from tower.commitments import Reports, WholeWord, commit, factor_to, refuses_change, words_for_all
 from tower.owners import Owners
 from tower.registers import State
 from tower.rows import Row, blank, blank_line
@@ -30,13 +30,14 @@ def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
     _words(header, state, owners)
     _milestones(header, state, replies, asns)
     states = state.get("l", {})
+    whole = words_for_all(replies, states)
     extra = _loose(state, states, asns)
     common = blank_line("po_line", header)
     lines = []
     for name in sorted(states, key=by_number) if len(states) > 1 else states:
         line = common.copy()
         line["line"] = name
-        _line(line, states[name], header, replies, asns, extra.get(name, _NOTHING), owners)
+        _line(line, states[name], header, whole, asns, extra.get(name, _NOTHING), owners)
         lines.append(line)
     _summary(header, state, lines, asns, replies, owners)
     return [header, *lines]
@@ -124,7 +125,7 @@ def _line(
     line: Row,
     node: State,
     header: Row,
-    replies: Timeline,
+    whole: Sequence[WholeWord],
     asns: Sequence[Shipment],
     extra: dict[str, Any],
     owners: Owners,
@@ -135,7 +136,7 @@ def _line(
     line["last_event_at"] = times["last"]
     reports: Reports = {}
     line["reports"] = reports
-    deleted = commit(line, node, replies, owners, reports)
+    deleted = commit(line, node, whole, owners, reports)
     if asns:
         _shipped(line, asns, extra, owners)
     if "k" in node:
@@ -330,7 +331,7 @@ def _summary(
         last.append(state["t"]["last"])
     header["first_seen_at"] = min(seen)
     header["last_event_at"] = max(last)
-    words = [e[3] for _, _, e in replies if e[2] in _REPLIES and e[3]]
+    words = [e[3] for _, _, e in replies if e[2] in _REPLIES and e[3] and not refuses_change(e)]
     header["answer"] = answer_of(lines, words[-1] if words else None)
     if replies and replies[-1][2][5]:
         header["channel"] = replies[-1][2][5]

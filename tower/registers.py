@@ -11,7 +11,8 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
     t  times: seen, last (of any record), and per milestone the earliest
     by the supplier as first told: [at, event, supplier]; c the channel it was last sent by
     w  words of a header by event: [at, system, created, facts]
-    a  answers by event: header [at, system, type, answer, revision, channel],
+    a  answers by event: header [at, system, type, answer, revision, channel, and what it says
+       of lines it does not name where it tells that apart],
        line [at, system, type, answer, qty, uom, day, kind of day, price]
     o  orders of a line by event: [at, system, created, action, qty, uom, price, day, item, text,
        and the category of goods where one is told]
@@ -160,14 +161,24 @@ def _header_applied(node: State, record: Record) -> None:
 
 def _header_answer(node: State, record: Record) -> None:
     facts = record.facts
-    node.setdefault("a", {})[record.event] = [
+    entry = [
         record.at,
         record.system,
         record.type,
-        facts.get("answer"),
+        _answer_word(facts),
         facts.get("revision"),
         facts.get("channel"),
     ]
+    others = facts.get("others")
+    if others:
+        entry.append(others)  # most answers tell none: their states stay as short as they were
+    node.setdefault("a", {})[record.event] = entry
+
+
+def _answer_word(facts: Facts) -> str | None:
+    """The word of an answer, a refused change among them: the type tells what is refused."""
+    word: str | None = facts.get("answer") or facts.get("change")
+    return word
 
 
 def _functional(node: State, record: Record) -> None:
@@ -293,7 +304,7 @@ def _line_answer(node: State, record: Record) -> None:
         record.at,
         record.system,
         record.type,
-        facts.get("answer"),
+        _answer_word(facts),
         facts.get("confirmed_qty"),
         facts.get("uom"),
         day,

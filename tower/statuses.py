@@ -15,6 +15,7 @@ DONE = frozenset({"received", "over_received", "invoiced", "closed", "cancelled"
 _ANSWERED = frozenset(
     ["accepted", "accepted_with_changes", "backordered", "substituted", "on_hold", "rejected"]
 )
+_UNTOLD = frozenset({None, "unknown"})
 _OUT = frozenset({"cancelled", "closed", "rejected"})
 _IN = frozenset({"received", "over_received"})
 _GONE = _IN | {"shipped", "part_received"}
@@ -55,12 +56,16 @@ def line_status(line: Row, *, cancelled: bool, closed: bool) -> str:
 
 
 def answer_of(lines: Sequence[Row], header: str | None) -> str:
-    """Answer to a whole order from the answers to its lines; lines outrank the header's word."""
-    words = {
-        line.get("answer") for line in lines if line["status"] not in ("cancelled", "closed")
-    } - {None, "unknown"}
+    """Answer to a whole order from the answers to its lines; lines outrank the header's word.
+
+    An order of which some lines are not answered is neither accepted nor rejected.
+    """
+    live = [line for line in lines if line["status"] not in ("cancelled", "closed")]
+    words = {line.get("answer") for line in live} - _UNTOLD
     if not words:
         return header if header is not None and header != "unknown" else "none"
+    if any(line.get("known") and line.get("answer") in _UNTOLD for line in live):
+        return "part_accepted"
     if words == {"rejected"}:
         return "rejected"
     if words == {"accepted"}:

@@ -22,13 +22,15 @@ class Touch(NamedTuple):
 
     po           supplier, buyer, type, currency, warehouse, channel, acknowledge_by, ship_by,
                  cancel_after, revision, reason, value, n_lines, lines (line numbers); answer,
-                 counter_offer; asn, shipped_at, ship_date, eta, ships (line -> [qty, uom]);
+                 others, change (rejected: of a change of ours, not of the order), counter_offer;
+                 asn, shipped_at, ship_date, eta, ships (line -> [qty, uom]);
                  receipt; invoice; verdict (functional acknowledgement); message, step, hop,
                  receipt, error_class, code, text, queue, attempt
     po_line      item, description, category, qty, uom, price, requested_date, ship_to, action;
-                 answer, code, confirmed_qty, confirmed_date (of delivery, or of a kind not told),
-                 ship_date, confirmed_price; applied_qty, applied_date, applied_price; asn,
-                 shipped_qty, eta; receipt, received_qty, rejected_qty; invoice, invoiced_qty; pegs
+                 answer, change (rejected), code, confirmed_qty, confirmed_date (of delivery, or of
+                 a kind not told), ship_date, confirmed_price; applied_qty, applied_date,
+                 applied_price; asn, shipped_qty, eta; receipt, received_qty, rejected_qty; invoice,
+                 invoiced_qty; pegs
     asn          supplier, pos, shipped_at, ship_date, eta, carrier, bol, warehouse, rule, reason
     order        customer, customer_name, priority, currency, warehouse, shipment, reason
     order_line   item, description, category, qty, uom, price, requested_date, promised_date,

@@ -94,16 +94,28 @@ def _po_answered(event: Event) -> Iterable[Touch]:
         facts.setdefault("answer", "accepted")  # acknowledged without a word of change
     if event.channel:
         facts["channel"] = event.channel
+    answers_change = event.type == "po.change_answered"
+    if answers_change:
+        _refused_change(facts)
     found = [touch(("po", erp, po, "", qualifier, facts))]
     if lines:
         facts["lines"] = [line["line"] for line in lines]
     for line in lines:
         words = dict(line)
+        if answers_change:
+            _refused_change(words)
         # Shipped is not delivered: the two kinds of dates never mix.
         day = "ship_date" if words.get("date_kind") == "ship" else "confirmed_date"
         number = _rename(words, "confirmed_qty", "confirmed_price", day)
         found.append(touch(("po_line", erp, po, number, qualifier, words)))
     return found
+
+
+def _refused_change(words: Facts) -> None:
+    """Who refuses a change does not refuse what was ordered: no rule may hear that he does."""
+    if words.get("answer") == "rejected":
+        del words["answer"]
+        words["change"] = "rejected"
 
 
 def _po_applied(event: Event) -> Iterable[Touch]:

@@ -47,8 +47,8 @@ _ANSWER_LINES = (
 )
 _PO = "po!:text erp!:text"
 _ANSWER = (
-    f"{_PO} supplier!:text answer:code code:text reason:text counter_offer:flag revision:text "
-    "recorded_by:text heard_from:text heard_at:when note:text"
+    f"{_PO} supplier!:text answer:code others:code code:text reason:text counter_offer:flag "
+    "revision:text recorded_by:text heard_from:text heard_at:when note:text"
 )
 _ASN = (
     "asn!:text supplier!:text shipped_at:when ship_date:date eta:date carrier:text bol:text "

@@ -37,10 +37,13 @@ EVENTS = {
     "po.held": "the order rests; clocks pause",
     "po.unheld": "the order goes on",
     "po.transmitted": "the order left for the supplier, as gateway or middleware reports",
-    "po.acknowledged": "the supplier's business answer, line by line",
-    "po.rejected": "the supplier refuses the whole order, perhaps with a counter-offer",
+    "po.acknowledged": "the supplier's business answer, line by line; of lines that it does not "
+    "name it tells something only where `answer` is accepted or rejected, or `others` is",
+    "po.rejected": "the supplier refuses the whole order, perhaps with a counter-offer; the lines "
+    "named alone, where `others` is none",
     "po.change_proposed": "the supplier wants to change what was agreed",
-    "po.change_answered": "the supplier answers a change of the buyer",
+    "po.change_answered": "the supplier answers a change of the buyer; who refuses it refuses no "
+    "line that stood before",
     "po.answer_applied": "the ERP holds the answer; the lines as it holds them",
     "fa.received": "the partner's translator tells whether it could read what we sent",
     "advice.received": "the partner's application refuses or accepts a document's content",
@@ -141,6 +144,8 @@ FIELDS = {
     "on_hand": "quantity in stock",
     "order": "number of the customer order",
     "order_line": "line of the customer order",
+    "others": "what the answer says of lines it does not name, where that is not `answer`: "
+    "accepted, rejected, none",
     "packs": "list of packages: sscc",
     "paid": "what is paid of the invoice",
     "parts": "list of part answers of one line",

@@ -1,8 +1,8 @@
 """What the supplier answers: ORDRSP, to an order or to a change of it.
 
-Lines outrank the head. A line may be answered in parts; an order is answered only when some line
-really is: "received", hold-only and unknown answers are shown in the story and let the answer clock
-run on.
+Lines outrank the head, but speak for themselves alone. A line may be answered in parts; an order is
+answered only when some line really is: "received", hold-only and unknown answers are shown in the
+story and let the answer clock run on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tower.codes import (
     ORDRSP_LINE,
     REAL_ANSWERS,
     UNKNOWN,
-    combine_lines,
+    combine_answer,
     is_coming,
 )
 from tower.edifact_codes import RESPONSE_TYPE
@@ -73,7 +73,7 @@ def read_answer(reading: MessageReading) -> None:
 
 
 def _answer(reading: MessageReading, draft: Draft, bgm: Segment) -> tuple[str, Spot]:
-    """Fill the draft; the word for the whole order, and where the head says its own."""
+    """Fill the draft; the word of the answer, and where the head says its own."""
     said, spot, rule = _said(reading, bgm)
     header = draft.header
     header.spot("code", spot)
@@ -84,14 +84,16 @@ def _answer(reading: MessageReading, draft: Draft, bgm: Segment) -> tuple[str, S
         words.append(_line(reading, record, group, said, spot, len(draft.lines)))
         if "date" not in record.values and is_coming(words[-1]):
             take_date(record, dates, _CONFIRMED, kind=True)
-    answer = combine_lines(words) if words else said
+    answer, others = combine_answer(said, words) if words else (said, None)
     if answer not in REAL_ANSWERS and said in REAL_ANSWERS:
-        answer = said
+        answer, others = said, None
     if said == "rejected" and answer != said:
         reading.find(
             "answer_contradicts", "the head rejects what its lines accept; the lines count", spot
         )
     header.word("answer", answer, spot, f"{rule} and the lines")
+    if others is not None:
+        header.word("others", others, spot, rule)
     if answer == "rejected":
         _reason(header, reading.head)
     return answer, spot

@@ -1,7 +1,8 @@
 """What the supplier answers: acknowledgement (855) and change acknowledgement or request (865).
 
-Lines outrank the header. A line may be answered in parts; an order is answered only when some line
-really is: hold-only and unknown answers are shown in the story and let the answer clock run on.
+Lines outrank the header, but speak for themselves alone. A line may be answered in parts; an order
+is answered only when some line really is: hold-only and unknown answers are shown in the story and
+let the answer clock run on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tower.codes import (
     EXCEPTIONS_ONLY,
     REAL_ANSWERS,
     UNKNOWN,
-    combine_lines,
+    combine_answer,
     combine_parts,
     date_kind,
     is_coming,
@@ -116,7 +117,7 @@ def _begin(reading: SetReading, segment: Segment) -> Draft:
 
 
 def _answer(reading: SetReading, draft: Draft, beginning: Segment) -> str:
-    """Fill the draft; returns the word for the whole order."""
+    """Fill the draft; returns the word of the answer."""
     said, code = reading.word(ANSWER_HEADER, "ack_header", beginning, 2)
     header = draft.header
     header.text("code", beginning, 2)
@@ -125,14 +126,11 @@ def _answer(reading: SetReading, draft: Draft, beginning: Segment) -> str:
     for record in draft.lines:
         if "date" not in record.values and is_coming(record.values["answer"]):
             _date(reading, record, common, None)
+    answer, others = said, None
     if code in EXCEPTIONS_ONLY:
-        answer = combine_lines([*words, said])
-    elif not words or code in _LINES_EXPLAIN:
-        answer = said
-    else:
-        answer = combine_lines(words)
-        if answer not in REAL_ANSWERS and said == "rejected":
-            answer = said
+        answer, others = combine_answer(said, [*words, said])
+    elif words and code not in _LINES_EXPLAIN:
+        answer, others = combine_answer(said, words)
     if said == "rejected" and answer != said:
         reading.find(
             "answer_contradicts",
@@ -141,6 +139,8 @@ def _answer(reading: SetReading, draft: Draft, beginning: Segment) -> str:
             2,
         )
     header.word("answer", answer, beginning, 2, "X12 587 and the lines")
+    if others is not None:
+        header.word("others", others, beginning, 2, "X12 587")
     if answer == "rejected":
         if code in COUNTER_OFFER:
             header.word("counter_offer", True, beginning, 2, "X12 587")

@@ -26,7 +26,10 @@ def lines(*words: str | None) -> list[dict[str, Any]]:
         (None, ("accepted", "rejected"), "po.acknowledged", "part_accepted"),
         (None, ("rejected", "rejected"), "po.rejected", "rejected"),
         ("rejected", ("accepted",), "po.acknowledged", "accepted"),
-        ("accepted", ("rejected",), "po.rejected", "rejected"),
+        ("accepted", ("rejected",), "po.acknowledged", "part_accepted"),
+        ("accepted_with_changes", ("rejected",), "po.acknowledged", "part_accepted"),
+        ("part_accepted", ("rejected", "rejected"), "po.acknowledged", "part_accepted"),
+        ("rejected", ("rejected",), "po.rejected", "rejected"),
         ("accepted", ("on_hold", "accepted"), "po.acknowledged", "part_accepted"),
         ("rejected", ("on_hold",), "po.rejected", "rejected"),
     ],
@@ -39,6 +42,32 @@ def test_lines_outrank_the_header(
         data["answer"] = header
     settled = settle("po.acknowledged", data)
     assert (settled.type, settled.data["answer"], settled.finding) == (type_, answer, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "words", "others"),
+    [
+        ("accepted", (), None),
+        ("accepted", ("accepted",), None),
+        ("accepted", ("rejected",), "accepted"),
+        ("accepted", ("backordered",), "accepted"),
+        ("accepted_with_changes", ("accepted",), "none"),
+        ("accepted_with_changes", ("rejected",), None),
+        (None, ("accepted",), "none"),
+        (None, ("rejected",), "none"),
+        ("rejected", ("rejected",), None),
+        ("rejected", ("accepted",), "none"),
+    ],
+)
+def test_lines_speak_for_themselves_alone(
+    header: str | None, words: tuple[str, ...], others: str | None
+) -> None:
+    data = {**PO, "lines": lines(*words)}
+    if header:
+        data["answer"] = header
+    for type_ in ("po.acknowledged", "po.change_answered"):
+        assert settle(type_, data).data.get("others") == others
+    assert settle("po.acknowledged", {**data, "others": "none"}).data["others"] == "none"
 
 
 @pytest.mark.parametrize(

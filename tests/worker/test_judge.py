@@ -197,6 +197,34 @@ def test_a_refused_order_is_a_case_at_once_for_the_buyer_it_names(house: Any) ->
     assert (case.category, case.severity, case.owner) == ("ACK_REJECTED", "high", "ben")
 
 
+def test_a_refused_change_neither_refuses_the_order_nor_calls_off_its_notices(house: Any) -> None:
+    named = {"po": "4711", "erp": "main", "supplier": "ACME"}
+    house.released("4711", "03-30 08:00", requested="2026-04-15", lines=2)
+    house.acknowledged("4711", "03-30 09:00")
+    house.tell("po.answer_applied", named, "03-30 09:30")
+    change = {"line": "10", "qty": "12", "action": "change"}
+    house.tell("po.revised", {**named, "lines": [change]}, "03-30 10:00")
+    no = {"answer": "rejected", "lines": [{"line": "10", "answer": "rejected"}]}
+    house.tell("po.change_answered", {**named, **no}, "03-30 11:00")
+    house.until("03-30 12:00")
+    assert house.cases() == []
+    waiting = [c.line for c in house.clocks() if c.rule == "asn.missing" and c.open]
+    assert sorted(waiting) == ["10", "20"]
+
+
+def test_a_refused_line_calls_off_its_own_notice_alone(house: Any) -> None:
+    named = {"po": "4711", "erp": "main", "supplier": "ACME"}
+    house.released("4711", "03-30 08:00", requested="2026-04-15", lines=2)
+    house.acknowledged("4711", "03-30 09:00")
+    house.tell("po.answer_applied", named, "03-30 09:30")
+    no = {"answer": "part_accepted", "lines": [{"line": "20", "answer": "rejected"}]}
+    house.tell("po.acknowledged", {**named, **no}, "03-30 11:00")
+    house.until("03-30 12:00")
+    assert house.cases("ACK_REJECTED") == []
+    waiting = [c.line for c in house.clocks() if c.rule == "asn.missing" and c.open]
+    assert waiting == ["10"]
+
+
 def test_a_failed_shipment_notice_heals_when_it_is_accepted(house: Any) -> None:
     asn = {"asn": "A-1", "supplier": "ACME"}
     house.tell("asn.rejected", {**asn, "reason": "carton count"}, "03-30 09:00")

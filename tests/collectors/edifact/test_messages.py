@@ -153,6 +153,26 @@ def test_lines_outrank_the_head(read: Read, wrap: Wrap, head: str, line: str, an
 
 
 @pytest.mark.parametrize(
+    ("head", "line", "type_", "answer", "others"),
+    [
+        ("29", "", "po.acknowledged", "accepted", None),
+        ("29", "LIN+1+7'", "po.acknowledged", "part_accepted", "accepted"),
+        ("29", "LIN+1+5'", "po.acknowledged", "accepted", None),
+        ("4", "LIN+1+5'", "po.acknowledged", "accepted", "none"),
+        ("4", "LIN+1+7'", "po.acknowledged", "part_accepted", None),
+        ("9", "LIN+1+7'", "po.rejected", "rejected", "none"),
+        ("27", "LIN+1+7'", "po.rejected", "rejected", None),
+        ("27", "LIN+1+5'", "po.acknowledged", "accepted", "none"),
+    ],
+)
+def test_only_the_head_speaks_for_lines_that_are_not_named(
+    read: Read, wrap: Wrap, head: str, line: str, type_: str, answer: str, others: str | None
+) -> None:
+    event = only(read(wrap(f"ORDRSP BGM+231+1+{head}'RFF+ON:7'{line}")))
+    assert (event.type, event.data["answer"], event.data.get("others")) == (type_, answer, others)
+
+
+@pytest.mark.parametrize(
     ("head", "line", "finding"),
     [
         ("12", "", "no_answer"),

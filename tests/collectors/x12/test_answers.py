@@ -87,7 +87,9 @@ def test_what_a_partner_sends_is_dated_in_its_zone(read: Read, network: Network)
         ("AE", "", "po.acknowledged", "accepted"),
         ("AE", "PO1*1*5*EA~ACK*IR~", "po.acknowledged", "part_accepted"),
         ("AE", "PO1*1*5*EA~", "po.acknowledged", "accepted_with_changes"),
-        ("AD", "PO1*1*5*EA~ACK*IR~", "po.rejected", "rejected"),
+        ("AD", "PO1*1*5*EA~ACK*IR~", "po.acknowledged", "part_accepted"),
+        ("AC", "PO1*1*5*EA~ACK*IR~", "po.acknowledged", "part_accepted"),
+        ("RJ", "PO1*1*5*EA~ACK*IR~", "po.rejected", "rejected"),
         ("RD", "", "po.rejected", "rejected"),
         ("RF", "PO1*1*5*EA~ACK*IA~", "po.rejected", "rejected"),
         ("RJ", "PO1*1*5*EA~", "po.rejected", "rejected"),
@@ -102,6 +104,37 @@ def test_the_header_speaks_where_the_lines_do_not(
 ) -> None:
     (event,) = read(wrap(f"855 BAK*00*{header}*77~{lines}"), network).events
     assert (event.type, event.data["answer"]) == (type_, answer)
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "others"),
+    [
+        ("AD", "", None),
+        ("AD", "PO1*1*5*EA~ACK*IA~", None),
+        ("AT", "PO1*1*5*EA~ACK*IR~", "accepted"),
+        ("AE", "PO1*1*5*EA~ACK*IR~", "accepted"),
+        ("AE", "PO1*1*5*EA~", "accepted"),
+        ("AC", "PO1*1*5*EA~ACK*IA~", "none"),
+        ("AC", "PO1*1*5*EA~ACK*IR~", None),
+        ("AH", "PO1*1*5*EA~ACK*IA~", "none"),
+        ("RD", "PO1*1*5*EA~ACK*IR~", None),
+        ("RD", "PO1*1*5*EA~ACK*IA~", "none"),
+        ("RO", "PO1*1*5*EA~ACK*IQ*3*EA~", None),
+    ],
+)
+def test_only_the_header_speaks_for_lines_that_are_not_named(
+    read: Read, wrap: Wrap, network: Network, header: str, lines: str, others: str | None
+) -> None:
+    (event,) = read(wrap(f"855 BAK*00*{header}*77~{lines}"), network).events
+    assert event.data.get("others") == others
+
+
+def test_a_refused_change_is_no_refusal_of_the_order(
+    read: Read, wrap: Wrap, network: Network
+) -> None:
+    body = wrap("865 BCA*05*AC*77**1~POC*1*CA*6**EA~ACK*IR~")
+    (event,) = read(body, network).events
+    assert (event.type, event.data["answer"]) == ("po.change_answered", "part_accepted")
 
 
 def test_a_counter_offer_is_a_refusal_with_an_offer(
