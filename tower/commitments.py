@@ -76,7 +76,8 @@ def commit(
     what each system told of each field, with the instant since when. Of the columns
 
     first_confirmed_date  is of the first answer; an accepted change of the order sets it anew
-    confirmed_date_kind   delivery or ship, as the latest answer said; None = not told
+    last_confirmed_date   of the latest answer that tells one, or accepts that of a changed order
+    confirmed_date_kind   delivery or ship, as that answer said; None = not told
     first_answer          what the first answer did: kept, rejected, undecided, or what it changed
     agrees                the three agree; None = not all of them have spoken
     price                 as ordered, else as confirmed
@@ -179,6 +180,7 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
             line["first_answer"] = word
         line["confirmed_qty"] = "0"
         line["last_confirmed_date"] = line["confirmed_price"] = None
+        line["confirmed_date_kind"] = None
         line["agrees"] = False
         _report(reports, system, at, _CONFIRMED, ("0",))
         return False
@@ -202,7 +204,8 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
     if day is not None:
         line["confirmed_date_kind"] = kind
         line["last_confirmed_date"] = delivery
-    elif implied:
+    elif implied and (changed or not _dated(line)):
+        # Whoever confirms less, or says yes once more, does not take back the day he named.
         delivery = line["requested_date"]
         if delivery is not None:
             line["confirmed_date_kind"] = None
@@ -220,6 +223,11 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
         (line["confirmed_qty"], delivery, price, day if kind == "ship" else None),
     )
     return True
+
+
+def _dated(line: Row) -> bool:
+    """Whether a day was confirmed, be it one of shipping."""
+    return line["last_confirmed_date"] is not None or line["confirmed_date_kind"] == "ship"
 
 
 def _first_answer(line: Row, word: str, delivery: str | None) -> str:

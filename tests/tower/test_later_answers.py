@@ -109,6 +109,59 @@ def test_an_order_answered_in_part_is_neither_accepted_nor_rejected() -> None:
     assert answer_of([{**one, "answer": "accepted"}, stranger], None) == "accepted"
 
 
+# --- dates --------------------------------------------------------------------------------------
+
+LATER = answered(line("10", "5", answer="accepted_with_changes", date="2026-05-30"))
+
+
+def again(word: str, qty: str | None = None, hours: float = 30, **more: Any) -> Any:
+    return answered(line("10", qty, answer=word, **more), hours=hours)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        again("accepted_with_changes", "4"),
+        again("accepted"),
+        again("accepted", "5"),
+        again("backordered", "5"),
+        again("on_hold"),
+        answered(answer="accepted", hours=30),
+    ],
+)
+def test_an_answer_without_a_date_leaves_the_one_confirmed(second: Any) -> None:
+    found = rows(ORDER, LATER, second)["10"]
+    assert found["last_confirmed_date"] == found["first_confirmed_date"] == "2026-05-30"
+    assert found["reports"]["edi"]["confirmed_date"][0] == "2026-05-30"
+
+
+def test_an_answer_without_a_date_leaves_a_day_of_shipping_what_it_is() -> None:
+    shipping = again("accepted", "5", 5, date="2026-05-20", date_kind="ship")
+    found = rows(ORDER, shipping, again("accepted_with_changes", "4"))["10"]
+    assert (found["confirmed_date_kind"], found.get("last_confirmed_date")) == ("ship", None)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        told("po.revised", {**PO, "lines": [line("10", requested_date="2026-06-15")]}, 20),
+        told("po.revised", {**PO, "lines": [line("10", "6", requested_date="2026-06-15")]}, 20),
+    ],
+)
+def test_who_accepts_a_changed_order_accepts_its_date(between: Any) -> None:
+    found = rows(ORDER, LATER, between, again("accepted"))["10"]
+    assert found["last_confirmed_date"] == "2026-06-15"
+
+
+def test_who_accepts_what_he_had_refused_accepts_the_date_asked_for() -> None:
+    shipping = again("accepted", "5", 5, date="2026-05-20", date_kind="ship")
+    for first in (LATER, shipping):
+        found = rows(ORDER, first, again("rejected", hours=20), again("accepted"))["10"]
+        assert (found["last_confirmed_date"], found.get("confirmed_date_kind")) == (
+            "2026-05-01", None,
+        )  # fmt: skip
+
+
 # --- changes of ours ----------------------------------------------------------------------------
 
 
