@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from tower.amounts import same
+from tower.amounts import same, total
 from tower.codes import WHOLE_WORDS
 from tower.owners import Owners
 from tower.registers import State
@@ -192,7 +192,8 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
     implied = word in _IMPLIED
     if qty is not None:
         ordered_in = line["uom"]
-        if uom is not None and ordered_in is not None and uom != ordered_in:
+        foreign = uom is not None and ordered_in is not None and uom != ordered_in
+        if foreign or isinstance(qty, list):
             qty = None
         line["confirmed_qty"] = qty
     elif implied:
@@ -291,7 +292,12 @@ def _measured(
     entry: list[Any], line: Row, owners: Owners, qty: int, unit: int, price: int
 ) -> list[Any]:
     """The entry with quantity and price in the unit of the order, where that is known to be the
-    same in other words (1 DZ for 12 EA); places of the three are given."""
+    same in other words (1 DZ for 12 EA); places of the three are given. Parts in unlike units stay
+    a list of them where they do not add up."""
+    if isinstance(entry[qty], list):
+        entry = [*entry]
+        entry[qty] = _added_up(entry[qty], line, owners) or entry[qty]
+        return entry
     factor = factor_to(line, entry[unit], owners)
     if factor is None:
         return entry
@@ -302,6 +308,20 @@ def _measured(
         entry[price] = times(entry[price], 1 / factor)
     entry[unit] = line["uom"]
     return entry
+
+
+def _added_up(parts: list[list[Any]], line: Row, owners: Owners) -> str | None:
+    """The sum of [quantity, unit] in the unit of the order; None if it is not known."""
+    found = []
+    for qty, unit in parts:
+        if unit is None or unit == line["uom"]:
+            found.append(qty)
+            continue
+        factor = factor_to(line, unit, owners)
+        if factor is None:
+            return None
+        found.append(times(qty, factor))
+    return total(found)
 
 
 def factor_to(line: Row, unit: str | None, owners: Owners) -> Fraction | None:
@@ -325,7 +345,8 @@ def _report_others(
         if event not in counting:
             entry = _measured(told, line, owners, 4, 5, 8)
             day = None if entry[7] == "ship" else entry[6]
-            _report(reports, entry[1], at, _CONFIRMED, (entry[4], day, entry[8]))
+            qty = None if isinstance(entry[4], list) else entry[4]
+            _report(reports, entry[1], at, _CONFIRMED, (qty, day, entry[8]))
 
 
 def _report(

@@ -78,11 +78,11 @@ def _asn(event: Event) -> Iterable[Touch]:
         if loose:
             header["loose"] = loose
         found.append(touch(("po", erp, po, "", qualifier, header)))
-        for number, (qty, uom) in ships.items():
+        for number, (qty, uom, *further) in ships.items():
             words = dict(told)
-            if qty is not None:
+            if qty is not None and not further:
                 words["shipped_qty"] = qty
-            if uom is not None:
+            if uom is not None and not further:
                 words["uom"] = uom
             found.append(touch(("po_line", erp, po, number, qualifier, words)))
     return found
@@ -91,7 +91,10 @@ def _asn(event: Event) -> Iterable[Touch]:
 def _parts(
     named: Sequence[tuple[int, Data]],
 ) -> tuple[dict[str, list[str | None]], list[list[str | None]]]:
-    """(line -> [quantity, unit], [item, quantity, unit] of goods without a line)."""
+    """(line -> [quantity, unit], [item, quantity, unit] of goods without a line).
+
+    A line told in several units has quantity and unit once for each.
+    """
     ships: dict[str, list[str | None]] = {}
     loose: list[list[str | None]] = []
     for _, line in named:
@@ -100,8 +103,11 @@ def _parts(
             loose.append([line.get("item"), qty, uom])
         elif number not in ships:
             ships[number] = [qty, uom]
-        elif ships[number][1] == uom:
-            ships[number][0] = _add(ships[number][0], qty)
+        elif uom in (units := ships[number][1::2]):
+            place = 2 * units.index(uom)
+            ships[number][place] = _add(ships[number][place], qty)
+        else:
+            ships[number] += [qty, uom]
     return ships, loose
 
 

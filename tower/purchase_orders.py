@@ -178,7 +178,12 @@ def _line(
 
 def _shipped(line: Row, asns: Sequence[Shipment], extra: dict[str, Any], owners: Owners) -> None:
     name = line["line"]
-    parts = [(asn, asn.ships[name]) for asn in asns if name in asn.ships]
+    parts = [
+        (asn, told[n : n + 2])
+        for asn in asns
+        if (told := asn.ships.get(name))
+        for n in range(0, len(told), 2)
+    ]
     if "s" in extra:
         parts += [(asns[n], entry) for n, entry in extra["s"]]
     if not parts:

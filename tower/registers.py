@@ -13,11 +13,13 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
     w  words of a header by event: [at, system, created, facts]
     a  answers by event: header [at, system, type, answer, revision, channel, and what it says
        of lines it does not name where it tells that apart],
-       line [at, system, type, answer, qty, uom, day, kind of day, price]
+       line [at, system, type, answer, qty, uom, day, kind of day, price]; where parts came in
+       unlike units, qty is a list of [qty, uom], empty if they are not known
     o  orders of a line by event: [at, system, created, action, qty, uom, price, day, item, text,
        and the category of goods where one is told]
     p  values the ERP applied to a line by event: [at, system, qty, uom, day, price]
-    s  shipments of a header by ASN and event: [at, word, system, lines, loose, shipped, day, eta]
+    s  shipments of a header by ASN and event: [at, word, system, lines, loose, shipped, day, eta];
+       lines by number: [qty, uom], and both again for each further unit
     r  receipts by receipt line and system: [at, event, sign, qty, rejected, uom, warehouse]
     k  kinds of differences that receiving told of a line: [at, event]
     i  invoices by invoice line: [at, event, sign, qty, uom, price, system]
@@ -305,7 +307,7 @@ def _line_answer(node: State, record: Record) -> None:
         record.system,
         record.type,
         _answer_word(facts),
-        facts.get("confirmed_qty"),
+        facts.get("confirmed_qty", facts.get("confirmed_parts")),
         facts.get("uom"),
         day,
         kind,

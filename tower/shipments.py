@@ -20,7 +20,8 @@ class Shipment(NamedTuple):
 
     state       announced, valid, invalid
     at          when its content came; judged_at when it got its state
-    ships       line -> [quantity, unit]; loose [item, quantity, unit] without a line
+    ships       line -> [quantity, unit], and both again for each further unit
+    loose       [item, quantity, unit] without a line
     shipped_at  when the goods left, else when the notice came
     """
 

@@ -5,7 +5,7 @@ Documents and clocks are folds over touches; the names of their facts are shared
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from tower import demand_touches, goods_touches
@@ -87,7 +87,7 @@ def _po_answered(event: Event) -> Iterable[Touch]:
     erp, po = data["erp"], data["po"]
     qualifier = "changes" if event.type == "po.change_proposed" else "answers"
     facts = add_supplier(event, without(data, "erp", "po", "lines"))
-    lines = merged(data.get("lines") or ())
+    lines = merged(data.get("lines") or (), apart="confirmed_parts")
     if event.type == "po.rejected":
         facts.setdefault("answer", "rejected")
     elif not lines and event.type == "po.acknowledged":
@@ -104,11 +104,18 @@ def _po_answered(event: Event) -> Iterable[Touch]:
         words = dict(line)
         if answers_change:
             _refused_change(words)
+        if "parts" in words and "qty" not in words and _counts(words["parts"]):
+            words.setdefault("confirmed_parts", [])  # counted, but in units that do not add up
         # Shipped is not delivered: the two kinds of dates never mix.
         day = "ship_date" if words.get("date_kind") == "ship" else "confirmed_date"
         number = _rename(words, "confirmed_qty", "confirmed_price", day)
         found.append(touch(("po_line", erp, po, number, qualifier, words)))
     return found
+
+
+def _counts(parts: Iterable[object]) -> bool:
+    """Whether some part of a line is told with a quantity."""
+    return any(isinstance(part, Mapping) and part.get("qty") for part in parts)
 
 
 def _refused_change(words: Facts) -> None:

@@ -344,6 +344,49 @@ def test_the_same_in_other_units_is_no_break() -> None:
     assert "confirmed_qty" not in strange
 
 
+def in_two_units(unit: str) -> list[dict[str, str]]:
+    return [
+        {"line": "10", "qty": "10", "uom": "EA", "answer": "accepted", "price": "2.5"},
+        {"line": "10", "qty": "1", "uom": unit, "answer": "accepted", "price": "30"},
+    ]
+
+
+def test_a_line_told_in_two_units_is_their_sum_where_that_is_known() -> None:
+    order = released(line("10", "22", price="2.5"))
+    goods = [
+        {"erp": "main", "po": "1", "line": "10", "qty": one["qty"], "uom": one["uom"]}
+        for one in in_two_units("CS")
+    ]
+    notice = {"asn": "S1", "supplier": "ACME", "lines": goods}
+    found = rows(order, answered(*in_two_units("CS")), told("asn.received", notice, 40, "edi"))
+    ten = found["10"]
+    assert (ten["confirmed_qty"], ten["answer"], ten["first_answer"]) == ("22", "accepted", "kept")
+    assert (ten["shipped_qty"], ten["first_shipped_qty"]) == ("22", "22")
+    assert ten["status"] == "shipped"
+
+
+def test_a_line_told_in_units_that_nobody_can_add_has_no_quantity() -> None:
+    order = released(line("10", "22", price="2.5"))
+    by_erp = answered(*in_two_units("PAL"), hours=6, system="erp")
+    found = rows(order, answered(*in_two_units("PAL")), by_erp)["10"]
+    assert (found["answer"], found.get("confirmed_qty")) == ("accepted", None)
+    assert "confirmed_qty" not in found["reports"]["edi"]
+    parts = [{"answer": "accepted", "qty": "10", "uom": "EA"}, {"answer": "accepted", "qty": "1"}]
+    changed = {"line": "10", "answer": "accepted_with_changes", "parts": parts}
+    assert "confirmed_qty" not in rows(order, answered(changed))["10"]
+    goods = [{"erp": "main", "po": "1", "line": "10", "qty": "1", "uom": u} for u in ("EA", "PAL")]
+    notice = {"asn": "S1", "supplier": "ACME", "lines": goods}
+    assert "shipped_qty" not in rows(order, told("asn.received", notice, 40, "edi"))["10"]
+
+
+def test_a_line_confirmed_in_part_and_declined_in_part_is_not_kept() -> None:
+    parts = (line("10", "6", answer="accepted"), line("10", "4", answer="rejected"))
+    found = rows(released(), answered(*parts))["10"]
+    assert (found["answer"], found["confirmed_qty"], found["first_answer"], found["agrees"]) == (
+        "accepted_with_changes", "6", "quantity", False,
+    )  # fmt: skip
+
+
 def test_goods_without_a_line_number_go_to_the_one_line_with_that_item() -> None:
     order = released(line("10", "10", item="A"), line("20", "5", item="B"))
     goods = {"erp": "main", "po": "1", "item": "B", "qty": "5", "uom": "EA"}

@@ -89,6 +89,54 @@ def test_a_line_told_twice_adds_up_and_keeps_the_later_date() -> None:
     assert (found["confirmed_qty"], found["confirmed_date"]) == ("10", "2026-04-09")
 
 
+@pytest.mark.parametrize(
+    ("parts", "word", "qty"),
+    [
+        ([("6", "accepted"), ("4", "rejected")], "accepted_with_changes", "6"),
+        ([("4", "rejected"), ("6", "accepted")], "accepted_with_changes", "6"),
+        ([("6", "accepted"), ("4", "backordered")], "backordered", "10"),
+        ([("6", "accepted"), ("4", None)], "accepted", "10"),
+        ([("6", None), ("4", None)], None, "10"),
+        ([("6", "accepted"), ("4", "on_hold")], "accepted_with_changes", "6"),
+        ([("6", "rejected"), ("4", "rejected")], "rejected", "10"),
+    ],
+)
+def test_of_an_answer_told_twice_only_what_comes_adds_up(
+    parts: list[tuple[str, str | None]], word: str | None, qty: str
+) -> None:
+    lines = [
+        {"line": "10", "qty": qty, "uom": "EA"} | ({"answer": word} if word else {})
+        for qty, word in parts
+    ]
+    found = said("po.acknowledged", {**PO, "lines": lines})[("po_line", "10")]
+    assert (found.get("answer"), found["confirmed_qty"], found["uom"]) == (word, qty, "EA")
+
+
+def test_what_is_declined_dates_and_prices_nothing() -> None:
+    lines = [
+        {"line": "10", "answer": "rejected", "qty": "4", "date": "2026-05-01", "price": "9"},
+        {"line": "10", "answer": "accepted", "qty": "6", "date": "2026-04-01", "price": "2",
+         "date_kind": "ship"},
+    ]  # fmt: skip
+    found = said("po.acknowledged", {**PO, "lines": lines})[("po_line", "10")]
+    assert (found["ship_date"], found["confirmed_price"]) == ("2026-04-01", "2")
+
+
+def test_quantities_in_unlike_units_make_none() -> None:
+    lines = [{"line": "10", "qty": "10", "uom": "EA"}, {"line": "10", "qty": "1", "uom": "CS"}]
+    found = said("po.acknowledged", {**PO, "lines": lines})[("po_line", "10")]
+    assert "confirmed_qty" not in found
+    assert found["confirmed_parts"] == [["10", "EA"], ["1", "CS"]]
+    assert "qty" not in said("po.released", {**PO, "lines": lines})[("po_line", "10")]
+    goods = [{**ON, **line} for line in lines]
+    (header,) = (
+        t.facts
+        for t in touches(event("asn.received", {**ASN, "lines": [*goods, goods[0]]}))
+        if t.kind == "po"
+    )
+    assert header["ships"] == {"10": ["20", "EA", "1", "CS"]}
+
+
 def test_a_shipment_tells_each_order_its_own_part() -> None:
     lines = [ON, {**ON, "qty": "6"}, {**ON, "po": "2"}]
     spoken = touches(event("asn.received", {**ASN, "lines": lines}))
