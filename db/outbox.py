@@ -274,6 +274,7 @@ def supersede(conn: Connection, older_than: datetime, now: datetime) -> list[Giv
     Newest first, so that each case ends where it was before the oldest of them.
     """
     o = outbox.c
+    _one_at_a_time(conn)
     rows = conn.execute(
         select(o.id, o.policy, o.recipient, o.group_key, o.told_before)
         .where(
@@ -301,14 +302,25 @@ def supersede(conn: Connection, older_than: datetime, now: datetime) -> list[Giv
 
 def taken_back(conn: Connection, mail: Leased, now: datetime) -> tuple[Member, ...]:
     """Untell what a mail told that its server refused for good."""
+    _one_at_a_time(conn)
     before = conn.execute(select(outbox.c.told_before).where(outbox.c.id == mail.id)).scalar_one()
     return _take_back(conn, mail.key, mail.id, before, now)
+
+
+def _one_at_a_time(conn: Connection) -> None:
+    """Let nobody else take back until this transaction ends.
+
+    Each looks whether the mails before its own were given up; two at once would not see each other,
+    and leave a case told by a mail that never left.
+    """
+    conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("tower.taken_back", 0))))
 
 
 def _take_back(
     conn: Connection, key: GroupKey, outbox_id: int, before: dict[str, Any], now: datetime
 ) -> tuple[Member, ...]:
-    """What this mail told is untold; what was told before it stands again."""
+    """What this mail told is untold; what was told before it, by a mail that left or may yet leave,
+    stands again."""
     mine = conn.execute(
         delete(told)
         .where(told.c.recipient == key.recipient, told.c.outbox_id == outbox_id)
@@ -317,7 +329,8 @@ def _take_back(
             told.c.severity,
         )
     ).all()  # fmt: skip
-    untold = {row.case_id for row in mine}
+    untold = {str(row.case_id) for row in mine}
+    last = _last_heard(conn, {case: said for case, said in before.items() if case in untold})
     set_told(
         conn,
         [
@@ -328,8 +341,7 @@ def _take_back(
                 datetime.fromisoformat(at),
                 former,
             )
-            for case_id, (what, severity, role, group, at, former) in before.items()
-            if int(case_id) in untold
+            for case_id, (what, severity, role, group, at, former) in last.items()
         ],
     )
     return tuple(
@@ -339,7 +351,36 @@ def _take_back(
             row.role,
             now,
             # What said nothing new was a reminder.
-            remind=before.get(str(row.case_id), ())[:2] == [row.what, row.severity],
+            remind=last.get(str(row.case_id), ())[:2] == [row.what, row.severity],
         )
         for row in mine
     )
+
+
+def _last_heard(conn: Connection, before: dict[str, Any]) -> dict[str, Any]:
+    """What a recipient heard of cases before a mail, by mails that were not given up.
+
+    A mail that waited together with an older one was made as if that had left. Where the older one
+    was given up meanwhile, what was told before that counts.
+    """
+    o = outbox.c
+    last = dict(before)
+    asked = set(last)
+    while asked:
+        formers = {former for case in asked if (former := last[case][-1]) is not None}
+        given_up = {
+            row.id: row.told_before
+            for row in conn.execute(
+                select(o.id, o.told_before).where(
+                    o.id.in_(sorted(formers)), o.state.in_(("superseded", "failed"))
+                )
+            )
+        }
+        asked = {case for case in asked if last[case][-1] in given_up}
+        for case in sorted(asked):
+            earlier = given_up[last.pop(case)[-1]].get(case)
+            if earlier is None:
+                asked.discard(case)
+            else:
+                last[case] = earlier
+    return last

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from db import outbox as box
 from db.tables import delivery, outbox, told
+from tests.worker.conftest import berlin
 from worker.mailer import LEASE, send_due
 from worker.pauses import pause
 
@@ -175,6 +176,105 @@ def test_after_a_long_outage_what_is_true_now_is_told_once(late: Any, post_offic
     assert {row.case_id for row in late.rows(select(told))} == {
         c.id for c in late.cases("ACK_OVERDUE") if c.number != "4711"
     }
+
+
+HURT_IS_WORSE = """
+version: 1
+notify:
+  business: {to: case.owner, fallback: purchasing_desk, group_by: [recipient, rule], wait: 1m,
+             every: 5m, hours: always, closed: at_once}
+rules:
+- id: po.unacknowledged
+  kind: deadline
+  category: ACK_OVERDUE
+  title: "PO {po.number} not acknowledged"
+  about: po
+  clock: {start: po.released, stop: [po.acknowledged]}
+  due: {otherwise: 1h}
+  levels:
+    breach: {severity: medium, notify: business}
+  raise: {when: {po.affected_orders: {ge: 1}}, by: 1}
+"""
+ORDER = {"erp": "main", "order": "C1"}
+
+
+@pytest.fixture
+def twice_waiting(make_house: Any, rules_of: Any, post_office: Any) -> Any:
+    """A house in which two mails about one case wait, as anna's server puts them off: that it is
+    new, of 09:01, and that it is worse, of 09:08."""
+    house = make_house(rules_of(HURT_IS_WORSE))
+    house.released("1", "03-30 08:00")
+    post_office.answers["anna@example.org"] = "451 greylisted"
+    at(house, post_office, "03-30 09:02")
+    sold = [{"line": "1", "item": "I-0", "qty": "5", "price": "9"}]
+    pegged = [{**ORDER, "order_line": "1", "po": "1", "line": "10", "qty": "5"}]
+    promised = [{"line": "1", "promise_date": "2026-04-01"}]
+    house.tell("order.placed", {**ORDER, "customer": "X", "lines": sold}, "03-30 09:07")
+    house.tell("order.promised", {**ORDER, "lines": promised}, "03-30 09:07")
+    house.tell("peg.set", {"pegs": pegged}, "03-30 09:07")
+    at(house, post_office, "03-30 09:10")
+    assert [(m.state, m.reason) for m in house.mails()] == [
+        ("waiting", why) for why in ("new", "worse")
+    ]
+    return house
+
+
+def at(house: Any, office: Any, when: str) -> None:
+    house.live(when)
+    send_due(house.engine, office.settings(), house.config, berlin(when))
+
+
+def heard(house: Any) -> list[tuple[str, str, str, int]]:
+    return [(t.recipient, t.what, t.severity, t.outbox_id) for t in house.rows(select(told))]
+
+
+def test_a_mail_given_up_after_an_older_one_leaves_nothing_told(
+    twice_waiting: Any, post_office: Any
+) -> None:
+    house = twice_waiting
+    at(house, post_office, "03-30 09:17")
+    assert [m.state for m in house.mails()] == ["superseded", "waiting"]
+    house.tell("order.cancelled", ORDER, "03-30 09:20")
+    at(house, post_office, "03-30 09:21")
+    at(house, post_office, "03-30 09:25")
+    # It is as severe again as the mail said that never left: that is news still.
+    assert [m.state for m in house.mails()] == ["superseded", "superseded"]
+    assert heard(house) == []
+    post_office.answers.clear()
+    at(house, post_office, "03-30 09:30")
+    assert [m.reason for m in house.mails() if m.state == "sent"] == ["new"]
+    assert heard(house) == [("anna", "open", "medium", house.mails()[-1].id)]
+
+
+def test_mails_given_up_together_leave_nothing_told(twice_waiting: Any, post_office: Any) -> None:
+    house = twice_waiting
+    at(house, post_office, "03-30 09:26")
+    assert [m.state for m in house.mails()] == ["superseded", "superseded"]
+    assert heard(house) == []
+
+
+def test_a_refused_mail_takes_back_what_an_older_refused_one_told(
+    twice_waiting: Any, post_office: Any
+) -> None:
+    house = twice_waiting
+    post_office.answers["anna@example.org"] = "550 no such user"
+    at(house, post_office, "03-30 09:14")
+    assert [m.state for m in house.mails()[:2]] == ["failed", "failed"]
+    assert "anna" not in {reader for reader, *_ in heard(house)}
+    house.live("03-30 09:20")
+    assert {m.recipient for m in house.mails() if m.state == "waiting"} >= {"purchasing_desk"}
+
+
+def test_what_a_mail_told_that_left_stands_again_when_the_next_is_given_up(
+    twice_waiting: Any, post_office: Any
+) -> None:
+    house = twice_waiting
+    first = house.mails()[0]
+    with house.engine.begin() as conn:
+        conn.execute(outbox.update().where(outbox.c.id == first.id).values(state="sent"))
+        [gone] = box.supersede(conn, berlin("03-30 09:10"), berlin("03-30 09:11"))
+    assert [m.case_id for m in gone.members] == [house.cases("ACK_OVERDUE")[0].id]
+    assert heard(house) == [("anna", "open", "medium", first.id)]
 
 
 def test_two_senders_never_send_the_same_mail(late: Any, post_office: Any) -> None:
