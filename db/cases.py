@@ -203,6 +203,52 @@ def by_ids(conn: Connection, ids: Iterable[int], *, lock: bool = False) -> list[
     return [of_row(row) for row in conn.execute(query.with_for_update() if lock else query)]
 
 
+def carriers(conn: Connection, merged: Iterable[Case]) -> dict[int, Case]:
+    """The case that goes on with each of these, or did until it ended: what it was merged into,
+    what that was merged into, and so on. Left out where nothing does."""
+    starts = [c for c in merged if c.id is not None]
+    known = {c.id: c for c in starts}
+    asked = _merged_into(starts) - known.keys()
+    while asked:
+        found = by_ids(conn, asked)
+        known |= {c.id: c for c in found}
+        asked = _merged_into(found) - known.keys()
+    carried: dict[int, Case] = {}
+    for case in starts:
+        passed: set[int | None] = set()
+        at: Case | None = case
+        while at is not None and at.resolution == "merged" and at.id not in passed:
+            passed.add(at.id)
+            at = known.get(at.parent_id)
+        if at is not None and at.resolution != "merged":
+            carried[case.id or 0] = at
+    return carried
+
+
+def _merged_into(found: Iterable[Case]) -> set[int]:
+    return {c.parent_id for c in found if c.resolution == "merged" and c.parent_id is not None}
+
+
+def merged_under(conn: Connection, ids: Iterable[int]) -> list[int]:
+    """Numbers of the cases that were merged into these, and into those again."""
+    rows = trips.ask_one(conn, _merged_under, {"cases": sorted(set(ids))})
+    return [row.id for row in rows]
+
+
+_merged_under = Statement(
+    """
+    WITH RECURSIVE under AS (
+        SELECT id FROM exception_case
+        WHERE parent_id = ANY(%(cases)s::bigint[]) AND resolution = 'merged'
+        UNION
+        SELECT c.id FROM exception_case c JOIN under ON c.parent_id = under.id
+        WHERE c.resolution = 'merged')
+    SELECT id FROM under ORDER BY id
+    """,
+    named=True,
+)
+
+
 def open_cases(
     conn: Connection, rule: str, *, supplier: str | None = None, subject: Subject | None = None
 ) -> list[Case]:
@@ -425,9 +471,12 @@ def judge(
 
 
 def merge(conn: Connection, scope: Scope, case_id: int, who: str, into: int, now: datetime) -> Case:
-    """Close it as a part of the case ``into``."""
-    target = _visible(by_ids(conn, [into]), scope, into)
-    return _wish(conn, scope, case_id, now, lambda c: case_wishes.merge(c, who, now, target))
+    """Close it as a part of the case ``into``, which must be open still when both are ours."""
+
+    def act(case: Case) -> Changed:
+        return case_wishes.merge(case, who, now, _visible(by_ids(conn, [into]), scope, into))
+
+    return _wish(conn, scope, case_id, now, act, beside=into)
 
 
 def note(conn: Connection, scope: Scope, case_id: int, who: str, text: str, now: datetime) -> None:
@@ -448,14 +497,20 @@ def _wish(
     case_id: int,
     then: datetime,
     act: Callable[[Case], Changed],
+    beside: int | None = None,
 ) -> Case:
     """Do what a person asks for, and have the worker look at the case at ``then``.
 
     Who accepts a root cause, or calls it a false alarm, decides so about all that hang under it.
+    ``beside`` is another case that ``act`` goes by: nobody changes it meanwhile.
     """
     switches.check_writable(conn)
+    # What does not fit is refused before anything is locked, and once more when nobody else can
+    # change it any more.
+    act(_visible(by_ids(conn, [case_id]), scope, case_id))
     timers.sooner(conn, [timers.Timer(timers.CASE, str(case_id), then)])
-    changed = act(_visible(by_ids(conn, [case_id], lock=True), scope, case_id))
+    locked = by_ids(conn, {case_id, case_id if beside is None else beside}, lock=True)
+    changed = act(_visible([c for c in locked if c.id == case_id], scope, case_id))
     write(conn, [changed])
     _tell_audit(conn, case_id, changed.notes)
     case = changed.case

@@ -209,7 +209,7 @@ def fold(known: Case | None, happenings: Sequence[Happening], brief: Brief) -> l
             notes, tell = [], False
         notes.extend(added)
         tell = tell or wants_telling
-    if case is not None and (notes or case != known):
+    if case is not None and (notes or tell or case != known):
         done.append(Changed(case, tuple(notes), tell))
     return done
 
@@ -228,6 +228,9 @@ def _step(
     if kind == "moved":
         return _moved(case, entry, what)
     if kind == "reopened":
+        if case.resolution == "merged":
+            # The case it was merged into says it, or, where that ended, it is looked at anew.
+            return case, [], bool(case.levels)
         if case.open or case.resolution in _DECIDED or not case.levels:
             return case, [], False
         level = brief.levels.get(case.level) or next(iter(brief.levels.values()))
@@ -332,6 +335,7 @@ def _again(
         snoozed_until=None,
         taken_until=None,
         reopened=case.reopened + 1,
+        parent_id=None if case.resolution == "merged" else case.parent_id,
         clock_cycle=entry.cycle,
         level=level.name,
         levels=levels,
@@ -511,9 +515,9 @@ def assign(case: Case, who: str, now: datetime, owner: str) -> Changed:
 def wake(case: Case, now: datetime, still_true: bool) -> Changed | None:
     """What a case does when one of its own times has come; None if it has none to act on.
 
-    ``still_true`` tells whether its facts stand: a case repaired by hand whose facts stand reopens.
-    Who accepts it or calls it a false alarm has decided about these very facts: it stays closed
-    until they happen anew.
+    ``still_true`` tells whether its facts stand: a case repaired by hand whose facts stand reopens,
+    and so does a merged one that outlives what it was merged into. Who accepts it or calls it a
+    false alarm has decided about these very facts: it stays closed until they happen anew.
     """
     if case.state == "taken" and case.taken_until is not None and case.taken_until <= now:
         expired = replace(case, state="new", taken_until=None)
@@ -530,6 +534,17 @@ def wake(case: Case, now: datetime, still_true: bool) -> Changed | None:
             case, state="new", resolution=None, resolved_at=None, reopened=case.reopened + 1
         )
         return Changed(again, (Note(now, AUTHOR, "reopened", "still true"),), True)
+    if case.state == "resolved" and case.resolution == "merged" and still_true:
+        again = replace(
+            case,
+            state="new",
+            resolution=None,
+            resolved_at=None,
+            parent_id=None,
+            reopened=case.reopened + 1,
+        )
+        text = f"still true; case {case.parent_id}, into which it was merged, is resolved"
+        return Changed(again, (Note(now, AUTHOR, "reopened", text),), True)
     return None
 
 

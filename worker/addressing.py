@@ -64,6 +64,7 @@ def mark(
     Whoever was told that a case is open hears of its end, whatever else is quiet. ``ahead``: what
     was asked when they were stored.
     """
+    _free(conn, changes, now)
     under = _under_parents(conn, changes)
     root_causes.leave_to_parents(conn, under, now)
     cases = {c.case.id: c.case for c in changes if c.tell and c.case.id is not None}
@@ -105,6 +106,21 @@ def mark(
     present = [m for m in members if m.case_id not in bygone]
     wait(conn, config, code, present, cases, now, sent)
     summarise_soon(conn, config, code, past, now)
+
+
+def _free(conn: Connection, changes: Sequence[Changed], now: datetime) -> None:
+    """Have those looked at that were merged into cases which closed now."""
+    closed = [
+        c.case.id
+        for c in changes
+        if c.case.id is not None
+        and not c.case.open
+        # What a person merged goes on in another case, with all that was merged into it.
+        and (c.case.resolution != "merged" or c.case.subject.kind == KIND)
+    ]
+    if closed:
+        merged = kept.merged_under(conn, closed)
+        timers.sooner(conn, [Timer(timers.CASE, str(number), now) for number in merged])
 
 
 def raised_again(changes: Sequence[Changed]) -> set[int]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from db import cases as kept
 from db import impact as rows
+from db import timers
 from db.supply import ASN_FAILED
 from tower.cases import (
     RULE_REMOVED,
@@ -114,6 +115,9 @@ def apply(
     new = {key for key, changed in changes.items() if changed.case.id is None}
     first = {key: weighed.figures_of(open_now[key]) for key in new & open_now.keys()}
     stored, sharing = grouping.store(conn, code, list(changes.values()), first, beside)
+    # The case a merged one is a part of may have ended before this was true of it.
+    merged = [str(c.case.id) for c in stored if c.case.resolution == "merged"]
+    timers.sooner(conn, [timers.Timer(timers.CASE, number, now) for number in merged])
     numbers = {(c.case.fingerprint, c.case.cycle): c.case for c in stored}
     standing = [numbers.get(key, case) for key, case in open_now.items()]
     _write_figures(

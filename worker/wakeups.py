@@ -1,4 +1,5 @@
-"""What waits in cases themselves: the end of a snooze or of a promise, and "still true"."""
+"""What waits in cases themselves: the end of a snooze or of a promise, "still true", and the end of
+the case that one was merged into."""
 
 from __future__ import annotations
 
@@ -29,16 +30,18 @@ def wake(
     standing = clocks.standing(
         conn, [(c.home_key, c.rule, c.subject, c.clock_cycle) for c in found if c.home_key]
     )
+    carriers = kept.carriers(conn, (c for c in found if c.resolution == "merged"))
     changes, ringing = [], []
     for case in found:
-        due = due_at(case, code)
+        carrier = carriers.get(case.id or 0)
+        due = due_at(case, code, carrier)
         changed = None
         if due is not None and due <= now:
             still_true = (case.home_key, case.rule, case.subject, case.clock_cycle) in standing
             changed = cases.wake(case, now, still_true)
         # What a person did is told too: a case that was closed or given to somebody else.
         changes.append(changed or Changed(case, (), True))
-        following = due_at((changed or changes[-1]).case, code)
+        following = due_at((changed or changes[-1]).case, code, carrier)
         if following is not None and following > now:
             ringing.append(Timer(CASE, str(case.id), following))
     timers.drop(conn, [(t.kind, t.key) for t in claimed])
@@ -50,17 +53,38 @@ def wake(
     return stored
 
 
-def due_at(case: Case, code: Code) -> datetime | None:
-    """When this case has something to do by itself."""
+def due_at(case: Case, code: Code, carrier: Case | None = None) -> datetime | None:
+    """When this case has something to do by itself.
+
+    ``carrier``: the case that goes on with a merged one, None where there is none (any more).
+    """
     if case.state == "taken":
         return case.taken_until
     if case.state in ("snoozed", "waiting"):
         return case.snoozed_until
     if case.subject.kind == KIND:
         return None  # its cases speak for themselves once it is closed
+    if case.state == "resolved" and case.resolution == "merged":
+        return case.resolved_at if carrier is None else _freed_at(carrier, code)
     if case.state == "resolved" and case.resolution == "repaired" and case.resolved_at is not None:
-        # Put right by hand: looked at again on the next business morning.
-        hours = code.calendar(code.network.company.calendar)
-        day = case.resolved_at.astimezone(hours.zone).date()
-        return hours.next_open(hours.end_of_day(day))
+        return _next_morning(case.resolved_at, code)
     return None
+
+
+def _freed_at(carrier: Case, code: Code) -> datetime | None:
+    """When what was merged into this case must speak for itself again, if it is still true.
+
+    Who accepted it, or called it a false alarm, decided so about all that was merged into it.
+    """
+    if carrier.open or carrier.resolved_at is None:
+        return None
+    if carrier.resolution == "repaired":
+        return _next_morning(carrier.resolved_at, code)
+    return carrier.resolved_at if carrier.resolution == "healed" else None
+
+
+def _next_morning(put_right: datetime, code: Code) -> datetime:
+    """When what a person put right is looked at again: on the next business morning."""
+    hours = code.calendar(code.network.company.calendar)
+    day = put_right.astimezone(hours.zone).date()
+    return hours.next_open(hours.end_of_day(day))

@@ -88,6 +88,25 @@ def test_a_merged_case_is_decided_for_its_cycle() -> None:
         case_wishes.merge(opened(), "ben", NOW, cases.resolve(into, "b", NOW, "accepted", "").case)
 
 
+def test_a_merged_case_comes_back_by_itself() -> None:
+    merged = case_wishes.merge(opened(), "ben", NOW, replace(opened(), id=9)).case
+    assert cases.wake(merged, NOW + HOUR, still_true=False) is None
+    woken = cases.wake(merged, NOW + HOUR, still_true=True)
+    assert woken is not None
+    assert (woken.case.state, woken.case.parent_id, woken.case.reopened) == ("new", None, 1)
+    [note] = woken.notes
+    assert note.text == "still true; case 9, into which it was merged, is resolved"
+    # A new failure is its own, too: nobody speaks for it any more.
+    [again] = fold(merged, [Happening("breach", 2, NOW + HOUR, NOW + HOUR)], BRIEF)
+    assert (again.case.state, again.case.parent_id, again.tell) == ("new", None, True)
+
+
+def test_what_settled_a_merged_case_may_be_undone() -> None:
+    merged = case_wishes.merge(opened(), "ben", NOW, replace(opened(), id=9)).case
+    [undone] = fold(merged, [Happening("reopened", 1, NOW + HOUR, NOW + HOUR)], BRIEF)
+    assert (undone.case, undone.notes, undone.tell) == (merged, (), True)
+
+
 def test_a_raise_after_a_month_is_no_news() -> None:
     case = opened()
     soon = cases.with_raise(case, 1, NOW + HOUR, "a customer waits")
