@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, exists, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
@@ -145,14 +145,22 @@ def lost(conn: Connection, now: datetime) -> list[Item]:
     return found
 
 
+class Awaiting(NamedTuple):
+    """An item that waits for an effect or for certainty; ``within`` is how long an effect may take
+    by its replay."""
+
+    item: Item
+    letter: Letter
+    within: timedelta
+
+
 def awaiting(
     conn: Connection, *, after: tuple[int, int] = (0, 0), limit: int = 1000
-) -> list[tuple[Item, Letter]]:
-    """Items that wait for an effect or for certainty, with their letters; ``after`` pages on by
-    replay and number.
-    """
+) -> list[Awaiting]:
+    """Items that wait for an effect or for certainty; ``after`` pages on by replay and number."""
     asked: Select[Any] = (
-        select(replay_item)
+        select(replay_item, _r.effect_within_s)
+        .join(replay, _r.id == _i.replay_id)
         .where(
             _i.state.in_(("awaiting_effect", "uncertain")),
             tuple_(_i.replay_id, _i.n) > tuple_(*after),
@@ -160,10 +168,10 @@ def awaiting(
         .order_by(_i.replay_id, _i.n)  # the same for all workers: they lock rows in this order
         .limit(limit)
     )
-    found = [item_of(row) for row in conn.execute(asked)]
-    refs = [item.ref for item in found]
+    found = [(item_of(row), timedelta(seconds=row.effect_within_s)) for row in conn.execute(asked)]
+    refs = [item.ref for item, _ in found]
     kept = {one.ref: one for one in sent_documents.of_items(conn, EVERYTHING, refs)}
-    return [(item, kept[item.ref]) for item in found if item.ref in kept]
+    return [Awaiting(item, kept[item.ref], within) for item, within in found if item.ref in kept]
 
 
 def newer_deaths(conn: Connection, found: Sequence[Item]) -> set[tuple[int, int]]:

@@ -40,6 +40,7 @@ from tower.replays import (
     LetterRef,
     ReplayRefused,
     Verdict,
+    is_overdue,
     selection_hash,
 )
 
@@ -354,20 +355,33 @@ def end(
 def decide(
     conn: Connection, replay_id: int, n: int, *, arrived: bool, who: str, why: str, now: datetime
 ) -> Item:
-    """A person found out what became of an uncertain item: it arrived, or nobody has it."""
+    """A person found out what became of an uncertain item: it arrived, or nobody has it.
+
+    The same of one whose effect is overdue, before a worker called it uncertain. What arrived waits
+    for its effect as long again.
+    """
     switches.check_writable(conn)
     if not why.strip():
         raise ReplayRefused("A reason is missing. Say how you found out.")
     found = items(conn, replay_id, after=n - 1, limit=1)
     if not found or found[0].n != n:
         raise ReplayRefused(f"Replay {replay_id} has no item {n}.")
-    state = "awaiting_effect" if arrived else "returned"
+    [item] = found
+    within = get(conn, replay_id).pace.effect_within
+    overdue = is_overdue(item.state, item.state_at, within, now)
     done = to_state(
-        conn, found[0], state, who, now, only=("uncertain",), cause=f"{who}: {why}",
-        published_at=found[0].sent_at if arrived else None,
+        conn, item, "awaiting_effect" if arrived else "returned", who, now,
+        only=("uncertain", "awaiting_effect") if overdue else ("uncertain",),
+        cause=f"{who}: {why}",
+        published_at=item.published_at or item.sent_at if arrived else None,
     )  # fmt: skip
     if not done:
-        raise ReplayRefused(f"Item {n} is {found[0].state}, not uncertain.")
+        if item.state == "awaiting_effect":
+            raise ReplayRefused(
+                f"Item {n} waits for its effect until {item.state_at + within:%Y-%m-%d %H:%M} UTC; "
+                "a person decides after that."
+            )
+        raise ReplayRefused(f"Item {n} is {item.state}, not uncertain.")
     return items(conn, replay_id, after=n - 1, limit=1)[0]
 
 

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -331,6 +331,11 @@ def may_send(counted: Counters, canary: int, canary_states: Sequence[str]) -> bo
     return ended and (
         "resolved" in canary_states or all(state in NEVER_SENT for state in canary_states)
     )
+
+
+def is_overdue(state: str, since: datetime, within: timedelta, now: datetime) -> bool:
+    """Whether what was sent waits for its effect longer than it may: then a person must look."""
+    return state == "awaiting_effect" and now - since > within
 
 
 def too_many_failures(counted: Counters, stop_above: float) -> bool:

@@ -18,12 +18,13 @@ from db import recoveries, replay_facts, replay_work, replays, switches
 from db.letters import Letter
 from db.replay_facts import Surroundings
 from db.replay_wishes import allowed
-from db.replays import Item
+from db.replay_work import Awaiting
 from tower import replays as law
 from tower.access import EVERYTHING
 from tower.feeds import ReplayOptions
 from tower.network import Network
 from tower.replays import DELIVERED, EFFECTS
+from tower.telling import length
 
 PAGE = 1000  # letters or items looked at together
 
@@ -78,8 +79,8 @@ def first_effect(
 
 
 def see_effects(engine: Engine, now: datetime) -> int:
-    """Resolve what took effect, note what died again, end what nothing waits for; how many items
-    changed.
+    """Resolve what took effect, note what died again or stayed without effect too long, end what
+    nothing waits for; how many items changed.
     """
     changed, after = 0, (0, 0)
     while True:
@@ -90,24 +91,24 @@ def see_effects(engine: Engine, now: datetime) -> int:
             changed += _see(conn, waiting, now)
         if len(waiting) < PAGE:
             break
-        after = (waiting[-1][0].replay_id, waiting[-1][0].n)
+        after = (waiting[-1].item.replay_id, waiting[-1].item.n)
     if changed:
         with engine.begin() as conn:
             replay_work.finish(conn, now)
     return changed
 
 
-def _see(conn: Connection, waiting: Sequence[tuple[Item, Letter]], now: datetime) -> int:
+def _see(conn: Connection, waiting: Sequence[Awaiting], now: datetime) -> int:
     if not waiting:
         return 0
     changed = 0
-    died = replay_work.newer_deaths(conn, [item for item, _ in waiting])
+    died = replay_work.newer_deaths(conn, [one.item for one in waiting])
     around = replay_facts.around(
         conn,
-        [letter for _, letter in waiting],
-        sorted({one for item, _ in waiting for one in item.effect_types}),
+        [one.letter for one in waiting],
+        sorted({effect for one in waiting for effect in one.item.effect_types}),
     )
-    for item, letter in waiting:
+    for item, letter, within in waiting:
         both = ("awaiting_effect", "uncertain")
         if (item.replay_id, item.n) in died:
             changed += replays.to_state(
@@ -121,6 +122,12 @@ def _see(conn: Connection, waiting: Sequence[tuple[Item, Letter]], now: datetime
             changed += replays.to_state(
                 conn, item, "resolved", "tower", now, only=both, cause=f"{found[0]} was seen",
                 effect=(found[1], found[2]),
+            )  # fmt: skip
+        elif law.is_overdue(item.state, item.state_at, within, now):
+            # Its effect may still come and resolve it; until then a person may find out.
+            changed += replays.to_state(
+                conn, item, "uncertain", "tower", now, only=("awaiting_effect",),
+                cause=f"no effect was seen within {length(within)}",
             )  # fmt: skip
     return changed
 

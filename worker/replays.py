@@ -2,7 +2,8 @@
 
 ``sending`` is committed before the network is touched and the broker's answer after it. What is
 found in ``sending`` later is uncertain and never sent again by itself. Publishing proves nothing:
-an item is resolved when the business document moved after it.
+an item is resolved when the business document moved after it, and uncertain when it did not in time
+(worker/replay_effects.py).
 """
 
 from __future__ import annotations

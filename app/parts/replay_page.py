@@ -436,14 +436,16 @@ def uncertain_box(one: Replay, uncertain: Sequence[Item], viewer: Viewer) -> Non
     with st.container(border=True):
         st.markdown(f"**{many(one.counters.uncertain, 'letter')} uncertain**")
         st.caption(
-            "Sent, but the broker's answer is not known. Look into the queue and its consumer; "
-            "sending again could do it twice."
+            "Sent, but the broker's answer is not known, or no effect was seen in time. Look into "
+            "the queue and its consumer, or ask the partner; sending again could do it twice."
         )
         with st.form(f"decide {one.id}", border=False, clear_on_submit=True):
             n = st.selectbox(
                 "Item",
                 [item.n for item in uncertain],
-                format_func={i.n: f"{i.n}: {i.ref.key}"[:80] for i in uncertain}.__getitem__,
+                format_func={
+                    i.n: f"{i.n}: {i.ref.key[:60]}: {i.cause}"[:140] for i in uncertain
+                }.__getitem__,
             )
             arrived = st.radio(
                 "What became of it", ["It arrived", "Nobody has it"], index=None, horizontal=True

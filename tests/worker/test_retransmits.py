@@ -269,6 +269,72 @@ def test_an_answer_of_the_server_that_is_lost_leaves_it_uncertain_and_sends_noth
     assert house.said(house.draft(house.order("4500000002"))) == ["unroutable"]
 
 
+def decide(house: House, one: Replay, n: int, *, arrived: bool) -> None:
+    with house.engine.begin() as conn:
+        replays.decide(
+            conn, one.id, n, arrived=arrived, who="kim", why="asked by phone", now=house.clock()
+        )
+
+
+def test_what_no_partner_answers_is_uncertain_in_time_and_a_person_frees_it(house: House) -> None:
+    message = house.order("4500000001")
+    one = house.draft(message)
+    house.approve(house.confirm(one, 1), "lee")
+    house.advance()
+    house.now += timedelta(hours=3)
+    house.advance()
+    assert house.states(one) == ["awaiting_effect"]
+    with pytest.raises(ReplayRefused, match="waits for its effect until"):
+        decide(house, one, 1, arrived=False)
+    house.now += timedelta(hours=1)
+    house.advance()
+    with house.engine.connect() as conn:
+        [item] = replays.items(conn, one.id)
+        said = audit.entries(conn, subject=item.subject)[0].act
+    assert (item.state, item.cause) == ("uncertain", "no effect was seen within 4 h")
+    assert (said.actor, said.action) == ("tower", "item.uncertain")
+    assert len(list(house.folder.iterdir())) == 1
+    assert house.said(house.draft(message)) == ["claimed_elsewhere"]
+    decide(house, one, 1, arrived=False)
+    house.advance()
+    with house.engine.connect() as conn:
+        assert replays.get(conn, one.id).state == "done"
+    assert house.said(house.draft(message)) == ["repetition"]
+
+
+def test_what_arrived_waits_for_its_effect_as_long_again(house: House) -> None:
+    one = house.draft(house.order("4500000001"))
+    house.approve(house.confirm(one, 1), "lee")
+    house.advance()
+    house.now += timedelta(hours=5)
+    decide(house, one, 1, arrived=True)  # before a worker looked
+    house.now += timedelta(hours=3)
+    house.advance()
+    assert house.states(one) == ["awaiting_effect"]
+    house.now += timedelta(hours=2)
+    house.advance()
+    assert house.states(one) == ["uncertain"]
+    # However late it comes, its effect decides.
+    house.tell("po.acknowledged", "4500000001")
+    house.advance()
+    assert house.states(one) == ["resolved"]
+
+
+def test_what_went_ahead_without_effect_holds_the_rest_until_a_person_decides(
+    house: House,
+) -> None:
+    one = house.draft(house.order("4500000001"), house.order("4500000002"))
+    house.approve(house.confirm(one, 2), "lee")
+    house.advance()
+    house.now += timedelta(hours=5)
+    house.advance()
+    assert house.states(one) == ["uncertain", "ready"]
+    decide(house, one, 1, arrived=False)
+    house.advance()
+    assert house.states(one) == ["returned", "cancelled"]
+    assert len(list(house.folder.iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     ("more", "word"),
     [
