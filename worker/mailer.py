@@ -11,7 +11,6 @@ import logging
 import smtplib
 import ssl
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -35,7 +34,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=120)
 SOCKET_S = 10.0  # per socket operation
-ATTEMPTS_S = 60.0  # no new mail is begun on a lease older than this
+ATTEMPTS = timedelta(seconds=60)  # no new mail is begun on a lease older than this
+SLOW = timedelta(seconds=20)  # where connecting took longer, too little is left of the lease
 BATCH = 20
 STALE = timedelta(minutes=15)  # older mails are given up and rendered anew
 
@@ -48,6 +48,7 @@ def send_due(engine: Engine, settings: Settings, config: Judging, now: datetime)
     """
     if settings.smtp_host is None:
         return 0
+    clock = _Clock(now)
     with engine.begin() as conn:
         broken_since = _broken(conn)
         if broken_since is not None:
@@ -56,32 +57,58 @@ def send_due(engine: Engine, settings: Settings, config: Judging, now: datetime)
             return 0
         if broken_since is None:
             _give_up_stale(conn, config, now)
-        mails = outbox.lease(conn, now, LEASE, BATCH if broken_since is None else 1)
-    if not mails:
+        batch = _lease(conn, clock, BATCH if broken_since is None else 1)
+    if not batch.mails:
         return 0
     try:
         server = _Server(settings)
     except (OSError, smtplib.SMTPException) as error:
         with engine.begin() as conn:
-            _unreachable(conn, mails[0], error, now)
-            outbox.release(conn, mails[1:])
+            _unreachable(conn, batch.mails[0], error, now)
+            outbox.release(conn, batch.mails[1:])
         return 0
     with server:
-        if broken_since is not None:
-            # It answers again: what waited meanwhile is told as it stands now.
+        if broken_since is not None or clock.now() - batch.since > SLOW:
+            # It answers again, or late: what waited meanwhile is told as it stands now.
             with engine.begin() as conn:
-                outbox.release(conn, mails)
-                _give_up_stale(conn, config, now)
-                mails = outbox.lease(conn, now, LEASE, BATCH)
-        begun, accepted = time.monotonic(), 0
-        while mails:
-            sent, goes_on = _send_all(engine, server, config, mails, now)
+                outbox.release(conn, batch.mails)
+                _give_up_stale(conn, config, clock.now())
+                batch = _lease(conn, clock, BATCH)
+        begun, accepted = clock.now(), 0
+        while batch.mails:
+            sent, goes_on = _send_all(engine, server, config, batch, clock)
             accepted += sent
-            if not goes_on or time.monotonic() - begun > ATTEMPTS_S:
+            if not goes_on or clock.now() - begun > ATTEMPTS:
                 break
             with engine.begin() as conn:
-                mails = outbox.lease(conn, now, LEASE, BATCH)
+                batch = _lease(conn, clock, BATCH)
         return accepted
+
+
+class _Clock:
+    """The time, which goes on from the instant that a caller gave."""
+
+    def __init__(self, given: datetime) -> None:
+        self._given = given
+        self._begun = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._given + timedelta(seconds=time.monotonic() - self._begun)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Mails that are ours for the length of a lease ``since`` an instant."""
+
+    mails: list[Leased]
+    since: datetime
+
+
+def _lease(conn: Connection, clock: _Clock, most: int) -> _Batch:
+    """A lease begins when it is taken: one that began with an earlier batch would end, and another
+    worker send the mail, while it is under way."""
+    since = clock.now()
+    return _Batch(outbox.lease(conn, since, LEASE, most), since)
 
 
 def _broken(conn: Connection) -> datetime | None:
@@ -93,16 +120,15 @@ def _broken(conn: Connection) -> datetime | None:
 
 
 def _send_all(
-    engine: Engine, server: _Server, config: Judging, mails: Sequence[Leased], now: datetime
+    engine: Engine, server: _Server, config: Judging, batch: _Batch, clock: _Clock
 ) -> tuple[int, bool]:
     """Send leased mails: how many were accepted, and whether the server goes on talking to us."""
-    begun, accepted = time.monotonic(), 0
-    left, goes_on = list(mails), True
-    while left and goes_on and time.monotonic() - begun < ATTEMPTS_S:
+    left, accepted, goes_on = list(batch.mails), 0, True
+    while left and goes_on and clock.now() - batch.since < ATTEMPTS:
         mail = left.pop(0)
         outcome = server.send(mail)
         with engine.begin() as conn:
-            accepted += _record(conn, config, mail, outcome, now)
+            accepted += _record(conn, config, mail, outcome, clock.now())
         goes_on = not outcome.unreachable
     if left:
         with engine.begin() as conn:

@@ -7,6 +7,7 @@ import email.policy
 import smtplib
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import select
 from db import outbox as box
 from db.tables import delivery, outbox, told
 from tests.worker.conftest import berlin
+from worker import mailer
 from worker.mailer import LEASE, send_due
 from worker.pauses import pause
 
@@ -278,11 +280,7 @@ def test_what_a_mail_told_that_left_stands_again_when_the_next_is_given_up(
 
 
 def test_two_senders_never_send_the_same_mail(late: Any, post_office: Any) -> None:
-    with late.engine.begin() as conn:
-        first = conn.execute(select(outbox)).one()._mapping
-        for n in range(30):
-            copy = {k: v for k, v in first.items() if k != "id"}
-            conn.execute(outbox.insert().values(**{**copy, "dedup_key": f"copy-{n}"}))
+    copies(late, 30)
     threads = [threading.Thread(target=send, args=(late, post_office)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -290,6 +288,49 @@ def test_two_senders_never_send_the_same_mail(late: Any, post_office: Any) -> No
         thread.join()
     send(late, post_office)
     assert len(post_office.accepted) == 31
+    assert {m.state for m in late.mails()} == {"sent"}
+
+
+def copies(house: Any, count: int) -> None:
+    """So many mails more that wait like the one that does."""
+    with house.engine.begin() as conn:
+        first = conn.execute(select(outbox)).one()._mapping
+        for n in range(count):
+            copy = {k: v for k, v in first.items() if k != "id"}
+            conn.execute(outbox.insert().values(**{**copy, "dedup_key": f"copy-{n}"}))
+
+
+@pytest.mark.parametrize("connecting", [0.0, 45.0])
+def test_a_mail_under_way_is_never_leased_by_another(
+    late: Any, post_office: Any, monkeypatch: pytest.MonkeyPatch, connecting: float
+) -> None:
+    copies(late, 60)
+    passed, stolen, sent = 0.0, list[int](), list[int]()
+    monkeypatch.setattr(mailer, "time", SimpleNamespace(monotonic=lambda: passed))
+    opening = mailer._Server.__init__
+
+    def open_slowly(server: Any, settings: Any) -> None:
+        nonlocal passed
+        passed += connecting
+        opening(server, settings)
+
+    def send_slowly(_: Any, mail: box.Leased) -> Any:
+        """Three seconds each, more at the end of the second minute; another worker looks."""
+        nonlocal passed
+        passed += 8 if 114 <= passed < 120 else 2.95
+        with late.engine.begin() as conn:
+            theirs = box.lease(conn, late.now + timedelta(seconds=passed), LEASE, 1000)
+            stolen.extend(one.id for one in theirs if one.id == mail.id)
+            box.release(conn, [one for one in theirs if one.id != mail.id])
+        sent.append(mail.id)
+        return mailer._Outcome()
+
+    monkeypatch.setattr(mailer._Server, "__init__", open_slowly)
+    monkeypatch.setattr(mailer._Server, "send", send_slowly)
+    for _ in range(6):
+        send(late, post_office, timedelta(seconds=passed))
+    assert stolen == []
+    assert sorted(sent) == [m.id for m in late.mails()]
     assert {m.state for m in late.mails()} == {"sent"}
 
 
