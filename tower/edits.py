@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from typing import Any
 
 EDIT_OF = "edit-of"
 """Header of a copy that names the raw message it was made of."""
@@ -39,6 +41,52 @@ def _lines(raw: bytes) -> list[str]:
 def seen_mark(before: bytes, after: bytes) -> str:
     """What shows that somebody was shown exactly this difference."""
     return sha256("\n".join(difference(before, after)).encode("utf-8", "replace")).hexdigest()
+
+
+_NUMBERS = (
+    "erp", "supplier", "po", "purchaseOrder", "order", "asn", "receipt", "warehouse", "invoice",
+    "return", "transfer", "payment",
+)  # fmt: skip
+_OF_A_LINE = (
+    "erp", "po", "purchaseOrder", "line", "receipt", "receipt_line", "invoice", "invoice_line",
+    "order", "order_line",
+)  # fmt: skip
+
+
+def numbers_of(told: Any) -> dict[str, str]:
+    """Which documents the fields of a message speak of, by the words of the vocabulary: those of
+    its head and, for each list of lines, those of its lines in any order. Also of a message whose
+    fields lie under ``data``.
+    """
+    found: dict[str, str] = {}
+    for path, part in _parts(told):
+        found |= {path + name: said for name in _NUMBERS if (said := _said(part.get(name)))}
+        for name, lines in part.items():
+            if isinstance(lines, list | tuple) and (said := _said_of(lines)):
+                found[f"the document of {path}{name}"] = said
+    return found
+
+
+def _parts(told: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(told, Mapping):
+        yield "", told
+        if isinstance(told.get("data"), Mapping):
+            yield "data.", told["data"]
+
+
+def _said_of(lines: Iterable[Any]) -> str:
+    """The numbers of lines: "po 4500 line 10; po 4500 line 20"."""
+    named = (
+        " ".join(f"{name} {said}" for name in _OF_A_LINE if (said := _said(line.get(name))))
+        for line in lines
+        if isinstance(line, Mapping)
+    )
+    return "; ".join(sorted(words for words in named if words))
+
+
+def _said(value: Any) -> str:
+    """A number as people write it; "" for what is none."""
+    return str(value).strip() if isinstance(value, str | int) else ""
 
 
 def editable(body: bytes) -> str | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from collectors import registry
 from collectors.dead_letters import LEFT_OUT, origin_queues
+from collectors.limits import parse_json
 from db import letters as kept_letters
 from db import replay_facts, replay_work, replays
 from db.replay_facts import Surroundings
@@ -17,6 +19,8 @@ from db.replay_wishes import allowed
 from db.replays import Item, Replay
 from tower import replays as law
 from tower.access import EVERYTHING
+from tower.edits import numbers_of
+from tower.errors import PayloadRejected
 from tower.event import Event
 from tower.feeds import ReplayOptions
 from tower.network import Network
@@ -197,25 +201,49 @@ def _problem(
 def locked_difference(net: Network, original: Raw, copy: Raw) -> str:
     """What of ids, correlation and document numbers an edited copy changed; "" if nothing.
 
-    Both are read by the interpreter in force: what it takes for an id must be the same.
+    Both are read by the interpreter in force: what it takes for an id must be the same. So must the
+    numbers in a JSON body that it does not take, as those of lines or those a header goes before.
     """
     one, other = (registry.interpret(raw, net) for raw in (original, copy))
     if not other.events:
         return other.dead_letters[0].cause if other.dead_letters else "nothing of it can be read"
     if len(one.events) != len(other.events):
         return f"it yields {len(other.events)} events, the original {len(one.events)}"
-    for before, after in zip(one.events, other.events, strict=True):
-        for name, was, now in _locked(before, after):
-            if was != now:
-                return f"{name} is locked: it was {was or 'not given'}, now {now or 'not given'}"
+    locked = [
+        each
+        for before, after in zip(one.events, other.events, strict=True)
+        for each in _locked(before, after)
+    ]
+    for name, was, now in (*locked, *_numbers(original.body, copy.body)):
+        if was != now:
+            return f"{name} is locked: it was {was or 'not given'}, now {now or 'not given'}"
     return ""
 
 
 def _locked(before: Event, after: Event) -> Iterator[tuple[str, object, object]]:
     yield "the type", before.type, after.type
     yield "the correlation id", before.correlation_id, after.correlation_id
-    for name in ("po", "asn", "order", "invoice", "erp", "message", "supplier"):
-        yield name, before.data.get(name), after.data.get(name)
+    yield "message", before.data.get("message"), after.data.get("message")
+    yield from _differing(numbers_of(before.data), numbers_of(after.data))
+
+
+def _numbers(before: bytes, after: bytes) -> Iterator[tuple[str, object, object]]:
+    """Numbers in two bodies; where the original is no JSON nothing can be said of it."""
+    was = _read(before)
+    if was is not None:
+        yield from _differing(numbers_of(was), numbers_of(_read(after)))
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return parse_json(body)
+    except PayloadRejected:
+        return None
+
+
+def _differing(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for name in sorted(was.keys() | now.keys()):
+        yield name, was.get(name, ""), now.get(name, "")
 
 
 def why_approve(conn: Connection, net: Network, one: Replay) -> str:
