@@ -141,7 +141,7 @@ AT_RISK = DataSet(
     "purchase order line to blame, as they stand now.",
     tables="FROM order_impact i LEFT JOIN partner p ON p.partner_id = i.partner_id",
     at="since",
-    key=("erp", "order_number", "order_line", "po", "po_line"),
+    key=("erp", "order_number", "order_line", "po", "po_line", "matched_by"),
     narrow=("supplier", "buyer", "warehouse", "customer", "cause"),
     ours=True,
     fields=of("i", (
@@ -175,5 +175,8 @@ AT_RISK = DataSet(
         Field("cause", "cause", "text", "category of what is to blame", "ACK_OVERDUE"),
         Field("case_id", "case_id", "int", "its case", 17),
         _PARTNER,
+        Field("matched_by", "matched_by", "text",
+              "how its supply was found: peg (the ERP says so) or netting (by item and warehouse)",
+              "peg"),
     )),
 )  # fmt: skip

@@ -6,8 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select
 
+from db.outward import rows
+from db.outward.happenings import AT_RISK
 from db.reads.filters import Filter, Period
 from db.reads.orders_at_risk import (
     AtRiskPage,
@@ -168,3 +170,28 @@ def test_the_list_narrows_to_a_customer_and_to_whether_they_were_told(
         ("I-1", 1),
         ("I-2", 1),
     ]
+
+
+def test_a_line_short_by_its_peg_and_by_netting_is_two_rows_on_pages_of_files_too(
+    connection: Connection,
+) -> None:
+    desk = Desk()
+    desk.impact("70", "1")
+    desk.impact("71", "1")
+    desk.write(connection)
+    pegged = connection.execute(select(order_impact)).mappings().all()
+    connection.execute(insert(order_impact), [{**one, "matched_by": "netting"} for one in pegged])
+    asked = rows.Question(AT_RISK, Period.last(3650, NOW), {})
+    whole = [dict(one) for one in rows.page(connection, EVERYTHING, asked, limit=100).rows]
+    paged: list[dict[str, object]] = []
+    after = None
+    while len(paged) <= len(whole):
+        page = rows.page(connection, EVERYTHING, asked, after=after, limit=1)
+        paged += [dict(one) for one in page.rows]
+        after = page.following
+        if after is None:
+            break
+    assert paged == whole
+    assert sorted((one["order_number"], one["matched_by"]) for one in paged) == [
+        ("70", "netting"), ("70", "peg"), ("71", "netting"), ("71", "peg"),
+    ]  # fmt: skip
