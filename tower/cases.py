@@ -380,9 +380,12 @@ def _retracted(
 def _moved(case: Case, entry: Happening, name: str) -> tuple[Case, list[Note], bool]:
     if name not in case.levels:
         return case, [], False
+    # It began at the instant of the level that opened it: another level moves nothing of that.
+    was = entry.why.get("from")
+    began = was is not None and datetime.fromisoformat(was) == case.opened_at
     moved = replace(
         case,
-        opened_at=entry.effective if name == case.level else case.opened_at,
+        opened_at=entry.effective if began else case.opened_at,
         due_at=entry.due or case.due_at,
         why={**case.why, **entry.why},
     )

@@ -63,6 +63,21 @@ def kinds(changed: Changed) -> list[str]:
     return [note.kind for note in changed.notes]
 
 
+def moved(name: str, hours: float, to: float, cycle: int = 1) -> Happening:
+    """A level whose instant became another, as a journal tells it."""
+    return happening(f"moved:{name}", to, cycle, **{"from": (T0 + hours * HOUR).isoformat()})
+
+
+def test_a_case_began_when_the_level_that_opened_it_was_reached_wherever_others_move() -> None:
+    case = one(happening("breach"), happening("escalate", 8))
+    earlier = one(moved("breach", 0, -2), moved("escalate", 8, 6), known=case)
+    assert (earlier.opened_at, earlier.level) == (T0 - 2 * HOUR, "escalate")
+    assert one(moved("escalate", 8, 12), known=case).opened_at == T0
+    # Late in the story another cycle of its clock is reached: the trouble is as old as it was.
+    revised = one(happening("breach", 20, cycle=2), known=case)
+    assert one(moved("breach", 20, 30, cycle=2), known=revised).opened_at == T0
+
+
 def test_only_a_telling_level_opens_a_case() -> None:
     assert after(happening("started"), happening("warn"), happening("end:met")) == []
     case = one(happening("warn"), happening("breach", 1))
@@ -131,7 +146,7 @@ def test_what_a_person_decided_stands_for_that_cycle() -> None:
 
 
 def test_a_moved_due_moves_the_case() -> None:
-    case = one(happening("breach"), happening("moved:breach", 5))
+    case = one(happening("breach"), moved("breach", 0, 5))
     assert case.opened_at == T0 + 5 * HOUR
 
 
