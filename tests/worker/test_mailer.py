@@ -6,6 +6,7 @@ import email
 import email.policy
 import smtplib
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -265,6 +266,30 @@ def test_a_refused_mail_takes_back_what_an_older_refused_one_told(
     assert "anna" not in {reader for reader, *_ in heard(house)}
     house.live("03-30 09:20")
     assert {m.recipient for m in house.mails() if m.state == "waiting"} >= {"purchasing_desk"}
+
+
+def test_two_who_take_back_at_once_see_each_other(twice_waiting: Any) -> None:
+    house, now = twice_waiting, berlin("03-30 09:11")
+    with house.engine.begin() as conn:
+        # The newer one is under way, the older one waits.
+        conn.execute(outbox.update().values(next_at=now))
+        _, newer = box.lease(conn, now, LEASE, 2)
+        conn.execute(outbox.update().where(outbox.c.id != newer.id).values(lease_until=None))
+
+    def refused() -> None:
+        with house.engine.begin() as conn:
+            box.finish(conn, newer, now, state="failed", outcome="refused")
+            box.taken_back(conn, newer, now)
+
+    with ThreadPoolExecutor(1) as other:
+        with house.engine.begin() as conn:
+            [gone] = box.supersede(conn, now, now)
+            assert gone.members == ()  # what it said is told by the newer one
+            second = other.submit(refused)
+            wait([second], timeout=1)
+        second.result(timeout=30)
+    assert [m.state for m in house.mails()] == ["superseded", "failed"]
+    assert heard(house) == []
 
 
 def test_what_a_mail_told_that_left_stands_again_when_the_next_is_given_up(
