@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC
 from typing import Any
 
 from tower.amounts import total
@@ -140,6 +141,8 @@ def _receipt(event: Event) -> Iterable[Touch]:
     lines = data.get("lines") or ()
     by_po = _by_po(lines)
     shared = add_supplier(event, without(data, "lines"))
+    if event.recorded_at is not None:  # tells a correction from what it corrects, at one instant
+        shared["recorded_at"] = event.recorded_at.astimezone(UTC).isoformat()
     keys = [f"{warehouse}:{receipt}:{line['receipt_line']}" for line in lines]
     whole = {key: _received(line) for key, line in zip(keys, lines, strict=True)}
     header = {**shared, "pos": [list(key) for key in by_po], "entries": whole}

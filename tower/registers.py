@@ -20,7 +20,8 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
     p  values the ERP applied to a line by event: [at, system, qty, uom, day, price]
     s  shipments of a header by ASN and event: [at, word, system, lines, loose, shipped, day, eta];
        lines by number: [qty, uom], and both again for each further unit
-    r  receipts by receipt line and system: [at, event, sign, qty, rejected, uom, warehouse]
+    r  receipts by receipt line and system: [at, event, sign, qty, rejected, uom, warehouse,
+       and when the system noted it, where that is told]
     k  kinds of differences that receiving told of a line: [at, event]
     i  invoices by invoice line: [at, event, sign, qty, uom, price, system]
     f  functional acknowledgements by event: [at, verdict, type of the set]
@@ -246,13 +247,32 @@ def _receipt_entry(
     record: Record, qty: str | None, rejected: str | None, uom: str | None
 ) -> list[Any]:
     sign = 1 if record.type == "receipt.posted" else 0  # a reversal takes its receipt line back
-    warehouse = record.facts.get("warehouse")
-    return [record.at, record.event, sign, qty, rejected, uom, warehouse]
+    entry = [record.at, record.event, sign, qty, rejected, uom, record.facts.get("warehouse")]
+    noted = record.facts.get("recorded_at")
+    if noted:
+        entry.append(noted)
+    return entry
+
+
+def receipt_age(entry: list[Any]) -> tuple[int, bool, str, bool, str]:
+    """Which of several words about one receipt line is the later one.
+
+    A reversal or a correction often has the very instant of the posting, as where a system tells
+    the day alone. Then the one noted later stands, and what takes back stands over what it takes
+    back, whatever that says, where nobody told when it was noted. Ids decide only between equals.
+    """
+    at, event, sign = entry[:3]
+    noted = entry[7] if len(entry) > 7 else ""
+    return at, not (sign or noted), noted, not sign, event
 
 
 def _received(node: State, key: str, record: Record, entry: list[Any]) -> None:
-    if record.type != "receipt.discrepancy":
-        _keep_latest(node.setdefault("r", {}).setdefault(key, {}), record.system, entry)
+    if record.type == "receipt.discrepancy":
+        return
+    told = node.setdefault("r", {}).setdefault(key, {})
+    known = told.get(record.system)
+    if known is None or receipt_age(known) < receipt_age(entry):
+        told[record.system] = entry
 
 
 def _header_invoice(node: State, record: Record) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tower import amounts
 from tower.owners import Owners
-from tower.registers import State
+from tower.registers import State, receipt_age
 from tower.rows import Row, blank
 from tower.statuses import DONE, reached
 from tower.timelines import Timeline, at_of, day_of, in_order
-
-_AGE = itemgetter(0, 1)  # instant and event of an entry
 
 
 class Shipment(NamedTuple):
@@ -163,10 +160,10 @@ def standing_receipts(register: dict[str, Any], owners: Owners) -> list[list[Any
     found = []
     for entries in register.values():
         told = [entry for system, entry in entries.items() if system in counting]
-        latest = max(told, key=_AGE, default=None)
+        latest = max(told, key=receipt_age, default=None)
         if latest is not None and latest[2]:
             found.append(latest)
-    found.sort(key=_AGE)
+    found.sort(key=receipt_age)
     return found
 
 
@@ -186,7 +183,7 @@ def project_receipt(scope: str, number: str, state: State, owners: Owners) -> li
     row["warehouse"] = scope
     register = state.get("r", {})
     _received_goods(row, register, owners)
-    latest = [max(entries.values(), key=_AGE) for entries in register.values()]
+    latest = [max(entries.values(), key=receipt_age) for entries in register.values()]
     standing_lines = [entry for entry in latest if entry[2]]
     postings = [entry for _, _, entry in in_order(state["w"])] if "w" in state else []
     posted = [entry[0] for entry in postings if entry[2]]

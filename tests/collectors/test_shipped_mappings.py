@@ -11,8 +11,11 @@ import pytest
 
 from collectors import registry
 from tests.collectors.worlds import network
+from tower.documents import Owners, Record, fold, project
 from tower.raw import Interpretation, Raw
+from tower.registers import microseconds, short
 from tower.shipped_mappings import shipped
+from tower.touches import touches
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "xml"
 NOW = datetime(2026, 4, 2, 12, 0, tzinfo=UTC)
@@ -346,6 +349,41 @@ def test_an_empty_shelf_is_told_as_zero_and_what_nobody_counted_not_at_all(mappi
                 line[name] = None
     (silent,) = read(mapping, orjson.dumps(nulled), rendered="json").events
     assert "on_hand" not in silent.data["lines"][0]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_receipt_taken_back_on_its_day_of_posting_is_gone(number: int) -> None:
+    name = str(5000000000 + 2 * number)  # the ids of the events fall in another order with each
+    back = SAP_MOVE | {
+        "GoodsMovementType": "102", "ReversedMaterialDocumentYear": "2026",
+        "ReversedMaterialDocument": name, "ReversedMaterialDocumentItem": "1",
+    }  # fmt: skip
+    taken = {"MaterialDocument": f"{name}9", "to_MaterialDocumentItem": results(back)}
+    told = [SAP_GR | {"MaterialDocument": name}, SAP_GR | taken]
+    assert received("sap_s4_goods_receipts", [{"d": results(one)} for one in told]) == "0"
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_row_corrected_in_a_view_replaces_what_it_said(number: int) -> None:
+    told = [
+        RECEIPT_ROW | {"receipt": f"R{number}", "qty": qty, "changed_at": f"2026-03-27T{hour}:00"}
+        for qty, hour in (("100", 10), ("10", 11))
+    ]
+    assert received("view_receipts", [rows(one) for one in told]) == "10"
+
+
+def received(mapping: str, bodies: list[dict[str, Any]]) -> str | None:
+    """What is there of the one order line that these records name."""
+    records = [
+        Record(short(e.id), t.kind, t.line, e.type, e.system, microseconds(e.occurred_at), t.facts)
+        for body in bodies
+        for e in read(mapping, orjson.dumps(body)).events
+        for t in touches(e)
+        if t.kind == "po_line"
+    ]
+    _, line = project("po", "main", "1", fold(records), Owners({}, {}, {}, frozenset()))
+    found: str | None = line["received_qty"]
+    return found
 
 
 @pytest.mark.parametrize("mapping", BATCHES)

@@ -35,7 +35,12 @@ Row = dict[str, Any]
 
 
 def told(
-    type_: str, data: dict[str, Any], hours: float, system: str = "erp", n: int = 0
+    type_: str,
+    data: dict[str, Any],
+    hours: float,
+    system: str = "erp",
+    n: int = 0,
+    noted: float | None = None,
 ) -> list[tuple[str, Record]]:
     """What one event says, by kind of family."""
     event = make_event(
@@ -46,6 +51,7 @@ def told(
         position="item:0",
         occurred_at=START + timedelta(hours=hours),
         system=system,
+        recorded_at=None if noted is None else START + timedelta(hours=noted),
     )
     return [
         (
@@ -95,11 +101,26 @@ def shipped(qty: str, hours: float = 40, asn: str = "S1", **more: Any) -> Any:
     return told("asn.received", {"asn": asn, "supplier": "ACME", "lines": [goods]}, hours, "edi")
 
 
-def posted(qty: str, hours: float = 60, receipt: str = "R1", system: str = "wms") -> Any:
+def posted(
+    qty: str,
+    hours: float = 60,
+    receipt: str = "R1",
+    system: str = "wms",
+    *,
+    type_: str = "receipt.posted",
+    noted: float | None = None,
+    **more: str | None,
+) -> Any:
     goods = {"receipt_line": "1", "erp": "main", "po": "1", "line": "10", "qty": qty, "uom": "EA"}
-    return told(
-        "receipt.posted", {"warehouse": "east", "receipt": receipt, "lines": [goods]}, hours, system
-    )
+    goods = {name: value for name, value in (goods | more).items() if value is not None}
+    given = {"warehouse": "east", "receipt": receipt, "lines": [goods]}
+    return told(type_, given, hours, system, noted=noted)
+
+
+def taken_back(
+    hours: float = 60, receipt: str = "R1", system: str = "wms", noted: float | None = None
+) -> Any:
+    return posted("10", hours, receipt, system, type_="receipt.reversed", noted=noted)
 
 
 def billed(qty: str, hours: float = 70) -> Any:
@@ -428,6 +449,53 @@ def test_lines_of_one_receipt_may_differ_in_what_they_tell() -> None:
         assert (found["received_qty"], found["rejected_qty"]) == ("10", "1")
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_what_is_taken_back_at_the_instant_of_its_posting_is_gone(number: int) -> None:
+    name = f"R{number}"  # the ids of the events fall in another order with each number
+    told_ = (posted("10", receipt=name), taken_back(receipt=name))
+    for story in (told_, told_[::-1]):
+        assert rows(released(), *story)["10"]["received_qty"] == "0"
+    records = [record for event in told_ for family, record in event if family == "receipt"]
+    (row,) = project("receipt", "east", name, fold(records), OWNERS)
+    assert row["status"] == "reversed"
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize(
+    ("story", "qty"),
+    [
+        ([("10", 61), ("4", 62)], "4"),
+        ([("10", None), ("4", 62)], "4"),
+        ([("10", 61), (None, 62)], "0"),
+        ([("10", 61), (None, None)], "0"),
+        ([("10", 61), (None, 61)], "0"),
+        ([("10", 61), (None, 62), ("7", 63)], "7"),
+    ],
+)
+def test_of_words_about_one_instant_the_one_noted_later_stands(
+    story: list[tuple[str | None, float | None]], qty: str, number: int
+) -> None:
+    name = f"R{number}"
+    told_ = [
+        posted(one, receipt=name, noted=noted) if one else taken_back(receipt=name, noted=noted)
+        for one, noted in story
+    ]
+    for mixed in (told_, told_[::-1]):
+        found = rows(released(), *mixed)["10"]
+        assert found["received_qty"] == qty
+        assert qty == "0" or at(found, "goods_received_at") == 60
+
+
+def test_a_receipt_kept_before_it_was_told_when_it_was_noted_is_read_on() -> None:
+    events = (released(), posted("10"))
+    state = fold([record for event in events for family, record in event if family == "po"])
+    (entry,) = state["l"]["10"]["r"]["east:R1:1"].values()
+    assert len(entry) == 7
+    later = [record for family, record in posted("4", noted=62) if family == "po"]
+    _, ten = project("po", "main", "1", fold(later, state), OWNERS)
+    assert ten["received_qty"] == "4"
+
+
 # --- other documents ----------------------------------------------------------------------------
 
 
@@ -498,6 +566,9 @@ _STORY = [
     shipped("6", asn="S2"),
     posted("4"),
     posted("5", 61),
+    posted("6", 61, noted=62),
+    posted("3", 61, "R2"),
+    taken_back(61, "R2"),
     billed("4"),
 ]
 
