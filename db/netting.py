@@ -35,7 +35,7 @@ from tower.documents import Owners
 from tower.identity import document_home, key64
 from tower.impact import OrderLine, Peg, PoLine, Supply
 from tower.netting import Bucket, Stock
-from tower.registers import microseconds
+from tower.registers import all_receipts, microseconds
 from tower.shipments import standing_receipts
 from tower.timelines import day_of
 
@@ -326,7 +326,7 @@ class _Moved:
         """Usable goods of a purchase line that were received after an instant."""
         state = self.states.get(self.homes[key], {})
         node = state.get("l", {}).get(key[2], {})
-        register = dict(node.get("r", {}))
+        registers = [node.get("r", {})]
         items = {entry[8] for entry in node.get("o", {}).values()}
         for item in items & state.get("x", {}).keys():
             alike = [
@@ -335,7 +335,8 @@ class _Moved:
                 if item in {entry[8] for entry in line.get("o", {}).values()}
             ]
             if len(alike) == 1:  # receipts without a line number are of the one with their item
-                register |= state["x"][item].get("r", {})
+                registers.append(state["x"][item].get("r", {}))
+        register = registers[0] if len(registers) == 1 else all_receipts(registers)
         found = []
         for at, _, _, qty, rejected, *_ in standing_receipts(register, self.owners):
             usable = Decimal(qty or 0) - Decimal(rejected or 0)

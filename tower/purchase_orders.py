@@ -9,7 +9,7 @@ from typing import Any
 from tower import amounts, punctuality
 from tower.commitments import Reports, WholeWord, commit, factor_to, refuses_change, words_for_all
 from tower.owners import Owners
-from tower.registers import State
+from tower.registers import State, all_invoices, all_receipts, invoices_by_system
 from tower.rows import Row, blank, blank_line
 from tower.shipments import Shipment, standing_receipts, standing_shipments
 from tower.statuses import DONE, answer_of, line_status, po_status
@@ -20,6 +20,7 @@ _REPLIES = frozenset(("po.acknowledged", "po.rejected", "po.change_answered"))
 _ORDER_SETS = frozenset((None, "850", "860", "875", "876", "ORDERS", "ORDCHG"))
 _WORST_ASN = ("invalid", "announced", "valid")
 _NOTHING: dict[str, Any] = {}
+_AGE = itemgetter(0, 1)  # instant and event of an entry
 
 
 def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
@@ -112,7 +113,9 @@ def _loose(state: State, lines: State, asns: Sequence[Shipment]) -> dict[str, di
     for item, registers in state.get("x", {}).items():
         names = by_item.get(item, ())
         if len(names) == 1:
-            found.setdefault(names[0], {}).update(registers)
+            kept = found.setdefault(names[0], {})
+            for word, register in registers.items():
+                kept.setdefault(word, []).append(register)
     for n, asn in enumerate(asns):
         for item, qty, uom in asn.loose:
             names = by_item.get(item, ())
@@ -143,8 +146,8 @@ def _line(
         line["discrepancies"] = " ".join(sorted(node["k"]))
     receipts, invoices = node.get("r"), node.get("i")
     if extra:
-        receipts = {**(receipts or {}), **extra.get("r", {})}
-        invoices = {**(invoices or {}), **extra.get("i", {})}
+        receipts = all_receipts([receipts or _NOTHING, *extra.get("r", ())])
+        invoices = all_invoices([invoices or _NOTHING, *extra.get("i", ())])
     if receipts:
         _received(line, receipts, owners, reports)
     if invoices:
@@ -297,27 +300,42 @@ def _completing(receipts: Sequence[list[Any]], wanted: str | None) -> int:
 
 
 def _invoiced(line: Row, register: dict[str, Any], owners: Owners, reports: Reports) -> None:
-    if any(entry[4] not in (None, line["uom"]) for entry in register.values()):
-        register = {key: _measured(one, line, owners, 4, 3) for key, one in register.items()}
-    by_system: dict[str, list[str]] = {}
-    last: dict[str, int] = {}
-    unit, comparable, first = line["uom"], True, None
-    for at, _, sign, qty, uom, _, system in register.values():
-        if first is None or at < first:
-            first = at
-        last[system] = max(at, last.get(system, at))
-        comparable = comparable and _comparable(uom, unit)
-        told = by_system.setdefault(system, [])
+    unit = line["uom"]
+    told = [[*invoices_by_system(one).values()] for one in register.values()]
+    if any(entry[4] not in (None, unit) for entries in told for entry in entries):
+        told = [[_measured(one, line, owners, 4, 3) for one in entries] for entries in told]
+    by_system: dict[str, list[list[Any]]] = {}
+    for entries in told:
+        for entry in entries:
+            by_system.setdefault(entry[6], []).append(entry)
+    for system, entries in by_system.items():
+        qty = amounts.total(_billed(entries))
         if qty is not None:
-            told.append(amounts.negative(qty) if sign < 0 else qty)
-    for system, told in by_system.items():
-        qty = amounts.total(told)
-        if qty is not None:
-            reports.setdefault(system, {})["invoiced_qty"] = [qty, iso(last[system])]
-    if comparable:
-        counting = owners.of_field("invoiced", by_system)
-        line["invoiced_qty"] = amounts.total([q for s in counting for q in by_system[s]])
-    line["invoiced_at"] = first
+            last = iso(max([entry[0] for entry in entries]))
+            reports.setdefault(system, {})["invoiced_qty"] = [qty, last]
+    every = [entry for entries in by_system.values() for entry in entries]
+    if all(_comparable(entry[4], unit) for entry in every):
+        line["invoiced_qty"] = amounts.total(_billed(_counting_invoices(told, by_system, owners)))
+    line["invoiced_at"] = min([entry[0] for entry in every])
+
+
+def _counting_invoices(
+    told: Sequence[list[list[Any]]], systems: Iterable[str], owners: Owners
+) -> list[list[Any]]:
+    """Of each invoice line the first word of the systems that count."""
+    counting = owners.of_field("invoiced", systems)
+    found = []
+    for entries in told:
+        of_line = [entry for entry in entries if entry[6] in counting]
+        if of_line:
+            found.append(min(of_line, key=_AGE))
+    return found
+
+
+def _billed(entries: Iterable[list[Any]]) -> list[str]:
+    """The quantities of invoice lines, those of credit notes taken off."""
+    told = [(sign, qty) for _, _, sign, qty, *_ in entries if qty is not None]
+    return [amounts.negative(qty) if sign < 0 else qty for sign, qty in told]
 
 
 def _summary(

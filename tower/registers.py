@@ -23,7 +23,8 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
     r  receipts by receipt line and system: [at, event, sign, qty, rejected, uom, warehouse,
        and when the system noted it, where that is told]
     k  kinds of differences that receiving told of a line: [at, event]
-    i  invoices by invoice line: [at, event, sign, qty, uom, price, system]
+    i  invoices by invoice line and system: [at, event, sign, qty, uom, price, system]; states of
+       older days have one entry for all systems (``invoices_by_system``)
     f  functional acknowledgements by event: [at, verdict, type of the set]
     m  messages by message: [at, event, word]
     x  receipts and invoices that name the order but no line, by item
@@ -32,7 +33,7 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -289,12 +290,53 @@ def _invoiced(
     node: State, key: str, record: Record, qty: str | None, uom: str | None, price: str | None
 ) -> None:
     credit = record.type == "credit.received"
+    register = node.setdefault("i", {})
+    if credit:
+        key = f"credit:{key}"
+    told = register.get(key)
+    if told is None:
+        told = register[key] = {}
+    elif isinstance(told, list):
+        told = register[key] = invoices_by_system(told)
+    sign = -1 if credit else 1
     # The same number again with other content does not count twice: the first content stays.
     _keep_earliest(
-        node.setdefault("i", {}),
-        f"credit:{key}" if credit else key,
-        [record.at, record.event, -1 if credit else 1, qty, uom, price, record.system],
+        told, record.system, [record.at, record.event, sign, qty, uom, price, record.system]
     )
+
+
+def invoices_by_system(told: Any) -> State:
+    """What the systems told of an invoice line, also where a state kept the first of them alone."""
+    return {told[6]: told} if isinstance(told, list) else told
+
+
+Registers = Iterable[Mapping[str, Any]]
+
+
+def all_receipts(registers: Registers) -> State:
+    """Registers of receipts in one: of each receipt line and system the latest word.
+
+    One system names the line of the order and another its item alone, or one of them first this
+    and then that: it is one receipt.
+    """
+    return _joined(registers, lambda one, other: receipt_age(one) < receipt_age(other))
+
+
+def all_invoices(registers: Registers) -> State:
+    """Registers of invoices in one: of each invoice line and system the first word."""
+    told = ({key: invoices_by_system(one) for key, one in each.items()} for each in registers)
+    return _joined(told, lambda one, other: (one[0], one[1]) > (other[0], other[1]))
+
+
+def _joined(registers: Registers, yields: Callable[[list[Any], list[Any]], bool]) -> State:
+    found: State = {}
+    for register in registers:
+        for key, told in register.items():
+            kept = found.setdefault(key, {})
+            for system, entry in told.items():
+                if system not in kept or yields(kept[system], entry):
+                    kept[system] = entry
+    return found
 
 
 def _line_order(node: State, record: Record) -> None:

@@ -123,11 +123,13 @@ def taken_back(
     return posted("10", hours, receipt, system, type_="receipt.reversed", noted=noted)
 
 
-def billed(qty: str, hours: float = 70) -> Any:
-    goods = {"invoice_line": "1", "erp": "main", "po": "1", "line": "10", "qty": qty, "price": "3"}
-    return told(
-        "invoice.received", {"invoice": "I1", "supplier": "ACME", "lines": [goods]}, hours, "edi"
-    )
+def billed(
+    qty: str, hours: float = 70, invoice: str = "I1", system: str = "edi", **more: str
+) -> Any:
+    goods = {"invoice_line": "1", "erp": "main", "po": "1", "qty": qty, "price": "3"}
+    goods |= more or {"line": "10"}
+    given = {"invoice": invoice, "supplier": "ACME", "lines": [goods]}
+    return told("invoice.received", given, hours, system)
 
 
 def at(row: Row, column: str) -> float:
@@ -430,6 +432,60 @@ def test_a_credit_takes_from_what_was_invoiced() -> None:
     assert rows(released(), billed("10"), credit)["10"]["invoiced_qty"] == "6"
 
 
+TWICE_TOLD = (
+    billed("6", 70, "I1", "erp"),
+    billed("6", 71, "I1", "edi"),
+    billed("4", 72, "I2", "edi"),
+    billed("4", 73, "I2", "erp"),
+)
+
+
+def test_an_invoice_told_by_two_systems_counts_once_whoever_tells_it_first() -> None:
+    for story in (TWICE_TOLD, TWICE_TOLD[::-1]):
+        found = rows(released(), posted("10"), *story)
+        assert found["10"]["invoiced_qty"] == "10"
+        assert {s: told_["invoiced_qty"][0] for s, told_ in found["10"]["reports"].items()
+                if "invoiced_qty" in told_} == {"edi": "10", "erp": "10"}  # fmt: skip
+        assert (found[""]["status"], at(found["10"], "invoiced_at")) == ("invoiced", 70)
+
+
+def test_an_invoice_kept_as_the_word_of_one_system_is_read_on() -> None:
+    first = [record for family, record in TWICE_TOLD[0] if family == "po"]
+    state = fold([*(r for family, r in released() if family == "po"), *first])
+    (key,) = state["l"]["10"]["i"]
+    state["l"]["10"]["i"][key] = state["l"]["10"]["i"][key]["erp"]  # as states once kept it
+    assert project("po", "main", "1", state, OWNERS)[1]["invoiced_qty"] == "6"
+    later = [record for event in TWICE_TOLD[1:] for family, record in event if family == "po"]
+    assert project("po", "main", "1", fold(later, state), OWNERS)[1]["invoiced_qty"] == "10"
+
+
+def test_what_one_system_tells_of_the_line_and_another_of_its_item_is_one() -> None:
+    by_item = {"line": None, "item": "A"}
+    goods = (posted("8"), posted("10", 61, system="erp", **by_item))
+    for story in (goods, goods[::-1]):
+        found = rows(released(), *story)["10"]
+        told_ = {system: one["received_qty"][0] for system, one in found["reports"].items()}
+        assert (found["received_qty"], told_["wms"], told_["erp"]) == ("8", "8", "10")
+    back = posted("10", 61, type_="receipt.reversed")
+    for story in ((posted("10", **by_item), back), (back, posted("10", **by_item))):
+        assert rows(released(), *story)["10"]["received_qty"] == "0"
+    bills = (billed("6", system="erp", item="A"), billed("6", 71), billed("4", 72, "I2"))
+    assert rows(released(), *bills)["10"]["invoiced_qty"] == "10"
+
+
+def test_a_line_gets_what_names_any_item_that_it_had() -> None:
+    other = told("po.revised", {**PO, "lines": [line("10", item="B", action="change")]}, 10)
+    first = posted("4", line=None, item="A")
+    second = posted("6", 61, "R2", line=None, item="B")
+    for story in ((first, second), (second, first)):
+        assert rows(released(), other, *story)["10"]["received_qty"] == "10"
+    # The same receipt line told once by either item.
+    assert (
+        rows(released(), other, first, posted("5", 61, line=None, item="B"))["10"]["received_qty"]
+        == "5"
+    )
+
+
 def test_lines_have_what_is_their_headers() -> None:
     terms = {"buyer": "kim", "currency": "EUR", "ship_by": "2026-03-20", "channel": "edi"}
     order = told("po.released", {**PO, **terms, "lines": [line("10", "1"), line("20", "2")]}, 0)
@@ -570,6 +626,8 @@ _STORY = [
     posted("3", 61, "R2"),
     taken_back(61, "R2"),
     billed("4"),
+    billed("4", 69, system="erp", item="A"),
+    billed("5", 71),
 ]
 
 

@@ -116,8 +116,10 @@ def test_the_rule_about_customers_makes_cases_of_netted_orders(
 def test_what_moved_since_the_report_is_neither_lost_nor_counted_twice(short: House) -> None:
     receipt = {"receipt_line": "1", "erp": "main", "po": "4711", "line": "10", "qty": "10"}
     answered(short, "4711", "2026-04-07", "03-30 09:00")
-    short.tell("receipt.posted", {"warehouse": "east", "receipt": "R-1", "supplier": "ACME",
-                                  "lines": [receipt]}, "04-07 09:00")  # fmt: skip
+    mistyped = {"receipt_line": "1", "erp": "main", "po": "4711", "item": "I-0", "qty": "30"}
+    for line, hour in ((mistyped, "08:30"), (receipt, "09:00")):  # one receipt line, corrected
+        short.tell("receipt.posted", {"warehouse": "east", "receipt": "R-1", "supplier": "ACME",
+                                      "lines": [line]}, f"04-07 {hour}")  # fmt: skip
     short.tell("order.shipped", {"erp": "main", "order": "SO-1", "shipment": "S-1",
                                  "lines": [{"line": "1", "qty": "4"}]}, "04-07 10:00")  # fmt: skip
     short.until("04-07 11:00")
