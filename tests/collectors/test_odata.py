@@ -132,7 +132,7 @@ def test_an_order_has_its_lines_and_dates(world: SapWorld) -> None:
     tower = Tower(world)
     tower.read()
     (raw,) = tower.ledger.values()
-    (event,) = interpret(raw, world.net).events
+    event = interpret(raw, world.net).events[0]
     assert (event.type, event.partner) == ("po.released", "ACME")
     assert event.occurred_at.date().isoformat() == "2026-03-27"
     first, second = event.data["lines"]

@@ -64,8 +64,9 @@ def test_sap(tmp_path: Path) -> None:
         # The page asks for one company only; the service here knows no other property.
         world.service.records.append({**world.record(n), "CompanyCode": "1710"})
     events = read(net, "sap_purchase_orders")
-    assert [e.type for e in events] == ["po.released"] * 3
-    assert {e.data["lines"][0]["requested_date"] for e in events} == {"2026-04-01"}
+    assert [e.type for e in events] == ["po.released", "po.unheld"] * 3
+    lines = [e.data["lines"][0] for e in events if e.type == "po.released"]
+    assert {line["requested_date"] for line in lines} == {"2026-04-01"}
     asked = world.service.asked[0]
     assert "CompanyCode" in asked
     world.close()
@@ -106,7 +107,8 @@ def test_erpnext(tmp_path: Path) -> None:
         "erpnext", erpnext_purchase_orders={"url": here(options["url"], world.service)}
     )
     world.put(1)
-    assert [e.type for e in read(net, "erpnext_purchase_orders")] == ["po.released", "peg.set"]
+    types = [e.type for e in read(net, "erpnext_purchase_orders")]
+    assert types == ["po.released", "peg.set", "po.unheld"]
     world.close()
 
 

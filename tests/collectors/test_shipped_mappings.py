@@ -114,7 +114,7 @@ def rows(row: dict[str, Any]) -> dict[str, Any]:
 
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
-    ("sap_s4_purchase_orders", SAP_PO, ["po.released"]),
+    ("sap_s4_purchase_orders", SAP_PO, ["po.released", "po.unheld"]),
     ("sap_s4_purchase_orders", SAP_PO | {"ReleaseIsNotCompleted": True}, []),
     ("sap_s4_purchase_orders", SAP_PO | {"PurchasingDocumentDeletionCode": "L"}, ["po.cancelled"]),
     ("sap_s4_purchase_orders", SAP_PO | {"PurchasingDocumentDeletionCode": "S"}, ["po.held"]),
@@ -218,8 +218,12 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
          "item": {"items": [{"line": 1, "item": {"refName": "B-1"}, "quantity": 4}]}},
         ["po.released", "po.closed"],
     ),
-    ("view_purchase_orders", rows(PO_ROW), ["po.released"]),
-    ("view_purchase_orders", rows(APPLIED), ["po.released", "po.revised", "po.answer_applied"]),
+    ("view_purchase_orders", rows(PO_ROW), ["po.released", "po.unheld"]),
+    (
+        "view_purchase_orders",
+        rows(APPLIED),
+        ["po.released", "po.revised", "po.answer_applied", "po.unheld"],
+    ),
     ("view_purchase_orders", rows(PO_ROW | {"status": "draft"}), []),
     ("view_purchase_orders", rows(PO_ROW | {"status": "held"}), ["po.released", "po.held"]),
     ("view_purchase_orders", rows(PO_ROW | {"status": "closed"}), ["po.released", "po.closed"]),
@@ -384,6 +388,34 @@ def received(mapping: str, bodies: list[dict[str, Any]]) -> str | None:
     _, line = project("po", "main", "1", fold(records), Owners({}, {}, {}, frozenset()))
     found: str | None = line["received_qty"]
     return found
+
+
+HELD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "sap_s4_purchase_orders": (
+        SAP_PO | {"PurchasingDocumentDeletionCode": "S"},
+        SAP_PO | {"LastChangeDateTime": "/Date(1774692000000+0000)/"},
+    ),
+    "erpnext_purchase_orders": (
+        ERPNEXT | {"items": [ITEM], "status": "On Hold"},
+        ERPNEXT | {"items": [ITEM], "status": "To Receive", "modified": "2026-03-28 10:00:00"},
+    ),
+    "view_purchase_orders": (
+        rows(PO_ROW | {"status": "held"}),
+        rows(PO_ROW | {"changed_at": "2026-03-28T10:00:00"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("mapping", HELD)
+def test_an_order_that_rests_no_more_goes_on(mapping: str) -> None:
+    held, open_, again = [
+        [e for e in read(mapping, orjson.dumps(record), rendered="json").events
+         if e.type in ("po.held", "po.unheld")]
+        for record in (*HELD[mapping], HELD[mapping][1])
+    ]  # fmt: skip
+    assert [event.type for event in (*held, *open_)] == ["po.held", "po.unheld"]
+    assert held[0].occurred_at < open_[0].occurred_at
+    assert open_[0].id == again[0].id, "told once, however often it is read"
 
 
 @pytest.mark.parametrize("mapping", BATCHES)

@@ -74,7 +74,8 @@ def test_erpnext_tells_orders_pegs_and_what_was_posted_of_an_answer(erpnext: Erp
     (raw,) = tower.ledger.values()
     reading = interpret(raw, erpnext.net)
     assert not reading.findings
-    assert [e.type for e in reading.events] == ["po.released", "po.answer_applied", "peg.set"]
+    types = ["po.released", "po.answer_applied", "peg.set", "po.unheld"]
+    assert [e.type for e in reading.events] == types
     assert reading.events[2].data["pegs"][0] == {
         "erp": "main",
         "order": "SAL-ORD-1",

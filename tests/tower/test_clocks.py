@@ -284,6 +284,15 @@ def test_a_pause_that_begins_before_the_start_still_holds(ack: RuleInForce) -> N
     assert cycle.due == at("03-30 15:00")
 
 
+def test_to_go_on_without_having_rested_changes_nothing(ack: RuleInForce) -> None:
+    signs = [RELEASED, sign("po.unheld", "03-27 14:00"), sign("po.unheld", "03-30 10:00")]
+    plain, went_on = (
+        only(judge(ack, [RELEASED], "03-30 12:00")),
+        only(judge(ack, signs, "03-30 12:00")),
+    )
+    assert (went_on.due, went_on.receipt) == (plain.due, plain.receipt)
+
+
 def test_a_pause_of_business_days_counts_as_open_time() -> None:
     rule = budget("1bd", ", pause: {from: po.held, to: po.unheld}")
     signs = [
