@@ -84,6 +84,7 @@ def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
                 known = told.get("promised_date")
                 if known is None or known[0] != entry[2]:
                     told["promised_date"] = [entry[2], iso(at)]
+    zone = owners.zones.get(line["warehouse"])
     for register, column, at_column, day_column in (
         ("s", "shipped_qty", "shipped_at", "actual_ship_date"),
         ("d", "received_qty", "goods_received_at", "actual_receipt_date"),
@@ -92,9 +93,9 @@ def _line(name: str, node: State, header: Row, owners: Owners) -> Row:
         if moved:
             line[column] = amounts.total([entry[2] for entry in moved])
             line[at_column] = min(entry[0] for entry in moved)
-            line[day_column] = day_of(max(entry[0] for entry in moved))
+            line[day_column] = day_of(max(entry[0] for entry in moved), zone)
     if "d" in node:
-        arrivals = [(day_of(e[0]), e[2]) for e in sorted(node["d"].values(), key=_AT)]
+        arrivals = [(day_of(e[0], zone), e[2]) for e in sorted(node["d"].values(), key=_AT)]
         punctuality.fill_in(line, arrivals, line["first_promised_date"], line["promised_date"])
     line["reports"] = reports
     line["status"] = order_line_status(

@@ -89,6 +89,7 @@ class Owners:
     order  register -> precedence of its first field, which stands for the whole entry
     split  registers whose fields differ in precedence: field -> precedence
     units  what the network says of units of measure
+    zones  of warehouses; partner_zones of partners, where it is another than UTC
     """
 
     kinds: dict[str, str]
@@ -97,6 +98,7 @@ class Owners:
     expects_fa: frozenset[str]
     split: dict[str, dict[str, Precedence]] = field(default_factory=dict)
     units: Units = field(default_factory=Units)
+    partner_zones: dict[str, ZoneInfo] = field(default_factory=dict)
     _chosen: dict[tuple[Precedence, frozenset[str]], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -120,6 +122,9 @@ class Owners:
             units=Units(
                 net.units, {key: one.units for key, one in net.partners.items() if one.units}
             ),
+            partner_zones={
+                key: net.zone(one.zone) for key, one in net.partners.items() if one.zone != "UTC"
+            },
         )
 
     def of_field(self, name: str, systems: Iterable[str]) -> frozenset[str]:

@@ -25,10 +25,11 @@ _AGE = itemgetter(0, 1)  # instant and event of an entry
 
 def project(scope: str, number: str, state: State, owners: Owners) -> list[Row]:
     """The row of the header and one per line, the header first."""
-    asns = standing_shipments(state["s"]) if "s" in state else []
     replies = in_order(state["a"]) if "a" in state else []
     header = blank("po", scope, number)
     _words(header, state, owners)
+    zone = owners.partner_zones.get(header["supplier"])
+    asns = standing_shipments(state["s"], zone) if "s" in state else []
     _milestones(header, state, replies, asns)
     states = state.get("l", {})
     whole = words_for_all(replies, states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from tower import amounts
@@ -71,8 +72,11 @@ def standing(words: Timeline) -> Version:
     return Version(entry, state, since, replaced)
 
 
-def standing_shipments(register: State) -> list[Shipment]:
-    """The ASNs of an order that stand, by number; each a register of words by event."""
+def standing_shipments(register: State, zone: tzinfo | None) -> list[Shipment]:
+    """The ASNs of an order that stand, by number; each a register of words by event.
+
+    The day on which goods left is that of the supplier, whose ``zone`` it is.
+    """
     found = []
     for key in sorted(register):
         version = standing(in_order(register[key]))
@@ -81,7 +85,7 @@ def standing_shipments(register: State) -> list[Shipment]:
         if version.entry is None:
             # The notice itself named others, or has not come; a verdict on it still counts.
             at = version.at
-            found.append(Shipment(version.state, at, at, {}, [], at, day_of(at), None))
+            found.append(Shipment(version.state, at, at, {}, [], at, day_of(at, zone), None))
             continue
         at, _, _, ships, loose, shipped, day, eta = version.entry
         left = at_of(shipped) if shipped else at
@@ -93,7 +97,7 @@ def standing_shipments(register: State) -> list[Shipment]:
                 ships,
                 loose or [],
                 left,
-                day or (shipped[:10] if shipped else day_of(at)),
+                day or day_of(left, zone),
                 eta,
             )
         )
@@ -127,7 +131,9 @@ def project_asn(scope: str, number: str, state: State, owners: Owners) -> list[R
     elif contents:
         row["shipped_at"] = contents[0][0]
     if contents:
-        row["actual_ship_date"] = content.get("ship_date") or day_of(row["shipped_at"])
+        row["actual_ship_date"] = content.get("ship_date") or day_of(
+            row["shipped_at"], owners.partner_zones.get(scope)
+        )
     later = state["e"].get("eta") if "e" in state else None
     row["eta"] = later[2] if later else content.get("eta")
     row["warehouse"] = content.get("warehouse")

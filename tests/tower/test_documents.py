@@ -26,7 +26,10 @@ NET = Network(
         for name, kind in {"erp": "erp", "edi": "edi", "portal": "portal", "wms": "wms"}.items()
     },
     sources={},
-    partners={"ACME": Partner(name="Acme", expects_fa=True, units={"CS": "12 EA"})},
+    partners={
+        "ACME": Partner(name="Acme", expects_fa=True, units={"CS": "12 EA"}),
+        "WEST": Partner(name="West", zone="America/Los_Angeles"),
+    },
     warehouses={"east": Warehouse(name="East", zone="America/New_York")},
 )
 OWNERS = Owners.of(NET)
@@ -604,6 +607,48 @@ def test_a_customer_order_goes_from_placed_to_delivered() -> None:
     found = rows(placed, promised, repromised, sent, kind="order")["1"]
     assert (found["first_promised_date"], found["promised_date"]) == ("2026-04-20", "2026-04-25")
     assert (found["value"], found["open_value"]) == ("100", "60")
+
+
+# 89.5 hours after 08:00 UTC is 01:30 UTC of the sixth: the evening of the fifth in America.
+EVENING = 89.5
+
+
+def test_the_day_a_customer_got_the_goods_is_in_the_zone_of_the_warehouse() -> None:
+    order = {"order": "1", "erp": "main"}
+    placed = told("order.placed", {**order, "warehouse": "east", "lines": [line("1", "5")]}, 0)
+    promise = {**order, "lines": [{"line": "1", "promise_date": "2026-03-05"}]}
+    goods = {**order, "shipment": "X", "lines": [line("1", "5")]}
+    story = [placed, told("order.promised", promise, 1), told("order.shipped", goods, EVENING)]
+    found = rows(*story, told("order.delivered", goods, EVENING), kind="order")["1"]
+    assert (found["actual_ship_date"], found["actual_receipt_date"]) == ("2026-03-05",) * 2
+    assert found["qty_by_last"] == "5", "in time, as promised"
+    nowhere = told("order.placed", {**order, "lines": [line("1", "5")]}, 0)
+    found = rows(nowhere, told("order.delivered", goods, EVENING), kind="order")["1"]
+    assert found["actual_receipt_date"] == "2026-03-06"
+
+
+@pytest.mark.parametrize(
+    ("supplier", "words", "day"),
+    [
+        ("WEST", {"shipped_at": "2026-03-05T20:30:00-05:00"}, "2026-03-05"),
+        ("ACME", {"shipped_at": "2026-03-05T20:30:00-05:00"}, "2026-03-06"),
+        ("WEST", {"shipped_at": "2026-03-05T20:30:00-05:00", "ship_date": "2026-03-04"},
+         "2026-03-04"),
+        ("WEST", {}, "2026-03-05"),
+    ],
+)  # fmt: skip
+def test_the_day_goods_left_is_in_the_zone_of_the_supplier(
+    supplier: str, words: dict[str, str], day: str
+) -> None:
+    order = told("po.released", {**PO, "supplier": supplier, "lines": [line("10", "10")]}, 0)
+    goods = {"erp": "main", "po": "1", "line": "10", "qty": "10", "uom": "EA"}
+    given = {"asn": "S1", "supplier": supplier, "lines": [goods], **words}
+    asn = told("asn.received", given, EVENING, "edi")
+    found = rows(order, asn)
+    assert (found["10"]["actual_ship_date"], found[""]["actual_ship_date"]) == (day, day)
+    records = [record for family, record in asn if family == "asn"]
+    (row,) = project("asn", supplier, "S1", fold(records), OWNERS)
+    assert row["actual_ship_date"] == day
 
 
 # --- the fold -----------------------------------------------------------------------------------
