@@ -9,7 +9,7 @@ from typing import Any
 from tower import amounts, punctuality
 from tower.commitments import Reports, WholeWord, commit, factor_to, refuses_change, words_for_all
 from tower.owners import Owners
-from tower.registers import State, all_invoices, all_receipts, invoices_by_system
+from tower.registers import State, all_invoices, all_receipts, end_of, invoices_by_system
 from tower.rows import Row, blank, blank_line
 from tower.shipments import Shipment, standing_receipts, standing_shipments
 from tower.statuses import DONE, answer_of, line_status, po_status
@@ -64,8 +64,8 @@ def _milestones(header: Row, state: State, replies: Timeline, asns: Sequence[Shi
     header["released_at"] = times.get("made")
     header["transmitted_at"] = times.get("sent")
     header["applied_at"] = times.get("applied")
-    header["closed_at"] = times.get("closed")
-    header["cancelled_at"] = times.get("cancelled")
+    header["closed_at"] = end_of(state, "closed", lambda: _order_lives(state))
+    header["cancelled_at"] = end_of(state, "cancelled", lambda: _order_lives(state))
     answered = next((at for at, _, entry in replies if entry[2] in _REPLIES), None)
     header["acknowledged_at"] = answered
     delivered = times.get("delivered")
@@ -84,6 +84,22 @@ def _milestones(header: Row, state: State, replies: Timeline, asns: Sequence[Shi
     if left:
         header["shipped_at"] = min(left)
     header["failed_at"] = _failed_at(state, header, asns)
+
+
+def _line_lives(node: State) -> dict[str, int]:
+    """When each system last ordered a line, or changed it otherwise than by deleting it."""
+    return _latest([(e[1], e[0]) for e in node.get("o", _NOTHING).values() if e[3] != "delete"])
+
+
+def _order_lives(state: State) -> dict[str, int]:
+    """When each system last told that an order goes on, or told of it with lines."""
+    named = {event for line in state.get("l", _NOTHING).values() for event in line.get("o", ())}
+    words = [(e[1], e[0]) for event, e in state.get("w", _NOTHING).items() if event in named]
+    return _latest([*words, *state.get("u", _NOTHING).items()])
+
+
+def _latest(told: Iterable[tuple[str, int]]) -> dict[str, int]:
+    return dict(sorted(told, key=itemgetter(1)))
 
 
 def _failed_at(state: State, header: Row, asns: Sequence[Shipment]) -> int | None:
@@ -153,7 +169,8 @@ def _line(
         _received(line, receipts, owners, reports)
     if invoices:
         _invoiced(line, invoices, owners, reports)
-    cancelled, closed = times.get("cancelled"), times.get("closed")
+    cancelled = end_of(node, "cancelled", lambda: _line_lives(node))
+    closed = end_of(node, "closed", lambda: _line_lives(node))
     if deleted is not None and (cancelled is None or deleted < cancelled):
         cancelled = deleted
     if cancelled is None:

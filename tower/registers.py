@@ -27,6 +27,8 @@ number of microseconds since 1970, UTC; entries begin with the instant of the ev
        older days have one entry for all systems (``invoices_by_system``)
     f  functional acknowledgements by event: [at, verdict, type of the set]
     m  messages by message: [at, event, word]
+    z  how a purchase order or a line of it ended, cancelled or closed, by system: [first, last];
+       u when each system last told that the order goes on
     x  receipts and invoices that name the order but no line, by item
     duplicate_content  how many contents an ASN or invoice number came with; absent when one
 """
@@ -122,6 +124,44 @@ def _milestone(name: str) -> Callable[[State, Record], None]:
         _earliest(node, name, record.at)
 
     return take
+
+
+def _ended(name: str) -> Callable[[State, Record], None]:
+    """An end that the system that told it may take back: when it was told first and last."""
+
+    def take(node: State, record: Record) -> None:
+        at = record.at
+        _earliest(node, name, at)
+        told = node.setdefault("z", {}).setdefault(name, {}).setdefault(record.system, [at, at])
+        told[:] = min(told[0], at), max(told[1], at)
+
+    return take
+
+
+def _goes_on(node: State, record: Record) -> None:
+    told = node.setdefault("u", {})
+    told[record.system] = max(record.at, told.get(record.system, record.at))
+
+
+def end_of(node: State, name: str, reopened: Callable[[], Mapping[str, int]]) -> int | None:
+    """When a document ended for good in this way, None if it did not.
+
+    ``reopened`` tells when each system last spoke of it as of one that lives. Only the system that
+    told an end takes it back: what another sends later, an EDI gateway the order itself, may be
+    older. What a state kept without the system stands.
+    """
+    first: int | None = node.get("t", {}).get(name)
+    told = node.get("z", {}).get(name)
+    if not told:
+        return first
+    later = reopened()
+    ends: list[int] = []
+    if first is not None and first < min([one for one, _ in told.values()]):
+        ends.append(first)
+    for system, times in told.items():
+        since = later.get(system, times[0])
+        ends += [at for at in times if at >= since][:1]
+    return min(ends, default=None)
 
 
 def _keep_latest(register: State, key: str, entry: list[Any]) -> None:
@@ -479,8 +519,9 @@ _LISTENS: dict[tuple[str, str], Callable[[State, Record], None]] = {
     ("po", "po.revised"): _words,
     ("po", "po.transmitted"): _sent,
     ("po", "po.answer_applied"): _header_applied,
-    ("po", "po.cancelled"): _milestone("cancelled"),
-    ("po", "po.closed"): _milestone("closed"),
+    ("po", "po.cancelled"): _ended("cancelled"),
+    ("po", "po.closed"): _ended("closed"),
+    ("po", "po.unheld"): _goes_on,
     **{("po", type_): _header_answer for type_ in _ANSWERS},
     ("po", "fa.received"): _functional,
     ("po", "message"): _message,
@@ -490,8 +531,8 @@ _LISTENS: dict[tuple[str, str], Callable[[State, Record], None]] = {
     ("po", "credit.received"): _header_invoice,
     ("po_line", "po.released"): _line_order,
     ("po_line", "po.revised"): _line_order,
-    ("po_line", "po.cancelled"): _milestone("cancelled"),
-    ("po_line", "po.closed"): _milestone("closed"),
+    ("po_line", "po.cancelled"): _ended("cancelled"),
+    ("po_line", "po.closed"): _ended("closed"),
     **{("po_line", type_): _line_answer for type_ in _ANSWERS},
     ("po_line", "po.answer_applied"): _line_applied,
     ("po_line", "receipt"): _line_receipt,

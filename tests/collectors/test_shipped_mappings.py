@@ -418,6 +418,50 @@ def test_an_order_that_rests_no_more_goes_on(mapping: str) -> None:
     assert open_[0].id == again[0].id, "told once, however often it is read"
 
 
+CODE_L = {"PurchasingDocumentDeletionCode": "L"}
+ENDED = {
+    "sap_s4_purchase_orders": (
+        SAP_PO | CODE_L,
+        SAP_PO | {"LastChangeDateTime": "/Date(1774692000000+0000)/"},
+        SAP_PO | CODE_L | {"LastChangeDateTime": "/Date(1774778400000+0000)/"},
+    ),
+    "erpnext_purchase_orders": (
+        ERPNEXT | {"items": [ITEM], "status": "Closed"},
+        ERPNEXT | {"items": [ITEM], "status": "To Receive", "modified": "2026-03-28 10:00:00"},
+        ERPNEXT | {"items": [ITEM], "status": "Closed", "modified": "2026-03-29 10:00:00"},
+    ),
+    "view_purchase_orders": (
+        rows(PO_ROW | {"status": "cancelled"}),
+        rows(PO_ROW | {"changed_at": "2026-03-28T10:00:00"}),
+        rows(PO_ROW | {"changed_at": "2026-03-29T10:00:00", "status": "cancelled"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("mapping", ENDED)
+def test_an_order_that_is_opened_again_is_open_and_may_end_again(mapping: str) -> None:
+    ended, opened, again = ENDED[mapping]
+    for story, closed in (([opened], False), ([ended], True), ([ended, opened], False),
+                          ([ended, opened, again], True)):  # fmt: skip
+        for mixed in (story, story[::-1]):
+            assert _order(mapping, mixed)["closed"] == closed
+
+
+def _order(mapping: str, bodies: list[dict[str, Any]]) -> dict[str, Any]:
+    """The order that these records name, each event counted once."""
+    told = {
+        (event.id, touch.kind, touch.line): Record(
+            short(event.id), touch.kind, touch.line, event.type, event.system,
+            microseconds(event.occurred_at), touch.facts,
+        )
+        for body in bodies
+        for event in read(mapping, orjson.dumps(body), rendered="json").events
+        for touch in touches(event)
+        if touch.kind in ("po", "po_line")
+    }  # fmt: skip
+    return project("po", "main", "1", fold(told.values()), Owners({}, {}, {}, frozenset()))[0]
+
+
 @pytest.mark.parametrize("mapping", BATCHES)
 def test_a_batch_becomes_these_events(mapping: str) -> None:
     text, types = BATCHES[mapping]

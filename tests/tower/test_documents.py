@@ -221,6 +221,61 @@ def test_a_line_deleted_and_added_again_is_open() -> None:
     assert (found["status"], found["ordered_qty"]) == ("open", "3")
 
 
+def ended(how: str, hours: float, *names: str, system: str = "erp") -> Any:
+    lines = {"lines": [line(name) for name in names]} if names else {}
+    return told(f"po.{how}", {**PO, **lines}, hours, system)
+
+
+ADDED = told("po.revised", {**PO, "lines": [line("10", "3", action="add")]}, 9)
+DELETED = told("po.revised", {**PO, "lines": [line("10", action="delete")]}, 9)
+GOES_ON = told("po.unheld", PO, 9)
+
+
+@pytest.mark.parametrize(
+    ("story", "status", "value"),
+    [
+        ([ended("cancelled", 5, "10"), ADDED], "open", "7.5"),
+        ([ended("closed", 5, "10"), ADDED], "open", "7.5"),
+        ([ended("cancelled", 5, "10"), DELETED], "cancelled", "0"),
+        ([ended("cancelled", 5, "10"), ADDED, ended("cancelled", 12, "10")], "cancelled", "0"),
+        ([ended("cancelled", 9, "10"), ADDED], "cancelled", "0"),
+        ([ended("cancelled", 5, "10"), GOES_ON], "cancelled", "0"),
+        ([ended("cancelled", 5), GOES_ON], "open", "25"),
+        ([ended("closed", 5), GOES_ON], "open", "25"),
+        ([ended("closed", 5), GOES_ON, ended("closed", 12)], "closed", "0"),
+        ([ended("closed", 9), GOES_ON], "closed", "0"),
+        ([ended("closed", 5), GOES_ON, ended("cancelled", 7, system="portal")], "cancelled", "0"),
+        ([ended("cancelled", 5), ADDED], "open", "7.5"),
+        ([ended("cancelled", 5), released(hours=9)], "open", "25"),
+        # The order as first told, read again, and as another system sends it on later.
+        ([ended("cancelled", 5), released(hours=0)], "cancelled", "0"),
+        ([ended("cancelled", 5), released(hours=9, system="edi")], "cancelled", "0"),
+        ([ended("cancelled", 5), told("po.revised", {**PO, "buyer": "kim"}, 9)], "cancelled", "0"),
+    ],
+)
+def test_what_a_system_ended_lives_when_it_later_tells_so(
+    story: list[Any], status: str, value: str
+) -> None:
+    for mixed in (story, story[::-1]):
+        found = rows(released(), *mixed)
+        assert (found["10"]["status"], found["10"]["open_value"]) == (status, value)
+        assert found[""]["closed"] == (status != "open")
+
+
+def test_an_order_that_ends_again_ended_since_it_last_went_on() -> None:
+    story = [ended("closed", 5), GOES_ON, ended("closed", 12), ended("closed", 30)]
+    assert at(rows(released(), *story[:1])[""], "closed_at") == 5
+    assert at(rows(released(), *story)[""], "closed_at") == 30
+
+
+def test_an_end_kept_without_who_told_it_stands() -> None:
+    events = (released(), ended("cancelled", 5))
+    state = fold([record for event in events for family, record in event if family == "po"])
+    del state["z"]  # as states once kept it
+    later = [record for event in (ADDED, GOES_ON) for family, record in event if family == "po"]
+    assert project("po", "main", "1", fold(later, state), OWNERS)[0]["status"] == "cancelled"
+
+
 # --- answers ------------------------------------------------------------------------------------
 
 
@@ -670,6 +725,11 @@ _STORY = [
     posted("6", 61, noted=62),
     posted("3", 61, "R2"),
     taken_back(61, "R2"),
+    told("po.cancelled", {**PO, "lines": [line("10")]}, 7),
+    told("po.closed", PO, 75),
+    told("po.closed", PO, 76, "edi"),
+    told("po.unheld", PO, 77),
+    told("po.closed", PO, 78),
     billed("4"),
     billed("4", 69, system="erp", item="A"),
     billed("5", 71),
