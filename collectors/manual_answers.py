@@ -64,6 +64,7 @@ class ManualAnswer(Strict):
     """What was said of an order.
 
     supplier     key, vendor number or other identifier; "" = the supplier of the order
+    answer       of the whole order; None where lines are named = said of these lines alone
     heard_from   who said it; recorded_by: who wrote it down
     heard_at     when, an instant with zone
     """
@@ -71,13 +72,18 @@ class ManualAnswer(Strict):
     po: Text
     erp: str = ""
     supplier: str = ""
-    answer: Word = "accepted"
+    answer: Word | None = None
     lines: list[AnsweredLine] = Field(default_factory=list, max_length=1000)
     reason: str = Field(default="", max_length=500)
     heard_from: Text
     heard_at: AwareDatetime
     recorded_by: Text
     note: str = Field(default="", max_length=500)
+
+    @property
+    def word(self) -> str | None:
+        """What was said of the whole order: yes, where nothing else and no line was named."""
+        return self.answer or (None if self.lines else "accepted")
 
 
 def read(value: Any) -> ManualAnswer:
@@ -147,13 +153,13 @@ def raw_of(
         "erp": erp,
         "po": said.po,
         "supplier": supplier,
-        "answer": said.answer,
+        "answer": said.word,
         "lines": lines,
         "reason": said.reason,
         "heard_from": said.heard_from,
         "heard_at": heard_at,
     }
-    told = {k: v for k, v in data.items() if v not in ("", [])}
+    told = {k: v for k, v in data.items() if v not in ("", [], None)}
     same: dict[str, Any] = told
     if seen is not None:
         same = {**{k: v for k, v in told.items() if k != "heard_at"}, "seen": seen}
@@ -163,7 +169,7 @@ def raw_of(
         "specversion": "1.0",
         "id": own_id,
         "source": f"/tower/{channel}",
-        "type": "po.rejected" if said.answer == "rejected" else "po.acknowledged",
+        "type": "po.rejected" if said.word == "rejected" else "po.acknowledged",
         "time": heard_at,
         "recordedtime": now.astimezone(UTC).isoformat(),
         "channel": channel,

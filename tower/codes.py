@@ -121,12 +121,13 @@ def combine_answer(own: str, lines: Iterable[str]) -> tuple[str, str | None]:
 
     ``own`` is the sender's word for the whole answer, "none" if he gave none; ``lines`` are the
     words of the lines that he names, at least one. Lines outrank the sender's word, but speak for
-    themselves alone: only he refuses an order, or accepts the rest of it.
+    themselves alone: only he refuses an order, or accepts the rest of it. Where all that he names
+    is refused and he accepts no rest, the answer is a refusal, so that somebody hears of it.
     """
     answer = combine_lines(lines)
     if own == "rejected" and answer not in REAL_ANSWERS:
         answer = own
-    if answer == "rejected" and own not in ("rejected", "none"):
+    if answer == "rejected" and own == "accepted":
         answer = "part_accepted"
     others = own if own in WHOLE_WORDS else "none"
     if own == "rejected" and answer != own:

@@ -80,3 +80,15 @@ def test_the_same_answer_twice_is_known_before(ordered: Installation) -> None:
     assert ordered.tower(*words).code == 0
     again = ordered.tower(*words, "--recorded-by", "robin", "--json").json
     assert again["outcome"] == "repeated"
+
+
+def test_what_is_said_of_a_line_holds_for_that_line_alone(ordered: Installation) -> None:
+    words = ("answer", "4500001234", "--heard-from", "Ng", "--line", "10 qty=0 answer=rejected")
+    told = ordered.tower(*words)
+    assert told.code == 0
+    assert "line 10 rejected for 4500001234, heard from Ng: stored" in " ".join(told.out.split())
+    assert ordered.tower(*words, "--json").json["answer"] is None
+    story = ordered.tower("show", "4500001234", "--json").json["story"]
+    ten, twenty = story["lines"]
+    assert (ten["answer"], twenty["answer"]) == ("rejected", None)
+    assert story["document"]["answer"] == "part_accepted"

@@ -31,8 +31,13 @@ def answer(
     po: Annotated[str, typer.Argument(help="Purchase order, or ERP:number.")],
     heard_from: Annotated[str, typer.Option(help="Who said it.")],
     said: Annotated[
-        str, typer.Option("--answer", help=f"One of {', '.join(manual_answers.WORDS)}.")
-    ] = "accepted",
+        str | None,
+        typer.Option(
+            "--answer",
+            help=f"Of the whole order: one of {', '.join(manual_answers.WORDS)}. "
+            "Default: accepted, or nothing beyond the lines named.",
+        ),
+    ] = None,
     line: Annotated[
         list[str] | None,
         typer.Option(help='"10 qty=40 date=2026-04-03 price=12.50 answer=accepted"; repeat it.'),
@@ -93,7 +98,8 @@ def answer(
         "po": told.po,
         "erp": told.erp,
         "supplier": who,
-        "answer": told.answer,
+        "answer": told.word,
+        "lines": [one.line for one in told.lines],
         "heard_from": told.heard_from,
         "heard_at": told.heard_at,
         "recorded_by": told.recorded_by,
@@ -110,13 +116,20 @@ def answer(
             return
         known_before = ", known before" if item.outcome == "repeated" else ""
         console.print(
-            f"{told.answer} for {told.po}, heard from {told.heard_from}: stored{known_before}. "
+            f"{_said_of(told)}, heard from {told.heard_from}: stored{known_before}. "
             f"See it: tower show {told.po}",
             markup=False,
         )
 
     emit(result, as_json, show)
     return EXIT_FAULT if item.outcome == "refused" or item.dead_letters else 0
+
+
+def _said_of(told: manual_answers.ManualAnswer) -> str:
+    """ "accepted for 4500001234", "line 10 rejected for 4500001234"."""
+    named = ", ".join(f"{one.line} {one.answer or 'answered'}" for one in told.lines)
+    lines = f"line{'s' if len(told.lines) > 1 else ''} {named}"
+    return f"{' but '.join(filter(None, (told.word, lines if told.lines else '')))} for {told.po}"
 
 
 def _line(text: str) -> dict[str, str]:

@@ -159,7 +159,7 @@ def test_lines_outrank_the_head(read: Read, wrap: Wrap, head: str, line: str, an
         ("29", "LIN+1+7'", "po.acknowledged", "part_accepted", "accepted"),
         ("29", "LIN+1+5'", "po.acknowledged", "accepted", None),
         ("4", "LIN+1+5'", "po.acknowledged", "accepted", "none"),
-        ("4", "LIN+1+7'", "po.acknowledged", "part_accepted", None),
+        ("4", "LIN+1+7'", "po.rejected", "rejected", "none"),
         ("9", "LIN+1+7'", "po.rejected", "rejected", "none"),
         ("27", "LIN+1+7'", "po.rejected", "rejected", None),
         ("27", "LIN+1+5'", "po.acknowledged", "accepted", "none"),

@@ -88,7 +88,7 @@ def test_what_a_partner_sends_is_dated_in_its_zone(read: Read, network: Network)
         ("AE", "PO1*1*5*EA~ACK*IR~", "po.acknowledged", "part_accepted"),
         ("AE", "PO1*1*5*EA~", "po.acknowledged", "accepted_with_changes"),
         ("AD", "PO1*1*5*EA~ACK*IR~", "po.acknowledged", "part_accepted"),
-        ("AC", "PO1*1*5*EA~ACK*IR~", "po.acknowledged", "part_accepted"),
+        ("AC", "PO1*1*5*EA~ACK*IR~", "po.rejected", "rejected"),
         ("RJ", "PO1*1*5*EA~ACK*IR~", "po.rejected", "rejected"),
         ("RD", "", "po.rejected", "rejected"),
         ("RF", "PO1*1*5*EA~ACK*IA~", "po.rejected", "rejected"),
@@ -115,7 +115,7 @@ def test_the_header_speaks_where_the_lines_do_not(
         ("AE", "PO1*1*5*EA~ACK*IR~", "accepted"),
         ("AE", "PO1*1*5*EA~", "accepted"),
         ("AC", "PO1*1*5*EA~ACK*IA~", "none"),
-        ("AC", "PO1*1*5*EA~ACK*IR~", None),
+        ("AC", "PO1*1*5*EA~ACK*IR~", "none"),
         ("AH", "PO1*1*5*EA~ACK*IA~", "none"),
         ("RD", "PO1*1*5*EA~ACK*IR~", None),
         ("RD", "PO1*1*5*EA~ACK*IA~", "none"),
@@ -134,7 +134,8 @@ def test_a_refused_change_is_no_refusal_of_the_order(
 ) -> None:
     body = wrap("865 BCA*05*AC*77**1~POC*1*CA*6**EA~ACK*IR~")
     (event,) = read(body, network).events
-    assert (event.type, event.data["answer"]) == ("po.change_answered", "part_accepted")
+    assert (event.type, event.data["answer"]) == ("po.change_answered", "rejected")
+    assert event.data["others"] == "none"
 
 
 def test_a_counter_offer_is_a_refusal_with_an_offer(
