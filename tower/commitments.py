@@ -16,7 +16,8 @@ from tower.units import times
 
 Reports = dict[str, dict[str, list[str]]]
 
-_IMPLIED = frozenset(("accepted", "accepted_with_changes", "substituted"))
+_CHANGES = "accepted_with_changes"
+_IMPLIED = frozenset(("accepted", _CHANGES, "substituted"))
 _COMMITS = _IMPLIED | {"backordered"}
 _NO_FIRST = (None, "undecided")
 _REPLIES = frozenset(("po.acknowledged", "po.rejected", "po.change_answered"))
@@ -184,7 +185,7 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
         line["agrees"] = False
         _report(reports, system, at, _CONFIRMED, ("0",))
         return False
-    if word not in _COMMITS:
+    if word not in _COMMITS or (word == _CHANGES and _tells_no_change(line, qty, day, price)):
         if is_first:
             line["first_answer"] = "undecided"
         line["agrees"] = False if word == "on_hold" else None
@@ -224,6 +225,21 @@ def _answer(line: Row, entry: list[Any], changed: bool, reports: Reports) -> boo
         (line["confirmed_qty"], delivery, price, day if kind == "ship" else None),
     )
     return True
+
+
+def _tells_no_change(line: Row, qty: Any, day: str | None, price: str | None) -> bool:
+    """Whether nothing that was told differs from the order: then what was changed is not known, as
+    where the new date could not be read, and nothing may be taken for confirmed."""
+    return (
+        day is None
+        and not isinstance(qty, list)
+        and _repeats(qty, line["ordered_qty"])
+        and _repeats(price, line["price"])
+    )
+
+
+def _repeats(one: str | None, ordered: str | None) -> bool:
+    return one is None or (ordered is not None and same(one, ordered))
 
 
 def _dated(line: Row) -> bool:

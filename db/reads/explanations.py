@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Connection, select
 
 from db import clocks, completeness, configuration
-from db.reads import stories
+from db.reads import names, stories
 from db.root_causes import in_case
 from db.tables import (
     clock,
@@ -110,6 +110,7 @@ def explain(conn: Connection, scope: Scope, ref: str) -> list[ClockExplained]:
     rows = [row for row in story.clocks if not line or row["line"].partition(" ")[0] in ("", line)]
     posts = _posts(conn, story.cases)
     known = completeness.read(conn, code.network.sources, None)
+    who = _supplier_of(conn, scope, story.root)
     found = []
     for row in rows:
         cycle = Cycle.from_json(row["state"])
@@ -124,7 +125,7 @@ def explain(conn: Connection, scope: Scope, ref: str) -> list[ClockExplained]:
         found.append(
             ClockExplained(
                 rule=rule.id,
-                title=case["title"] if case is not None else title_of(rule, _named(subject)),
+                title=case["title"] if case is not None else title_of(rule, _named(subject, who)),
                 kind=rule.kind,
                 subject=str(subject),
                 cycle=cycle.number,
@@ -162,6 +163,7 @@ class _Counted:
     clocks: Sequence[Mapping[str, Any]]
     journal: Sequence[Mapping[str, Any]]
     cases: Sequence[Mapping[str, Any]]
+    root: None = None
 
 
 def _counted(conn: Connection, scope: Scope, ref: str) -> _Counted | None:
@@ -225,11 +227,21 @@ def _rule(code: Code, rule_id: str, cycle: Cycle) -> Rule | None:
     return None if kept is None else kept.rule
 
 
-def _named(subject: Subject) -> dict[str, Any]:
+def _supplier_of(conn: Connection, scope: Scope, root: Mapping[str, Any] | None) -> str | None:
+    """The name of a document's supplier, its key where the network does not know it."""
+    key = None if root is None else root["supplier"]
+    return None if key is None else names.suppliers(conn, scope).get(key, key)
+
+
+def _named(subject: Subject, supplier: str | None) -> dict[str, Any]:
     header = "po" if subject.kind == "po_line" else subject.kind
     if subject.kind in COUNTED:
         return {"partner.name": subject.number, "supplier.name": subject.number}
-    return {f"{header}.number": subject.number, f"{subject.kind}.line": subject.line or None}
+    return {
+        f"{header}.number": subject.number,
+        f"{subject.kind}.line": subject.line or None,
+        "supplier.name": supplier,
+    }
 
 
 def _no_mail(case: Mapping[str, Any] | None, mails: Sequence[Mapping[str, Any]]) -> list[str]:

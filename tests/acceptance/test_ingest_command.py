@@ -28,7 +28,9 @@ def test_files_are_taken_once_however_often_they_are_brought(
     again = installed.tower("ingest", folder, "--json").json
     assert (again["accepted"], again["repeated"], again["events"]) == (0, n, 0)
     story = installed.tower("show", "4500001234", "--json").json["story"]
-    assert story["document"]["answer"] == "accepted"
+    # Line 30 was refused, and the answer to the change names line 10 alone.
+    assert story["document"]["answer"] == "part_accepted"
+    assert {row["line"]: row["answer"] for row in story["lines"]}["30"] == "rejected"
     copy = installed.file("renamed.edi", (folder / "answer_855.edi").read_bytes())
     assert installed.tower("ingest", copy, "--json").json["repeated"] == 1
 

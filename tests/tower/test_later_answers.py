@@ -205,6 +205,36 @@ def test_no_rule_hears_a_refused_change_as_a_refused_line() -> None:
         assert ("answer" in touch.facts, touch.facts["change"]) == (False, "rejected")
 
 
+# --- a change that nobody can read ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("told_", [{}, {"qty": "5"}, {"qty": "5", "price": "2"}])
+def test_a_change_that_tells_none_confirms_nothing(told_: dict[str, str]) -> None:
+    unread = line("10", None, answer="accepted_with_changes") | told_
+    found = rows(ORDER, answered(unread, answer="accepted_with_changes", others="none"))["10"]
+    assert found["answer"] == "accepted_with_changes"
+    assert (found.get("confirmed_qty"), found.get("last_confirmed_date")) == (None, None)
+    assert found["first_answer"] == "undecided"
+    assert found["acknowledged_at"] is not None
+
+
+@pytest.mark.parametrize(
+    "told_",
+    [{"qty": "4"}, {"price": "3"}, {"date": "2026-05-01"}, {"qty": "5", "date": "2026-05-02"}],
+)
+def test_a_change_that_tells_one_confirms_the_rest_as_ordered(told_: dict[str, str]) -> None:
+    change = line("10", None, answer="accepted_with_changes") | told_
+    found = rows(ORDER, answered(change, answer="accepted_with_changes", others="none"))["10"]
+    assert found["confirmed_qty"] == told_.get("qty", "5")
+    assert found["last_confirmed_date"] == told_.get("date", "2026-05-01")
+
+
+def test_a_change_that_tells_none_leaves_what_was_confirmed_before() -> None:
+    unread = line("30", "5", answer="accepted_with_changes")
+    found = rows(ORDER, FIRST, answered(unread, hours=30, answer="accepted_with_changes"))["30"]
+    assert (found["confirmed_qty"], found["last_confirmed_date"]) == ("5", "2026-05-30")
+
+
 # --- the fold -----------------------------------------------------------------------------------
 
 

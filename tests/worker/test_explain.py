@@ -91,3 +91,11 @@ def test_what_is_counted_of_a_partner_is_explained_to_who_may_see_it(
     with house.engine.connect() as conn:
         assert explain(conn, Scope(frozenset({"BOLT"})), "partner::ACME") == []
         assert explain(conn, EVERYTHING, "partner::NOBODY") == []
+
+
+def test_a_clock_without_a_case_names_order_and_supplier(house: House, shipped_text: str) -> None:
+    house.released("4711", "03-27 14:00")
+    house.live("03-27 15:00")
+    clock = explained(house, shipped_text)["po.unacknowledged"]
+    # The houses of these tests put no partner into the database, so its key stands for its name.
+    assert (clock.case_id, clock.title) == (None, "PO 4711 not acknowledged by ACME")
