@@ -104,6 +104,8 @@ def test_orders_confirmations_and_cancellations_arrive(erp: tuple[Engine, str]) 
         ("po.released", "4500001235"),
         ("po.released", "4500001236"),
         ("po.revised", "4500001235"),
+        ("po.unheld", "4500001234"),  # "open" tells that nothing holds it, held before or not
+        ("po.unheld", "4500001235"),
     ]
     released = next(e for e in events if e.type == "po.released" and e.data["po"] == "4500001234")
     assert released.partner == "ACME"
