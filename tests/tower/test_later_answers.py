@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.tower.test_documents import OWNERS, PO, START, Row, answered, line, rows, told
+from tests.tower.orders import OWNERS, PO, START, Row, answered, line, rows, told
 from tower.documents import fold, merge, project
 from tower.statuses import answer_of
 from tower.touches import touches
