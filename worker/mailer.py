@@ -11,6 +11,7 @@ import logging
 import smtplib
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -40,15 +41,22 @@ BATCH = 20
 STALE = timedelta(minutes=15)  # older mails are given up and rendered anew
 
 
-def send_due(engine: Engine, settings: Settings, config: Judging, now: datetime) -> int:
+def send_due(
+    engine: Engine,
+    settings: Settings,
+    config: Judging,
+    now: datetime,
+    *,
+    seconds: Callable[[], float] = time.monotonic,
+) -> int:
     """Send what is due; how many mails were accepted. Without a mail server, mails wait.
 
     After five failures to connect in a row only one mail a minute is tried, until one gets through;
-    meanwhile the second channel is told.
+    meanwhile the second channel is told. ``seconds`` tells how time goes on after ``now``.
     """
     if settings.smtp_host is None:
         return 0
-    clock = _Clock(now)
+    clock = _Clock(now, seconds)
     with engine.begin() as conn:
         broken_since = _broken(conn)
         if broken_since is not None:
@@ -88,12 +96,13 @@ def send_due(engine: Engine, settings: Settings, config: Judging, now: datetime)
 class _Clock:
     """The time, which goes on from the instant that a caller gave."""
 
-    def __init__(self, given: datetime) -> None:
+    def __init__(self, given: datetime, seconds: Callable[[], float]) -> None:
         self._given = given
-        self._begun = time.monotonic()
+        self._seconds = seconds
+        self._begun = seconds()
 
     def now(self) -> datetime:
-        return self._given + timedelta(seconds=time.monotonic() - self._begun)
+        return self._given + timedelta(seconds=self._seconds() - self._begun)
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,12 +312,21 @@ def shipped_text() -> str:
     return SHIPPED.read_text(encoding="utf-8")
 
 
+class _Door(Controller):
+    """Tells its post office of each connection."""
+
+    def factory(self) -> Any:
+        self.handler.opened()
+        return super().factory()
+
+
 @dataclass
 class PostOffice:
     """A mail server of our own: keeps what it accepted, and answers as a test wishes.
 
     answers   recipient -> what it is told after DATA ("451 later"), else "250 OK"
     drops     how many times to accept a mail and then cut the line before saying so
+    opened    called with each connection; took: with the recipient of each mail, before it answers
     """
 
     host: str = "127.0.0.1"
@@ -325,10 +334,13 @@ class PostOffice:
     accepted: list[tuple[str, bytes]] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     drops: int = 0
+    opened: Callable[[], None] = lambda: None
+    took: Callable[[str], None] = lambda _: None
     controller: Any = None
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         [recipient] = envelope.rcpt_tos
+        self.took(recipient)
         answer = self.answers.get(recipient)
         if answer is not None:
             return answer
@@ -339,7 +351,7 @@ class PostOffice:
         return "250 OK"
 
     def open(self) -> None:
-        self.controller = Controller(self, hostname=self.host, port=self.port)
+        self.controller = _Door(self, hostname=self.host, port=self.port)
         self.controller.start()
 
     def close(self) -> None:

@@ -8,7 +8,6 @@ import smtplib
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from sqlalchemy import select
 from db import outbox as box
 from db.tables import delivery, outbox, told
 from tests.worker.conftest import berlin
-from worker import mailer
 from worker.mailer import LEASE, send_due
 from worker.pauses import pause
 
@@ -322,40 +320,36 @@ def copies(house: Any, count: int) -> None:
         first = conn.execute(select(outbox)).one()._mapping
         for n in range(count):
             copy = {k: v for k, v in first.items() if k != "id"}
-            conn.execute(outbox.insert().values(**{**copy, "dedup_key": f"copy-{n}"}))
+            own = {"dedup_key": f"copy-{n}", "address": f"copy-{n}@example.org"}
+            conn.execute(outbox.insert().values(**{**copy, **own}))
 
 
 @pytest.mark.parametrize("connecting", [0.0, 45.0])
 def test_a_mail_under_way_is_never_leased_by_another(
-    late: Any, post_office: Any, monkeypatch: pytest.MonkeyPatch, connecting: float
+    late: Any, post_office: Any, connecting: float
 ) -> None:
     copies(late, 60)
-    passed, stolen, sent = 0.0, list[int](), list[int]()
-    monkeypatch.setattr(mailer, "time", SimpleNamespace(monotonic=lambda: passed))
-    opening = mailer._Server.__init__
+    passed, stolen = 0.0, list[str]()
 
-    def open_slowly(server: Any, settings: Any) -> None:
+    def opened() -> None:
         nonlocal passed
         passed += connecting
-        opening(server, settings)
 
-    def send_slowly(_: Any, mail: box.Leased) -> Any:
+    def took(recipient: str) -> None:
         """Three seconds each, more at the end of the second minute; another worker looks."""
         nonlocal passed
         passed += 8 if 114 <= passed < 120 else 2.95
         with late.engine.begin() as conn:
             theirs = box.lease(conn, late.now + timedelta(seconds=passed), LEASE, 1000)
-            stolen.extend(one.id for one in theirs if one.id == mail.id)
-            box.release(conn, [one for one in theirs if one.id != mail.id])
-        sent.append(mail.id)
-        return mailer._Outcome()
+            stolen.extend(one.address for one in theirs if one.address == recipient)
+            box.release(conn, [one for one in theirs if one.address != recipient])
 
-    monkeypatch.setattr(mailer._Server, "__init__", open_slowly)
-    monkeypatch.setattr(mailer._Server, "send", send_slowly)
+    post_office.opened, post_office.took = opened, took
     for _ in range(6):
-        send(late, post_office, timedelta(seconds=passed))
+        now = late.now + timedelta(seconds=passed)
+        send_due(late.engine, post_office.settings(), late.config, now, seconds=lambda: passed)
     assert stolen == []
-    assert sorted(sent) == [m.id for m in late.mails()]
+    assert sorted(post_office.recipients) == sorted(m.address for m in late.mails())
     assert {m.state for m in late.mails()} == {"sent"}
 
 
